@@ -1,0 +1,17 @@
+//! Slugline's vocabulary and every decision, in the order of the flow.
+//!
+//! This crate does no I/O, reads no clock and has no async runtime: parsers take `&str`, decisions
+//! take values and return values. Every other crate depends on it, and on no sibling.
+
+pub mod name;
+pub mod procfile;
+
+pub mod build;
+pub mod slug;
+
+pub mod code;
+pub mod limits;
+pub mod logline;
+pub mod message;
+pub mod route;
+pub mod size;

@@ -1,0 +1,58 @@
+//! Heroku's numbers, in one table.
+
+use std::time::Duration;
+
+/// The limits of a platform. [`Limits::default`] holds Heroku's numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// A packed slug above this is refused (bytes). Heroku: 500 MB.
+    pub slug_hard: u64,
+    /// A packed slug above this is warned about (bytes). Heroku: 300 MB.
+    pub slug_soft: u64,
+    /// A source, unpacked (bytes). Heroku: 1 GB.
+    pub source: u64,
+    /// How many entries a source may have. Ours: Heroku states none.
+    pub source_entries: u64,
+    /// A whole build. Heroku: 15 minutes.
+    pub build: Duration,
+    /// From start to bound `$PORT`, else R10. Heroku: 60 s.
+    pub boot: Duration,
+    /// From SIGTERM to SIGKILL, else R12. Heroku: 30 s.
+    pub stop: Duration,
+    /// The release phase. Heroku: 1 hour.
+    pub release_phase: Duration,
+    /// All config vars together (bytes). Heroku: 32 kB.
+    pub config_vars: usize,
+    /// One log line (bytes); longer ones are split. Heroku: 10,000.
+    pub log_line: usize,
+    /// Log lines kept per app. Heroku: 1,500.
+    pub log_history: usize,
+    /// The router's wait to connect to a dyno. Heroku: 5 s.
+    pub connect: Duration,
+    /// The router's wait for a response's first byte, else H12. Heroku: 30 s.
+    pub first_byte: Duration,
+    /// The router's wait between two bytes, else H15 or H28. Heroku: 55 s.
+    pub idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let mib = 1 << 20;
+        Self {
+            slug_hard: 500 * mib,
+            slug_soft: 300 * mib,
+            source: 1024 * mib,
+            source_entries: 500_000,
+            build: Duration::from_secs(15 * 60),
+            boot: Duration::from_secs(60),
+            stop: Duration::from_secs(30),
+            release_phase: Duration::from_secs(60 * 60),
+            config_vars: 32 * 1024,
+            log_line: 10_000,
+            log_history: 1_500,
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(30),
+            idle: Duration::from_secs(55),
+        }
+    }
+}
