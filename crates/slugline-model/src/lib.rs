@@ -7,11 +7,16 @@ pub mod name;
 pub mod procfile;
 
 pub mod build;
+pub mod config_vars;
+pub mod dyno;
+pub mod ledger;
+pub mod sandbox;
 pub mod slug;
 
 pub mod code;
 pub mod limits;
 pub mod logline;
 pub mod message;
+pub mod port;
 pub mod route;
 pub mod size;

@@ -1,0 +1,71 @@
+//! The ports: what the platform asks of the engine that runs dynos and of the store of slugs.
+
+use std::path::{Path, PathBuf};
+
+use crate::dyno::{DynoId, DynoSpec, TimedEvent};
+use crate::limits::Limits;
+use crate::procfile::ProcessTypes;
+use crate::slug::{SlugId, SlugSummary};
+
+/// Takes what dynos report. Called from the engine's own thread; must not block for long.
+pub type EventSink = Box<dyn Fn(DynoId, TimedEvent) + Send + Sync>;
+
+/// Where dynos run. All calls may block briefly on the disk and the kernel.
+pub trait Engine: Send + Sync {
+    /// Starts a dyno. What becomes of it is reported as events, a failed launch included.
+    fn start(&self, spec: &DynoSpec) -> Result<(), EngineError>;
+    /// Asks a dyno to stop: SIGTERM to all its processes, then SIGKILL. A no-op for one that is
+    /// gone.
+    fn stop(&self, id: DynoId) -> Result<(), EngineError>;
+    /// Makes sure that a stopped dyno leaves nothing behind, once its last event was taken.
+    fn forget(&self, id: DynoId) -> Result<(), EngineError>;
+    /// The dynos that an earlier server started and that are not forgotten. Their events follow
+    /// through the sink, from the first one that was not reported yet.
+    fn adopt(&self) -> Result<Vec<DynoSpec>, EngineError>;
+}
+
+/// Why the engine could not do as asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation}")]
+pub struct EngineError {
+    /// What it tried, with the operand: `write /…/spec.json`.
+    pub operation: String,
+    /// What the machine said.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Where slugs are kept. All calls block.
+pub trait SlugStore: Send + Sync {
+    /// Stores a build's tree as a slug, or nothing. The tree may be consumed.
+    fn ingest(
+        &self,
+        tree: &Path,
+        process_types: &ProcessTypes,
+        limits: &Limits,
+    ) -> Result<SlugSummary, IngestError>;
+    /// The slug's tree, verified: a directory with `app/` in it that nobody may write to.
+    fn checkout(&self, id: &SlugId) -> Result<PathBuf, CheckoutError>;
+}
+
+/// Why a tree could not become a slug.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// It is larger than a slug may be.
+    #[error("the slug is too large")]
+    TooLarge {
+        /// Its packed size (bytes).
+        packed_bytes: u64,
+    },
+    /// No room on the disk.
+    #[error("no space is left where slugs are stored")]
+    DiskFull,
+    /// Anything else that the store met.
+    #[error("the slug could not be stored: {0}")]
+    Store(String),
+}
+
+/// Why a slug cannot be started from.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CheckoutError(pub String);

@@ -1,0 +1,221 @@
+//! The launch of a dyno as a list of steps: decided here, carried out by the dyno crate.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::dyno::{Bind, DynoSpec};
+
+/// The uid and gid that an app sees itself run under.
+pub const DYNO_UID: u32 = 1_000;
+
+/// What the host offers as a stack, read once per launch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HostFacts {
+    /// Top-level names beside `/usr` that programs need, with their link target where they are
+    /// links: `("bin", Some("usr/bin"))`.
+    pub usr_names: Vec<(String, Option<String>)>,
+    /// Which of [`HOST_ETC`] exist.
+    pub etc: Vec<String>,
+    /// The host's resolver configuration.
+    pub resolv_conf: String,
+}
+
+/// Parts of the host's `/etc` that belong to `/usr`: the linker's cache, certificates, time zones,
+/// and what `update-alternatives` links to. Nothing here is a secret.
+pub const HOST_ETC: [&str; 12] = [
+    "alternatives",
+    "ca-certificates",
+    "crypto-policies",
+    "fonts",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "localtime",
+    "mime.types",
+    "pki",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+];
+
+/// One step of a launch, in the dyno's own namespaces. Paths are relative to the dyno's root
+/// unless they name a source on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    /// Directories of the stack, below the overlay.
+    Directory {
+        /// Where.
+        path: PathBuf,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// A synthesised file of the stack, below the overlay.
+    File {
+        /// Where.
+        path: PathBuf,
+        /// What it holds.
+        content: String,
+    },
+    /// A symbolic link of the stack, below the overlay.
+    Link {
+        /// Where.
+        path: PathBuf,
+        /// What it points at.
+        target: String,
+    },
+    /// The overlay of stack, slug and layer becomes the root.
+    Overlay {
+        /// Whether a slug lies between stack and layer.
+        slug: bool,
+    },
+    /// A path of the host appears in the dyno.
+    Bind(Bind),
+    /// A `/dev` with the harmless devices, its own terminals and shared memory.
+    Devices,
+    /// A `/proc` of the dyno's own pid namespace.
+    Proc,
+    /// The overlay becomes `/`; the host's files are out of reach.
+    Pivot,
+    /// The dyno's host name.
+    HostName {
+        /// At most 63 bytes.
+        name: String,
+    },
+    /// No new privileges, no capabilities.
+    DropPrivileges,
+    /// Init reaps, passes signals on, and starts the command.
+    Run,
+}
+
+/// The launch of a dyno on the host's own stack.
+pub fn plan(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
+    let mut steps = skeleton(spec, host);
+    steps.push(Step::Overlay { slug: spec.slug_tree.is_some() });
+    steps.extend(stack_binds(host).into_iter().chain(spec.binds.iter().cloned()).map(Step::Bind));
+    steps.push(Step::Devices);
+    steps.push(Step::Proc);
+    steps.push(Step::HostName { name: spec.id.to_string() });
+    steps.push(Step::Pivot);
+    steps.push(Step::DropPrivileges);
+    steps.push(Step::Run);
+    steps
+}
+
+fn skeleton(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for path in ["app", "dev", "etc", "etc/ssl", "home", "mnt", "opt", "proc", "run", "sys", "usr"]
+    {
+        steps.push(Step::Directory { path: path.into(), mode: 0o755 });
+    }
+    for path in ["root", "srv", "var", "var/lib", "var/log", "var/cache", "var/run"] {
+        steps.push(Step::Directory { path: path.into(), mode: 0o755 });
+    }
+    for path in ["tmp", "var/tmp"] {
+        steps.push(Step::Directory { path: path.into(), mode: 0o1777 });
+    }
+    for (name, target) in &host.usr_names {
+        match target {
+            Some(target) => {
+                steps.push(Step::Link { path: name.into(), target: target.clone() });
+            }
+            None => steps.push(Step::Directory { path: name.into(), mode: 0o755 }),
+        }
+    }
+    steps.extend(etc_files(spec, host));
+    steps
+}
+
+fn etc_files(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
+    let uid = DYNO_UID;
+    let file = |path: &str, content: String| Step::File { path: path.into(), content };
+    vec![
+        file(
+            "etc/passwd",
+            format!(
+                "root:x:0:0:root:/root:/bin/bash\n\
+                 dyno:x:{uid}:{uid}:dyno:/app:/bin/bash\n\
+                 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+            ),
+        ),
+        file("etc/group", format!("root:x:0:\ndyno:x:{uid}:\nnogroup:x:65534:\n")),
+        file(
+            "etc/hosts",
+            format!("127.0.0.1 localhost {}\n::1 localhost ip6-localhost\n", spec.id),
+        ),
+        file("etc/hostname", format!("{}\n", spec.id)),
+        file("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),
+        file("etc/resolv.conf", host.resolv_conf.clone()),
+        file("etc/protocols", "tcp 6 TCP\nudp 17 UDP\n".to_owned()),
+        file("etc/services", "http 80/tcp\nhttps 443/tcp\nsmtp 25/tcp\n".to_owned()),
+    ]
+}
+
+fn stack_binds(host: &HostFacts) -> Vec<Bind> {
+    let names = host.usr_names.iter().filter(|(_, target)| target.is_none());
+    let names = names.map(|(name, _)| format!("/{name}"));
+    let etc = host.etc.iter().map(|name| format!("/etc/{name}"));
+    std::iter::once("/usr".to_owned())
+        .chain(names)
+        .chain(etc)
+        .map(|path| Bind { from: path.clone().into(), to: path.into(), writable: false })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dyno::Times;
+    use std::collections::BTreeMap;
+
+    fn spec() -> DynoSpec {
+        DynoSpec {
+            id: uuid::Uuid::nil(),
+            app: "library".parse().unwrap(),
+            dyno: "web.1".parse().unwrap(),
+            release: 1,
+            command: "true".into(),
+            env: BTreeMap::new(),
+            slug_tree: Some("/slug".into()),
+            binds: vec![],
+            port: Some(5),
+            host_uid: None,
+            times: Times { boot: 1, stop: 1, run: None },
+        }
+    }
+
+    #[test]
+    fn privileges_go_last_and_the_host_is_left_before() {
+        let host = HostFacts {
+            usr_names: vec![("bin".into(), Some("usr/bin".into())), ("lib".into(), None)],
+            etc: vec!["ssl/certs".into()],
+            resolv_conf: String::new(),
+        };
+        let steps = plan(&spec(), &host);
+        let at = |wanted: &dyn Fn(&Step) -> bool| steps.iter().position(wanted).unwrap();
+        let overlay = at(&|s| matches!(s, Step::Overlay { slug: true }));
+        let first_bind = at(&|s| matches!(s, Step::Bind(_)));
+        let pivot = at(&|s| *s == Step::Pivot);
+        assert!(overlay < first_bind && first_bind < pivot);
+        assert_eq!(steps[steps.len() - 2..], [Step::DropPrivileges, Step::Run]);
+        let bound: Vec<_> = steps
+            .iter()
+            .filter_map(|s| match s {
+                Step::Bind(b) => Some(b.to.display().to_string()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(bound, ["/usr", "/lib", "/etc/ssl/certs"]);
+        assert!(steps.contains(&Step::Link { path: "bin".into(), target: "usr/bin".into() }));
+    }
+
+    #[test]
+    fn no_bind_of_the_stack_is_writable() {
+        let host = HostFacts { etc: vec!["localtime".into()], ..HostFacts::default() };
+        for step in plan(&spec(), &host) {
+            if let Step::Bind(bind) = step {
+                assert!(!bind.writable, "{bind:?}");
+            }
+        }
+    }
+}
