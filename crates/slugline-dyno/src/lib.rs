@@ -1,1 +1,28 @@
-//! .
+//! Slug to dyno: namespaces, the throw-away layer, and one small supervisor process per dyno.
+//!
+//! The server calls [`LocalEngine`]; it re-executes the binary as a supervisor
+//! ([`supervise`]), which owns the dyno from then on, so the server may be killed and started
+//! again while dynos run. The supervisor starts init, pid 1 of the dyno, which starts the command.
+//! All `unsafe` of the workspace is in [`sys`].
+
+mod discard;
+mod engine;
+mod first;
+mod follow;
+mod host;
+mod init;
+mod launch;
+mod lines;
+mod listen;
+mod op_error;
+mod pipes;
+mod scan;
+mod spool;
+mod supervisor;
+mod sys;
+mod trees;
+mod watch;
+
+pub use engine::LocalEngine;
+pub use host::is_host_root;
+pub use supervisor::supervise;

@@ -100,6 +100,8 @@ pub enum Event {
         step: String,
         /// What the kernel said.
         error: String,
+        /// What the operator can do about it; empty where nothing is known.
+        remedy: String,
     },
     /// All its processes are gone.
     Exited {

@@ -20,8 +20,11 @@ pub trait Engine: Send + Sync {
     /// Makes sure that a stopped dyno leaves nothing behind, once its last event was taken.
     fn forget(&self, id: DynoId) -> Result<(), EngineError>;
     /// The dynos that an earlier server started and that are not forgotten. Their events follow
-    /// through the sink, from the first one that was not reported yet.
+    /// through the sink, from the first one that was not reported yet, once [`Engine::catch_up`]
+    /// was called.
     fn adopt(&self) -> Result<Vec<DynoSpec>, EngineError>;
+    /// Reports the events of an adopted dyno that nobody has taken yet.
+    fn catch_up(&self, id: DynoId);
 }
 
 /// Why the engine could not do as asked.

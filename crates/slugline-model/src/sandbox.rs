@@ -69,7 +69,12 @@ pub enum Step {
         /// Whether a slug lies between stack and layer.
         slug: bool,
     },
-    /// A path of the host appears in the dyno.
+    /// A path of the host's stack appears in the dyno at the same place, read-only.
+    Stack {
+        /// Absolute.
+        path: PathBuf,
+    },
+    /// A path of the server's own appears in the dyno.
     Bind(Bind),
     /// A `/dev` with the harmless devices, its own terminals and shared memory.
     Devices,
@@ -92,7 +97,8 @@ pub enum Step {
 pub fn plan(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
     let mut steps = skeleton(spec, host);
     steps.push(Step::Overlay { slug: spec.slug_tree.is_some() });
-    steps.extend(stack_binds(host).into_iter().chain(spec.binds.iter().cloned()).map(Step::Bind));
+    steps.extend(stack_paths(host));
+    steps.extend(spec.binds.iter().cloned().map(Step::Bind));
     steps.push(Step::Devices);
     steps.push(Step::Proc);
     steps.push(Step::HostName { name: spec.id.to_string() });
@@ -151,15 +157,12 @@ fn etc_files(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
     ]
 }
 
-fn stack_binds(host: &HostFacts) -> Vec<Bind> {
+fn stack_paths(host: &HostFacts) -> Vec<Step> {
     let names = host.usr_names.iter().filter(|(_, target)| target.is_none());
     let names = names.map(|(name, _)| format!("/{name}"));
     let etc = host.etc.iter().map(|name| format!("/etc/{name}"));
-    std::iter::once("/usr".to_owned())
-        .chain(names)
-        .chain(etc)
-        .map(|path| Bind { from: path.clone().into(), to: path.into(), writable: false })
-        .collect()
+    let paths = std::iter::once("/usr".to_owned()).chain(names).chain(etc);
+    paths.map(|path| Step::Stack { path: path.into() }).collect()
 }
 
 #[cfg(test)]
@@ -194,28 +197,18 @@ mod tests {
         let steps = plan(&spec(), &host);
         let at = |wanted: &dyn Fn(&Step) -> bool| steps.iter().position(wanted).unwrap();
         let overlay = at(&|s| matches!(s, Step::Overlay { slug: true }));
-        let first_bind = at(&|s| matches!(s, Step::Bind(_)));
+        let first_bind = at(&|s| matches!(s, Step::Stack { .. }));
         let pivot = at(&|s| *s == Step::Pivot);
         assert!(overlay < first_bind && first_bind < pivot);
         assert_eq!(steps[steps.len() - 2..], [Step::DropPrivileges, Step::Run]);
         let bound: Vec<_> = steps
             .iter()
             .filter_map(|s| match s {
-                Step::Bind(b) => Some(b.to.display().to_string()),
+                Step::Stack { path } => Some(path.display().to_string()),
                 _ => None,
             })
             .collect();
         assert_eq!(bound, ["/usr", "/lib", "/etc/ssl/certs"]);
         assert!(steps.contains(&Step::Link { path: "bin".into(), target: "usr/bin".into() }));
-    }
-
-    #[test]
-    fn no_bind_of_the_stack_is_writable() {
-        let host = HostFacts { etc: vec!["localtime".into()], ..HostFacts::default() };
-        for step in plan(&spec(), &host) {
-            if let Step::Bind(bind) = step {
-                assert!(!bind.writable, "{bind:?}");
-            }
-        }
     }
 }

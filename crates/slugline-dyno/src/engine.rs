@@ -1,0 +1,200 @@
+//! The local engine: dynos as processes of this machine.
+
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+use std::collections::HashMap;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use slugline_model::dyno::{DynoId, DynoSpec};
+use slugline_model::port::{Engine, EngineError, EventSink};
+
+use crate::follow::Follower;
+use crate::op_error::{OpError, Operation};
+use crate::{discard, host, spool, supervisor};
+
+/// Uids of dynos on a host where the server is root lie above this, clear of the ranges that
+/// distributions, systemd and other engines hand out.
+const FIRST_UID: u32 = 0x7000_0000;
+
+/// How many such uids there are.
+const UIDS: u32 = 0x0800_0000;
+
+/// Runs dynos below one directory, each in a directory of its own.
+pub struct LocalEngine {
+    root: PathBuf,
+    program: PathBuf,
+    follower: Arc<Follower>,
+    /// Supervisors that this server started, so that they leave no zombie.
+    children: Mutex<HashMap<DynoId, Child>>,
+}
+
+impl std::fmt::Debug for LocalEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalEngine").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl LocalEngine {
+    /// Opens the directory of dynos, making it if needed. `program` is the slugline binary, whose
+    /// `supervise DIRECTORY` runs [`crate::supervise`].
+    pub fn open(root: &Path, program: &Path, sink: EventSink) -> Result<Self, EngineError> {
+        fs_err::create_dir_all(root).op(|| format!("make {}", root.display()))?;
+        Ok(Self {
+            root: root.to_path_buf(),
+            program: program.to_path_buf(),
+            follower: Follower::start(sink)?,
+            children: Mutex::default(),
+        })
+    }
+
+    fn directory(&self, id: DynoId) -> PathBuf {
+        self.root.join(id.to_string())
+    }
+
+    fn children(&self) -> MutexGuard<'_, HashMap<DynoId, Child>> {
+        self.children.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pid of a dyno's supervisor, which may have been spawned this very moment; none once it
+    /// is gone. Whoever holds the lock is the supervisor, so the pid is not somebody else's.
+    fn wait_for_supervisor(&self, id: DynoId, directory: &Path) -> Option<Pid> {
+        for _ in 0..400 {
+            if !directory.exists() {
+                return None;
+            }
+            match supervisor::lock(directory) {
+                Err(_) => {
+                    if let Some(pid) = supervisor_pid(directory) {
+                        return Some(pid);
+                    }
+                }
+                Ok(_) if !self.is_running_child(id) => return None,
+                Ok(_) => {}
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        None
+    }
+
+    fn is_running_child(&self, id: DynoId) -> bool {
+        self.children().get_mut(&id).is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    fn launch(&self, spec: &DynoSpec, directory: &Path) -> Result<(), OpError> {
+        let mut spec = spec.clone();
+        spec.host_uid = host::is_host_root().then(|| host_uid(spec.id));
+        write_files(&spec, directory)?;
+        self.follower.follow(spec.id, directory)?;
+        let child = self.spawn(directory)?;
+        self.children().insert(spec.id, child);
+        Ok(())
+    }
+
+    /// A process group of its own keeps the terminal's Ctrl-C from it. Spawned, never forked: a
+    /// fork of a large server takes as long as the server is large.
+    fn spawn(&self, directory: &Path) -> Result<Child, OpError> {
+        Command::new(&self.program)
+            .arg("supervise")
+            .arg(directory)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .op(|| format!("run {}", self.program.display()))
+    }
+}
+
+impl Engine for LocalEngine {
+    fn start(&self, spec: &DynoSpec) -> Result<(), EngineError> {
+        let directory = self.directory(spec.id);
+        fs_err::create_dir_all(&directory).op(|| format!("make {}", directory.display()))?;
+        self.launch(spec, &directory).map_err(|error| {
+            self.follower.forget(spec.id);
+            let _ = discard::remove_tree(&directory);
+            error.into()
+        })
+    }
+
+    fn stop(&self, id: DynoId) -> Result<(), EngineError> {
+        let directory = self.directory(id);
+        let Some(pid) = self.wait_for_supervisor(id, &directory) else { return Ok(()) };
+        match kill_process(pid, Signal::TERM) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(errno) => Err(errno).op(|| format!("stop supervisor {pid:?}")).map_err(Into::into),
+        }
+    }
+
+    fn forget(&self, id: DynoId) -> Result<(), EngineError> {
+        self.follower.forget(id);
+        if let Some(mut child) = self.children().remove(&id) {
+            let _ = child.wait();
+        }
+        let directory = self.directory(id);
+        if !directory.exists() {
+            return Ok(());
+        }
+        wait_for_lock(&directory);
+        discard::remove_tree(&directory).map_err(Into::into)
+    }
+
+    fn adopt(&self) -> Result<Vec<DynoSpec>, EngineError> {
+        let mut specs = Vec::new();
+        let entries = fs_err::read_dir(&self.root).op(|| "list dynos".to_owned())?;
+        for entry in entries.flatten() {
+            let directory = entry.path();
+            match supervisor::read_spec(&directory) {
+                Ok(spec) => {
+                    self.follower.follow(spec.id, &directory)?;
+                    specs.push(spec);
+                }
+                // Its server died before it was started.
+                Err(_) => discard::remove_tree(&directory)?,
+            }
+        }
+        Ok(specs)
+    }
+
+    fn catch_up(&self, id: DynoId) {
+        self.follower.catch_up(id);
+    }
+}
+
+fn write_files(spec: &DynoSpec, directory: &Path) -> Result<(), OpError> {
+    let mut options = fs_err::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    options.mode(0o600);
+    let spool_path = directory.join(spool::NAME);
+    options.open(&spool_path).op(|| format!("make {}", spool_path.display()))?;
+    let path = directory.join(supervisor::SPEC);
+    let file = options.open(&path).op(|| format!("make {}", path.display()))?;
+    let written = serde_json::to_writer(file, spec).map_err(std::io::Error::from);
+    written.op(|| format!("write {}", path.display()))
+}
+
+fn supervisor_pid(directory: &Path) -> Option<Pid> {
+    let pid = std::fs::read_to_string(directory.join(supervisor::LOCK)).ok()?;
+    pid.trim().parse().ok().and_then(Pid::from_raw)
+}
+
+/// A supervisor that has reported its last event still removes the layer.
+fn wait_for_lock(directory: &Path) {
+    for _ in 0..600 {
+        if supervisor::lock(directory).is_ok() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A uid of the dyno's own, so that dynos of one host cannot reach each other as their user.
+fn host_uid(id: DynoId) -> u32 {
+    let low = u32::try_from(id.as_u128() & u128::from(UIDS - 1)).unwrap_or(0);
+    FIRST_UID + low
+}

@@ -1,0 +1,82 @@
+//! The dyno's first process: takes on its identity, carries out the launch, becomes init.
+
+use std::path::Path;
+
+use rustix::process::{Gid, Signal, Uid};
+use slugline_model::dyno::DynoSpec;
+use slugline_model::sandbox::{DYNO_UID, Step};
+
+use crate::init::{self, Streams};
+use crate::launch::{FailedStep, launch};
+use crate::op_error::{OpError, Operation};
+use crate::pipes::{FarEnds, report};
+use crate::sys::{self, Signals};
+use crate::trees::{Trees, open_trees};
+
+/// Runs the dyno in the namespaces that it was cloned into; ends with its command's status.
+pub(crate) fn run(spec: &DynoSpec, steps: &[Step], trees: Option<Trees>, ends: FarEnds) -> ! {
+    let FarEnds { stdout, stderr, go, failure, disk } = ends;
+    let prepared =
+        wait_for_ids(&go).and_then(|()| launched(spec, steps, trees, &disk)).and_then(|signals| {
+            let streams = Streams { stdout, stderr };
+            let command = named("run", init::start(spec, streams))?;
+            Ok((command, signals))
+        });
+    match prepared {
+        Ok((command, signals)) => {
+            drop(failure);
+            sys::exit(init::reap(command, &signals))
+        }
+        Err(failed) => {
+            report(&failure, &failed);
+            sys::exit(1)
+        }
+    }
+}
+
+fn wait_for_ids(go: &std::os::fd::OwnedFd) -> Result<(), FailedStep> {
+    let _ = sys::die_with_parent();
+    let mut word = [0; 2];
+    let read = rustix::io::retry_on_intr(|| rustix::io::read(go, &mut word));
+    match named("launch", read.op(|| "wait for the supervisor".to_owned()))? {
+        // The supervisor died before it could map the ids: there is nobody to report to.
+        0 => sys::exit(1),
+        _ => Ok(()),
+    }
+}
+
+fn launched(
+    spec: &DynoSpec,
+    steps: &[Step],
+    trees: Option<Trees>,
+    disk: &Path,
+) -> Result<Signals, FailedStep> {
+    named("identity", take_identity(spec))?;
+    let trees = match trees {
+        Some(trees) => trees,
+        None => named("trees", open_trees(spec, disk, steps, None))?,
+    };
+    launch(steps, &trees)?;
+    let taken = Signals::take(&[Signal::TERM, Signal::CHILD]).op(|| "block signals".to_owned());
+    named("launch", taken)
+}
+
+/// As root on the host, leaves root's identity for the dyno's own. Otherwise the one mapped id is
+/// the process's already.
+fn take_identity(spec: &DynoSpec) -> Result<(), OpError> {
+    if spec.host_uid.is_some() {
+        sys::drop_groups().op(|| "leave root's groups".to_owned())?;
+        let gid = Gid::from_raw(DYNO_UID);
+        rustix::thread::set_thread_res_gid(gid, gid, gid)
+            .op(|| format!("become gid {DYNO_UID}"))?;
+        let uid = Uid::from_raw(DYNO_UID);
+        rustix::thread::set_thread_res_uid(uid, uid, uid)
+            .op(|| format!("become uid {DYNO_UID}"))?;
+    }
+    // A change of identity takes the first request back.
+    sys::die_with_parent().op(|| "die with the supervisor".to_owned())
+}
+
+fn named<T>(step: &'static str, result: Result<T, OpError>) -> Result<T, FailedStep> {
+    result.map_err(|error| FailedStep { step, error })
+}

@@ -1,0 +1,72 @@
+//! What this machine offers: the parts of a stack, and what to do where it forbids dynos.
+
+use std::path::Path;
+
+use slugline_model::sandbox::{HOST_ETC, HostFacts};
+
+/// Reads what a launch needs to know of the host.
+pub(crate) fn host_facts() -> HostFacts {
+    let names = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
+    let usr_names = names
+        .iter()
+        .filter_map(|name| {
+            let path = Path::new("/").join(name);
+            let kind = std::fs::symlink_metadata(&path).ok()?;
+            let target = std::fs::read_link(&path).ok();
+            (kind.is_dir() || target.is_some())
+                .then(|| ((*name).to_owned(), target.map(|t| t.to_string_lossy().into_owned())))
+        })
+        .collect();
+    let exists = |name: &&&str| Path::new("/etc").join(name).exists();
+    HostFacts {
+        usr_names,
+        etc: HOST_ETC.iter().filter(exists).map(|name| (*name).to_owned()).collect(),
+        resolv_conf: std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
+    }
+}
+
+/// Whether mounts may be idmapped and any uid may be used: root on the host itself, not root of
+/// somebody's user namespace.
+pub fn is_host_root() -> bool {
+    let whole_map = |map: String| {
+        let mut words = map.split_whitespace();
+        words.next() == Some("0") && words.next() == Some("0") && map.lines().count() == 1
+    };
+    rustix::process::geteuid().is_root()
+        && std::fs::read_to_string("/proc/self/uid_map").is_ok_and(whole_map)
+}
+
+/// What the operator can do when a launch fails at a step; empty where nothing is known.
+pub(crate) fn remedy(step: &str) -> String {
+    match step {
+        "clone" => user_namespace_remedy(),
+        "overlay" => "overlay mounts in user namespaces need Linux 5.11 or newer with overlayfs: \
+                      load it with `sudo modprobe overlay`"
+            .to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Names the switch that forbids user namespaces, if one of the known ones does.
+fn user_namespace_remedy() -> String {
+    let is = |name: &str, value: &str| {
+        std::fs::read_to_string(Path::new("/proc/sys").join(name)).is_ok_and(|t| t.trim() == value)
+    };
+    let switches = [
+        ("user/max_user_namespaces", "0", "user.max_user_namespaces=15000"),
+        ("kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"),
+        (
+            "kernel/apparmor_restrict_unprivileged_userns",
+            "1",
+            "kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+    ];
+    match switches.iter().find(|(name, value, _)| is(name, value)) {
+        Some((_, _, setting)) => {
+            format!("user namespaces are switched off here; allow them: `sudo sysctl -w {setting}`")
+        }
+        None => "user namespaces are not allowed here; the kernel needs CONFIG_USER_NS, and a \
+                 sandbox around this shell must permit them"
+            .to_owned(),
+    }
+}

@@ -1,0 +1,225 @@
+//! Carrying out a launch, in the dyno's own namespaces.
+//!
+//! The new root is put together below a private tmpfs over `/tmp`, which only this mount namespace
+//! sees: `stack` (synthesised), `slug` and `disk` (mounts of the host's directories), and `root`,
+//! the overlay of the three. Nothing here touches the host's mounts.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags,
+    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change,
+    move_mount, unmount,
+};
+use slugline_model::sandbox::Step;
+
+use crate::op_error::{OpError, Operation};
+use crate::trees::{DEVICES, Trees};
+
+/// Where the new root is put together.
+const STAGE: &str = "/tmp";
+
+/// A step that failed, by the name that [`crate::host::remedy`] knows.
+pub(crate) struct FailedStep {
+    pub(crate) step: &'static str,
+    pub(crate) error: OpError,
+}
+
+/// Carries out every step but [`Step::Run`].
+pub(crate) fn launch(steps: &[Step], trees: &Trees) -> Result<(), FailedStep> {
+    named("stage", stage(trees))?;
+    for step in steps {
+        let (name, result) = match step {
+            Step::Directory { path, mode } => ("stack", directory(&stack(path), *mode)),
+            Step::File { path, content } => ("stack", file(&stack(path), content)),
+            Step::Link { path, target } => ("stack", link(&stack(path), target)),
+            Step::Overlay { slug } => {
+                ("overlay", mount_points(trees).and_then(|()| overlay(*slug)))
+            }
+            Step::Stack { path } => ("bind", attach(trees, path)),
+            Step::Bind(bind) => ("bind", attach(trees, &bind.to)),
+            Step::Devices => ("devices", devices(trees)),
+            Step::Proc => ("proc", proc()),
+            Step::HostName { name } => ("hostname", host_name(name)),
+            Step::Pivot => ("pivot", pivot()),
+            Step::DropPrivileges => ("privileges", drop_privileges()),
+            Step::Run => ("run", Ok(())),
+        };
+        named(name, result)?;
+    }
+    Ok(())
+}
+
+fn named(step: &'static str, result: Result<(), OpError>) -> Result<(), FailedStep> {
+    result.map_err(|error| FailedStep { step, error })
+}
+
+fn stack(path: &Path) -> PathBuf {
+    below("stack", path)
+}
+
+fn root(path: &Path) -> PathBuf {
+    below("root", path)
+}
+
+fn below(directory: &str, path: &Path) -> PathBuf {
+    Path::new(STAGE).join(directory).join(path.strip_prefix("/").unwrap_or(path))
+}
+
+fn stage(trees: &Trees) -> Result<(), OpError> {
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).op(|| "make mounts private".to_owned())?;
+    let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    mount_new("tmpfs", &[("mode", "755")], flags, Path::new(STAGE))?;
+    for name in ["stack", "slug", "disk", "root"] {
+        directory(&Path::new(STAGE).join(name), 0o755)?;
+    }
+    if let Some(slug) = &trees.slug {
+        attach_at(slug, &Path::new(STAGE).join("slug"))?;
+    }
+    attach_at(&trees.disk, &Path::new(STAGE).join("disk"))
+}
+
+fn directory(path: &Path, mode: u32) -> Result<(), OpError> {
+    fs_err::create_dir_all(path).op(|| format!("make {}", path.display()))?;
+    let permissions = std::fs::Permissions::from_mode(mode);
+    fs_err::set_permissions(path, permissions).op(|| format!("set mode of {}", path.display()))
+}
+
+fn file(path: &Path, content: &str) -> Result<(), OpError> {
+    fs_err::write(path, content).op(|| format!("write {}", path.display()))
+}
+
+fn link(path: &Path, target: &str) -> Result<(), OpError> {
+    fs_err::os::unix::fs::symlink(target, path).op(|| format!("link {}", path.display()))
+}
+
+/// Makes the places that mounts will go to, in the stack, so that they do not count as written by
+/// the dyno.
+fn mount_points(trees: &Trees) -> Result<(), OpError> {
+    for (to, tree) in &trees.binds {
+        let stat = rustix::fs::fstat(tree).op(|| format!("look at {}", to.display()))?;
+        let place = stack(to);
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            directory(&place, 0o755)?;
+        } else {
+            if let Some(parent) = place.parent() {
+                fs_err::create_dir_all(parent).op(|| format!("make {}", parent.display()))?;
+            }
+            file(&place, "")?;
+        }
+    }
+    Ok(())
+}
+
+/// Lower layers are the slug over the stack; the upper one is the dyno's own. `userxattr` lets a
+/// user namespace mount it.
+fn overlay(slug: bool) -> Result<(), OpError> {
+    let lower = if slug { "/tmp/slug:/tmp/stack" } else { "/tmp/stack" };
+    let options = [
+        ("lowerdir", lower),
+        ("upperdir", "/tmp/disk/layer"),
+        ("workdir", "/tmp/disk/work"),
+        ("userxattr", ""),
+    ];
+    let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    mount_new("overlay", &options, flags, &Path::new(STAGE).join("root"))
+}
+
+fn attach(trees: &Trees, to: &Path) -> Result<(), OpError> {
+    match trees.binds.iter().find(|(place, _)| place == to) {
+        Some((_, tree)) => attach_at(tree, &root(to)),
+        None => Ok(()),
+    }
+}
+
+fn attach_at(tree: &OwnedFd, to: &Path) -> Result<(), OpError> {
+    move_mount(tree, "", CWD, to, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .op(|| format!("attach {}", to.display()))
+}
+
+fn devices(trees: &Trees) -> Result<(), OpError> {
+    let dev = root(Path::new("dev"));
+    let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    mount_new("tmpfs", &[("mode", "755")], flags, &dev)?;
+    for (name, tree) in DEVICES.iter().zip(&trees.devices) {
+        file(&dev.join(name), "")?;
+        attach_at(tree, &dev.join(name))?;
+    }
+    directory(&dev.join("pts"), 0o755)?;
+    mount_new("devpts", &[("newinstance", ""), ("ptmxmode", "0666")], flags, &dev.join("pts"))?;
+    directory(&dev.join("shm"), 0o1777)?;
+    let flags = flags | MountAttrFlags::MOUNT_ATTR_NODEV;
+    mount_new("tmpfs", &[("mode", "1777")], flags, &dev.join("shm"))?;
+    for (name, target) in [
+        ("ptmx", "pts/ptmx"),
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    ] {
+        link(&dev.join(name), target)?;
+    }
+    Ok(())
+}
+
+fn proc() -> Result<(), OpError> {
+    let flags = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    mount_new("proc", &[], flags, &root(Path::new("proc")))
+}
+
+fn host_name(name: &str) -> Result<(), OpError> {
+    rustix::system::sethostname(name.as_bytes()).op(|| format!("set host name {name}"))
+}
+
+/// The classic trick: the new root is mounted over the old one, which is then let go.
+fn pivot() -> Result<(), OpError> {
+    rustix::process::chdir(root(Path::new(""))).op(|| "enter the new root".to_owned())?;
+    rustix::process::pivot_root(".", ".").op(|| "pivot_root".to_owned())?;
+    unmount(".", UnmountFlags::DETACH).op(|| "leave the old root".to_owned())?;
+    rustix::process::chdir("/").op(|| "enter /".to_owned())
+}
+
+fn drop_privileges() -> Result<(), OpError> {
+    use rustix::thread::{CapabilitySet, CapabilitySets};
+    rustix::thread::set_no_new_privs(true).op(|| "set no_new_privs".to_owned())?;
+    for capability in CapabilitySet::all().iter() {
+        // Old kernels do not know the newest ones.
+        let _ = rustix::thread::remove_capability_from_bounding_set(capability);
+    }
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, none).op(|| "drop capabilities".to_owned())?;
+    let behavior = rustix::process::DumpableBehavior::NotDumpable;
+    rustix::process::set_dumpable_behavior(behavior).op(|| "hide init".to_owned())
+}
+
+fn mount_new(
+    kind: &str,
+    options: &[(&str, &str)],
+    flags: MountAttrFlags,
+    at: &Path,
+) -> Result<(), OpError> {
+    let filesystem =
+        fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).op(|| format!("open filesystem {kind}"))?;
+    for (key, value) in options {
+        let result = if value.is_empty() {
+            fsconfig_set_flag(&filesystem, *key)
+        } else {
+            fsconfig_set_string(&filesystem, *key, *value)
+        };
+        result.op(|| format!("set {key} of {kind}"))?;
+    }
+    fsconfig_create(&filesystem).op(|| format!("make {kind} for {}", at.display()))?;
+    let mount = fsmount(&filesystem, FsMountFlags::FSMOUNT_CLOEXEC, flags)
+        .op(|| format!("mount {kind}"))?;
+    attach_at(&mount, at)
+}

@@ -1,0 +1,134 @@
+//! The pipes between a supervisor and its dyno.
+
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use serde::{Deserialize, Serialize};
+
+use crate::launch::FailedStep;
+use crate::op_error::{OpError, Operation};
+
+/// Both ends of every pipe, before the fork. Readers first.
+pub(crate) struct Pipes {
+    stdout: (OwnedFd, OwnedFd),
+    stderr: (OwnedFd, OwnedFd),
+    go: (OwnedFd, OwnedFd),
+    failure: (OwnedFd, OwnedFd),
+    disk: PathBuf,
+}
+
+/// What the dyno's first process keeps.
+pub(crate) struct FarEnds {
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
+    /// Readable once the ids are mapped; closed when the supervisor died.
+    pub(crate) go: OwnedFd,
+    /// Takes a [`Failure`]; closed without one when the command was started.
+    pub(crate) failure: OwnedFd,
+    /// The directory of the layer, for a launch that opens it itself.
+    pub(crate) disk: PathBuf,
+}
+
+/// What the supervisor keeps.
+pub(crate) struct NearEnds {
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+    go: OwnedFd,
+    failure: OwnedFd,
+}
+
+/// What the dyno wrote.
+pub(crate) struct Output {
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
+}
+
+/// Why a launch failed, as the dyno's first process tells its supervisor.
+#[derive(Serialize, Deserialize)]
+struct Failure {
+    step: String,
+    operation: String,
+    errno: i32,
+}
+
+/// The steps that a launch may fail at, so that a name that was read is one that was written.
+const STEPS: [&str; 13] = [
+    "trees",
+    "identity",
+    "stage",
+    "stack",
+    "overlay",
+    "bind",
+    "devices",
+    "proc",
+    "hostname",
+    "pivot",
+    "privileges",
+    "run",
+    "launch",
+];
+
+impl Pipes {
+    pub(crate) fn new(disk: PathBuf) -> Result<Self, OpError> {
+        let pipe = || pipe_with(PipeFlags::CLOEXEC).op(|| "make a pipe".to_owned());
+        Ok(Self { stdout: pipe()?, stderr: pipe()?, go: pipe()?, failure: pipe()?, disk })
+    }
+
+    pub(crate) fn far_ends(self) -> FarEnds {
+        FarEnds {
+            stdout: self.stdout.1,
+            stderr: self.stderr.1,
+            go: self.go.0,
+            failure: self.failure.1,
+            disk: self.disk,
+        }
+    }
+
+    pub(crate) fn near_ends(self) -> NearEnds {
+        NearEnds {
+            stdout: self.stdout.0,
+            stderr: self.stderr.0,
+            go: self.go.1,
+            failure: self.failure.0,
+        }
+    }
+}
+
+impl NearEnds {
+    /// Lets the dyno go on, and waits until its command runs or its launch failed.
+    pub(crate) fn release(self) -> Result<Output, FailedStep> {
+        let told = rustix::io::write(&self.go, b"go").op(|| "tell the dyno to go on".to_owned());
+        told.map_err(|error| FailedStep { step: "launch", error })?;
+        drop(self.go);
+        let mut report = Vec::new();
+        let read = std::fs::File::from(self.failure).read_to_end(&mut report);
+        read.op(|| "hear from the dyno".to_owned())
+            .map_err(|error| FailedStep { step: "launch", error })?;
+        match serde_json::from_slice::<Failure>(&report) {
+            Ok(failure) => Err(failure.into()),
+            Err(_) => Ok(Output { stdout: self.stdout, stderr: self.stderr }),
+        }
+    }
+}
+
+impl From<Failure> for FailedStep {
+    fn from(failure: Failure) -> Self {
+        let step = STEPS.iter().find(|step| **step == failure.step).unwrap_or(&"launch");
+        let source = std::io::Error::from_raw_os_error(failure.errno);
+        FailedStep { step, error: OpError { operation: failure.operation, source } }
+    }
+}
+
+/// Tells the supervisor why a launch failed.
+pub(crate) fn report(to: &OwnedFd, failed: &FailedStep) {
+    let failure = Failure {
+        step: failed.step.to_owned(),
+        operation: failed.error.operation.clone(),
+        errno: failed.error.source.raw_os_error().unwrap_or(0),
+    };
+    if let Ok(json) = serde_json::to_vec(&failure) {
+        let _ = rustix::io::write(to, &json);
+    }
+}

@@ -1,0 +1,88 @@
+//! The spool: a dyno's events on disk, so that they outlive the server.
+//!
+//! The supervisor appends; the server reads, and frees what it has read by punching holes. The
+//! spool is bounded: when nobody reads, lines are dropped and counted, other events are kept.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use fs_err::File;
+use slugline_model::dyno::{Event, TimedEvent};
+
+use crate::op_error::{OpError, Operation};
+
+/// The name of the spool in a dyno's directory.
+pub(crate) const NAME: &str = "events";
+
+/// How much of a spool may lie unread on disk before lines are dropped (bytes).
+const UNREAD_LIMIT: u64 = 64 << 20;
+
+/// How often the unread size is looked at (bytes written).
+const CHECK_EVERY: u64 = 1 << 20;
+
+/// The writing side.
+pub(crate) struct Spool {
+    file: Option<File>,
+    since_check: u64,
+    full: bool,
+    dropped: u64,
+}
+
+impl Spool {
+    /// Opens a dyno's spool for appending.
+    pub(crate) fn open(dyno_directory: &Path) -> Result<Self, OpError> {
+        let path = dyno_directory.join(NAME);
+        let file = fs_err::OpenOptions::new().create(true).append(true).open(&path);
+        let file = file.op(|| format!("open {}", path.display()))?;
+        Ok(Self { file: Some(file), since_check: CHECK_EVERY, full: false, dropped: 0 })
+    }
+
+    /// Appends an event. A disk that is full loses lines, which are counted, never the dyno.
+    pub(crate) fn write(&mut self, event: Event) {
+        if matches!(event, Event::Line { .. }) && self.is_full() {
+            self.dropped += 1;
+            return;
+        }
+        if self.dropped > 0 {
+            let dropped = Event::Dropped { lines: self.dropped };
+            if self.append(dropped).is_ok() {
+                self.dropped = 0;
+            }
+        }
+        if self.append(event).is_err() {
+            self.dropped += 1;
+        }
+    }
+
+    /// Lets the file go, in a process that has a copy of it by fork.
+    pub(crate) fn close(&mut self) {
+        self.file = None;
+    }
+
+    fn append(&mut self, event: Event) -> std::io::Result<()> {
+        let mut json = serde_json::to_vec(&TimedEvent { time: now(), event })?;
+        json.push(b'\n');
+        self.since_check += json.len() as u64;
+        self.file.as_mut().map_or(Ok(()), |file| file.write_all(&json))
+    }
+
+    fn is_full(&mut self) -> bool {
+        if self.full || self.since_check >= CHECK_EVERY {
+            self.since_check = 0;
+            self.full = self
+                .file
+                .as_ref()
+                .and_then(|file| rustix::fs::fstat(file.file()).ok())
+                .is_some_and(|stat| {
+                    u64::try_from(stat.st_blocks).unwrap_or(0) * 512 > UNREAD_LIMIT
+                });
+        }
+        self.full
+    }
+}
+
+/// Microseconds since 1970.
+pub(crate) fn now() -> i64 {
+    let nanos = time::OffsetDateTime::now_utc().unix_timestamp_nanos();
+    i64::try_from(nanos / 1_000).unwrap_or(i64::MAX)
+}

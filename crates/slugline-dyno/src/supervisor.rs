@@ -1,0 +1,155 @@
+//! The supervisor: one small process per dyno that owns it from launch to receipt.
+//!
+//! It has one thread, reports through the spool, and takes one order: SIGTERM, which stops the
+//! dyno. When it is killed, the kernel kills init, and with it the dyno.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
+use slugline_model::dyno::{DynoSpec, Event};
+use slugline_model::sandbox::{DYNO_UID, Step, plan};
+
+use crate::launch::FailedStep;
+use crate::op_error::{OpError, Operation};
+use crate::pipes::Pipes;
+use crate::spool::Spool;
+use crate::sys::{self, Forked, Signals};
+use crate::trees::{Trees, idmap_namespace, open_trees, write_maps};
+use crate::watch::Watch;
+use crate::{discard, first, host, scan};
+
+/// The name of the file that a live supervisor holds locked, with its pid in it.
+pub(crate) const LOCK: &str = "lock";
+
+/// The name of the file that holds the spec.
+pub(crate) const SPEC: &str = "spec.json";
+
+/// The name of the directory that holds the layer; the overlay needs a second one beside it.
+pub(crate) const DISK: &str = "disk";
+
+/// Runs one dyno, whose directory holds its spec, to its end. Gives the supervisor's exit status.
+pub fn supervise(dyno_directory: &Path) -> i32 {
+    let _ = rustix::process::setsid();
+    // First of all, so that an early order to stop is kept until it can be carried out.
+    let Ok(signals) = Signals::take(&[Signal::TERM]) else { return 1 };
+    let Ok(mut spool) = Spool::open(dyno_directory) else { return 1 };
+    let Ok(_lock) = lock_as_supervisor(dyno_directory) else { return 1 };
+    match prepare(dyno_directory, signals).and_then(|prepared| prepared.start(&mut spool)) {
+        Ok(watch) => watch.run(&mut spool),
+        Err(FailedStep { step, error }) => spool.write(Event::LaunchFailed {
+            step: step.to_owned(),
+            error: format!("{}: {}", error.operation, error.source),
+            remedy: host::remedy(step),
+        }),
+    }
+    finish(dyno_directory, &mut spool);
+    0
+}
+
+/// Takes the lock that says that a supervisor lives.
+pub(crate) fn lock(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
+    let file = open_lock(dyno_directory)?;
+    let operation = FlockOperation::NonBlockingLockExclusive;
+    flock(file.file(), operation).op(|| "lock the dyno".to_owned())?;
+    Ok(file)
+}
+
+fn open_lock(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
+    let path = dyno_directory.join(LOCK);
+    let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    file.op(|| format!("make {}", path.display()))
+}
+
+/// Takes the lock for as long as this supervisor lives, and writes its pid there.
+fn lock_as_supervisor(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
+    let mut lock = open_lock(dyno_directory)?;
+    // Whoever looks whether it is free holds it for a moment.
+    flock(lock.file(), FlockOperation::LockExclusive).op(|| "lock the dyno".to_owned())?;
+    writeln!(lock, "{}", std::process::id()).op(|| "write the pid".to_owned())?;
+    Ok(lock)
+}
+
+/// Writes the receipt and removes the layer.
+pub(crate) fn finish(dyno_directory: &Path, spool: &mut Spool) {
+    let disk = dyno_directory.join(DISK);
+    let slug_tree = read_spec(dyno_directory).ok().and_then(|spec| spec.slug_tree);
+    let receipt = scan::receipt(&disk.join("layer"), slug_tree.as_deref());
+    spool.write(Event::Discarded { receipt });
+    // What cannot be removed now is removed with the dyno's directory.
+    let _ = discard::remove_tree(&disk);
+}
+
+pub(crate) fn read_spec(dyno_directory: &Path) -> Result<DynoSpec, OpError> {
+    let path = dyno_directory.join(SPEC);
+    let json = fs_err::read(&path).op(|| format!("read {}", path.display()))?;
+    serde_json::from_slice(&json)
+        .map_err(std::io::Error::from)
+        .op(|| format!("parse {}", path.display()))
+}
+
+/// All that is needed before the first namespace is made.
+struct Prepared {
+    spec: DynoSpec,
+    steps: Vec<Step>,
+    signals: Signals,
+    /// As root on the host: everything is opened here, where the privileges are. Otherwise the
+    /// dyno's first process opens it, in its own user namespace.
+    trees: Option<Trees>,
+    pipes: Pipes,
+}
+
+fn prepare(dyno_directory: &Path, signals: Signals) -> Result<Prepared, FailedStep> {
+    let prepared = move || {
+        let mut spec = read_spec(dyno_directory)?;
+        let disk = dyno_directory.join(DISK);
+        for name in ["layer", "work"] {
+            let path = disk.join(name);
+            fs_err::create_dir_all(&path).op(|| format!("make {}", path.display()))?;
+        }
+        spec.binds.retain(|bind| bind.from.exists());
+        let steps = plan(&spec, &host::host_facts());
+        let trees = match spec.host_uid {
+            Some(uid) => Some(open_trees(&spec, &disk, &steps, Some(&idmap_namespace(uid)?))?),
+            None => None,
+        };
+        Ok(Prepared { spec, steps, signals, trees, pipes: Pipes::new(disk)? })
+    };
+    prepared().map_err(|error| FailedStep { step: "prepare", error })
+}
+
+impl Prepared {
+    fn start(self, spool: &mut Spool) -> Result<Watch, FailedStep> {
+        let forked = sys::clone_into_namespaces().op(|| "make namespaces".to_owned());
+        let (pid, pidfd) = match forked.map_err(|error| FailedStep { step: "clone", error })? {
+            Forked::Child => {
+                spool.close();
+                let first = self.pipes.far_ends();
+                first::run(&self.spec, &self.steps, self.trees, first)
+            }
+            Forked::Parent(pid, pidfd) => (pid, pidfd),
+        };
+        drop(self.trees);
+        let near = self.pipes.near_ends();
+        let launched = map_ids(pid, &self.spec).and_then(|()| near.release());
+        match launched {
+            Ok(output) => {
+                spool.write(Event::Started { pid: pid.as_raw_nonzero().get().unsigned_abs() });
+                Ok(Watch::new(&self.spec, pid, pidfd, self.signals, output))
+            }
+            Err(failed) => {
+                let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+                let _ = waitpid(Some(pid), WaitOptions::empty());
+                Err(failed)
+            }
+        }
+    }
+}
+
+/// Says who the dyno's user is on the host.
+fn map_ids(pid: Pid, spec: &DynoSpec) -> Result<(), FailedStep> {
+    let own = || (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let outside = spec.host_uid.map_or_else(own, |uid| (uid, uid));
+    write_maps(pid, DYNO_UID, outside).map_err(|error| FailedStep { step: "clone", error })
+}

@@ -1,0 +1,12 @@
+//! The system calls that need `unsafe`. Each block argues; nothing outside this module has one.
+#![expect(unsafe_code, reason = "the one place for it")]
+
+mod idmap;
+mod process;
+mod signals;
+
+pub(crate) use idmap::{idmap_mount, restrict_mount};
+pub(crate) use process::{
+    Forked, clone_into_namespaces, die_with_parent, drop_groups, exit, fork, kill_all,
+};
+pub(crate) use signals::{Signals, unblock_all};

@@ -1,0 +1,111 @@
+//! Detached mounts of the host's paths, opened before the dyno's own root covers them.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::CWD;
+use rustix::mount::{OpenTreeFlags, open_tree};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use slugline_model::dyno::DynoSpec;
+use slugline_model::sandbox::Step;
+
+use crate::op_error::{OpError, Operation};
+use crate::sys::{self, Forked};
+
+/// The devices that a dyno sees.
+pub(crate) const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
+/// Every path of the host that a dyno sees, as detached mounts.
+pub(crate) struct Trees {
+    /// The slug's tree, if there is a slug.
+    pub(crate) slug: Option<OwnedFd>,
+    /// The directory that holds `layer` and `work`.
+    pub(crate) disk: OwnedFd,
+    /// One for each part of the stack and each bind among the steps, in their order, with its
+    /// place in the dyno.
+    pub(crate) binds: Vec<(PathBuf, OwnedFd)>,
+    /// One for each of [`DEVICES`].
+    pub(crate) devices: Vec<OwnedFd>,
+}
+
+/// Opens them. Needs the right to mount; with `idmap`, files of the server's user appear as the
+/// dyno's own, except in the stack.
+pub(crate) fn open_trees(
+    spec: &DynoSpec,
+    disk: &Path,
+    steps: &[Step],
+    idmap: Option<&OwnedFd>,
+) -> Result<Trees, OpError> {
+    let owned = |path: &Path, writable: bool| -> Result<OwnedFd, OpError> {
+        let tree = open(path)?;
+        if let Some(namespace) = idmap {
+            let operation = || format!("idmap {}", path.display());
+            sys::idmap_mount(&tree, namespace).op(operation)?;
+        }
+        restrict(tree, path, !writable)
+    };
+    let mut binds = Vec::new();
+    for step in steps {
+        match step {
+            Step::Stack { path } => binds.push((path.clone(), restrict(open(path)?, path, true)?)),
+            Step::Bind(bind) => binds.push((bind.to.clone(), owned(&bind.from, bind.writable)?)),
+            _ => {}
+        }
+    }
+    let device = |name: &&str| open(&Path::new("/dev").join(name));
+    Ok(Trees {
+        slug: spec.slug_tree.as_deref().map(|path| owned(path, false)).transpose()?,
+        disk: owned(disk, true)?,
+        binds,
+        devices: DEVICES.iter().map(device).collect::<Result<_, _>>()?,
+    })
+}
+
+fn open(path: &Path) -> Result<OwnedFd, OpError> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    open_tree(CWD, path, flags).op(|| format!("open {}", path.display()))
+}
+
+fn restrict(tree: OwnedFd, path: &Path, read_only: bool) -> Result<OwnedFd, OpError> {
+    let operation = || format!("restrict {}", path.display());
+    sys::restrict_mount(&tree, read_only, true).op(operation)?;
+    Ok(tree)
+}
+
+/// Makes the user namespace that an idmapped mount refers to: files of root there belong to
+/// `host_uid`.
+pub(crate) fn idmap_namespace(host_uid: u32) -> Result<OwnedFd, OpError> {
+    let (pid, _pidfd) = match sys::fork(true).op(|| "clone a user namespace".to_owned())? {
+        Forked::Child => wait_to_be_killed(),
+        Forked::Parent(pid, pidfd) => (pid, pidfd),
+    };
+    let namespace = write_maps(pid, 0, (host_uid, host_uid)).and_then(|()| {
+        let path = format!("/proc/{}/ns/user", pid.as_raw_nonzero());
+        fs_err::File::open(&path).op(|| format!("open {path}"))
+    });
+    let _ = kill_process(pid, Signal::KILL);
+    let _ = waitpid(Some(pid), WaitOptions::empty());
+    namespace.map(|file| OwnedFd::from(file.into_file()))
+}
+
+fn wait_to_be_killed() -> ! {
+    let _ = sys::die_with_parent();
+    loop {
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+}
+
+/// Maps one uid and gid of a new user namespace, which are `outside` on the host.
+pub(crate) fn write_maps(pid: Pid, inside: u32, outside: (u32, u32)) -> Result<(), OpError> {
+    let write = |name: &str, content: &str| {
+        let path = format!("/proc/{}/{name}", pid.as_raw_nonzero());
+        fs_err::write(&path, content).op(|| format!("write {path}"))
+    };
+    if !rustix::process::geteuid().is_root() {
+        write("setgroups", "deny")?;
+    }
+    write("uid_map", &format!("{inside} {} 1\n", outside.0))?;
+    write("gid_map", &format!("{inside} {} 1\n", outside.1))
+}

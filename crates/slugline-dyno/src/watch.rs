@@ -1,0 +1,174 @@
+//! Watching a running dyno: its output, its port, its deadlines, its end.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
+use slugline_model::dyno::{DynoSpec, Event, Times};
+
+use crate::lines::Lines;
+use crate::listen::listens;
+use crate::pipes::Output;
+use crate::spool::Spool;
+use crate::sys::Signals;
+
+/// How often a booting web dyno's port is looked at.
+const BOOT_POLL: Duration = Duration::from_millis(20);
+
+/// A running dyno, as its supervisor sees it.
+pub(crate) struct Watch {
+    pid: Pid,
+    pidfd: OwnedFd,
+    signals: Signals,
+    pipes: [Option<(OwnedFd, Lines)>; 2],
+    times: Times,
+    started: Instant,
+    /// The port that it has yet to bind.
+    awaited_port: Option<u16>,
+    /// When SIGTERM becomes SIGKILL; known once the dyno is stopping.
+    kill_at: Option<Instant>,
+    killed: bool,
+}
+
+impl Watch {
+    pub(crate) fn new(
+        spec: &DynoSpec,
+        pid: Pid,
+        pidfd: OwnedFd,
+        signals: Signals,
+        output: Output,
+    ) -> Self {
+        let pipe = |fd| Some((fd, Lines::default()));
+        Self {
+            pid,
+            pidfd,
+            signals,
+            pipes: [pipe(output.stdout), pipe(output.stderr)],
+            times: spec.times,
+            started: Instant::now(),
+            awaited_port: spec.port,
+            kill_at: None,
+            killed: false,
+        }
+    }
+
+    /// Reports what happens until all processes are gone.
+    pub(crate) fn run(mut self, spool: &mut Spool) {
+        if self.awaited_port.is_none() {
+            spool.write(Event::Up);
+        }
+        while !self.wait(spool) {
+            self.look_at_port(spool);
+            self.look_at_clock(spool);
+        }
+        self.drain(spool);
+        spool.write(Event::Exited { status: self.status() });
+    }
+
+    /// Waits for the next thing to happen; true once init has exited.
+    fn wait(&mut self, spool: &mut Spool) -> bool {
+        let [out, err] = &self.pipes;
+        let mut fds = vec![
+            PollFd::new(&self.pidfd, PollFlags::IN),
+            PollFd::new(&self.signals, PollFlags::IN),
+        ];
+        let open: Vec<usize> =
+            [out, err].iter().enumerate().filter(|(_, p)| p.is_some()).map(|(i, _)| i).collect();
+        for (fd, _) in [out, err].into_iter().flatten() {
+            fds.push(PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN));
+        }
+        let timeout = self.timeout();
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        if poll(&mut fds, timeout.as_ref()).is_err() {
+            return false;
+        }
+        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        drop(fds);
+        for (place, pipe) in open.into_iter().enumerate() {
+            if ready[place + 2] {
+                self.read(pipe, spool);
+            }
+        }
+        if ready[1] && self.signals.next() == Ok(Signal::TERM) {
+            self.stop(spool);
+        }
+        ready[0]
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let run_end = self.times.run.map(|run| self.started + Duration::from_millis(run));
+        let deadline = if self.killed { None } else { self.kill_at.or(run_end) };
+        let deadline = deadline.map(|at| at.saturating_duration_since(now));
+        let boot = self.awaited_port.filter(|_| self.kill_at.is_none()).map(|_| BOOT_POLL);
+        [deadline, boot].into_iter().flatten().min()
+    }
+
+    /// Reads what a pipe holds; closes it at its end.
+    fn read(&mut self, pipe: usize, spool: &mut Spool) {
+        let Some((fd, lines)) = &mut self.pipes[pipe] else { return };
+        let mut buffer = [0; 16 * 1024];
+        match rustix::io::retry_on_intr(|| rustix::io::read(&*fd, &mut buffer)) {
+            Ok(0) | Err(_) => {
+                lines.finish(|event| spool.write(event));
+                self.pipes[pipe] = None;
+            }
+            Ok(length) => lines.push(&buffer[..length], |event| spool.write(event)),
+        }
+    }
+
+    /// Reads the rest. Everyone who could write is gone, so the pipes end.
+    fn drain(&mut self, spool: &mut Spool) {
+        for pipe in 0..self.pipes.len() {
+            while self.pipes[pipe].is_some() {
+                self.read(pipe, spool);
+            }
+        }
+    }
+
+    fn look_at_port(&mut self, spool: &mut Spool) {
+        let Some(port) = self.awaited_port else { return };
+        if listens(self.pid, port) {
+            self.awaited_port = None;
+            spool.write(Event::Up);
+        } else if self.started.elapsed() > Duration::from_millis(self.times.boot) {
+            self.awaited_port = None;
+            spool.write(Event::BootTimeout);
+            self.kill();
+        }
+    }
+
+    fn look_at_clock(&mut self, spool: &mut Spool) {
+        let run_time = self.times.run.map(Duration::from_millis);
+        if self.kill_at.is_none() && run_time.is_some_and(|time| self.started.elapsed() > time) {
+            spool.write(Event::RunTimeout);
+            self.stop(spool);
+        }
+        if !self.killed && self.kill_at.is_some_and(|at| Instant::now() >= at) {
+            spool.write(Event::ExitTimeout);
+            self.kill();
+        }
+    }
+
+    /// SIGTERM to init, which passes it to everyone.
+    fn stop(&mut self, spool: &mut Spool) {
+        if self.kill_at.is_none() {
+            self.kill_at = Some(Instant::now() + Duration::from_millis(self.times.stop));
+            spool.write(Event::Stopping);
+            let _ = pidfd_send_signal(&self.pidfd, Signal::TERM);
+        }
+    }
+
+    /// SIGKILL to init; the kernel then kills everyone in its pid namespace.
+    fn kill(&mut self) {
+        self.killed = true;
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
+
+    fn status(&self) -> i32 {
+        let Ok(Some((_, status))) = waitpid(Some(self.pid), WaitOptions::empty()) else { return 1 };
+        let signaled = status.terminating_signal().map(|signal| 128 + signal);
+        status.exit_status().or(signaled).unwrap_or(1)
+    }
+}

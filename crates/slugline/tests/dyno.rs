@@ -1,0 +1,247 @@
+//! Real dynos on this kernel, as root and as an ordinary user alike.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use slugline_dyno::LocalEngine;
+use slugline_model::dyno::{DynoId, DynoSpec, Event, TimedEvent, Times};
+use slugline_model::ledger::Receipt;
+use slugline_model::port::Engine;
+
+struct Host {
+    engine: LocalEngine,
+    events: mpsc::Receiver<(DynoId, TimedEvent)>,
+    directory: tempfile::TempDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (engine, events) = open(directory.path());
+        let app = directory.path().join("slug/app");
+        std::fs::create_dir_all(&app).unwrap();
+        std::fs::write(app.join("baked.txt"), "baked").unwrap();
+        Self { engine, events, directory }
+    }
+
+    fn spec(&self, command: &str) -> DynoSpec {
+        let env = [("HOME", "/app"), ("PATH", "/usr/local/bin:/usr/bin:/bin"), ("A", "b c")];
+        DynoSpec {
+            id: uuid::Uuid::new_v4(),
+            app: "library".parse().unwrap(),
+            dyno: "worker.1".parse().unwrap(),
+            release: 1,
+            command: command.to_owned(),
+            env: env
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into_iter()
+                .collect::<BTreeMap<_, _>>(),
+            slug_tree: Some(self.directory.path().join("slug")),
+            binds: vec![],
+            port: None,
+            host_uid: None,
+            times: Times { boot: 2_000, stop: 1_000, run: None },
+        }
+    }
+
+    /// Runs a command to its end.
+    fn run(&self, command: &str) -> Outcome {
+        let spec = self.spec(command);
+        self.engine.start(&spec).unwrap();
+        self.outcome(spec.id)
+    }
+
+    fn next(&self) -> Event {
+        self.events.recv_timeout(Duration::from_secs(20)).expect("an event").1.event
+    }
+
+    fn outcome(&self, id: DynoId) -> Outcome {
+        let mut outcome = Outcome::default();
+        loop {
+            match self.next() {
+                Event::Line { text, .. } => outcome.lines.push(text),
+                Event::Exited { status } => outcome.status = Some(status),
+                Event::Discarded { receipt } => {
+                    outcome.receipt = receipt;
+                    break;
+                }
+                other => outcome.others.push(other),
+            }
+        }
+        self.engine.forget(id).unwrap();
+        outcome
+    }
+
+    fn dynos(&self) -> PathBuf {
+        self.directory.path().join("dynos")
+    }
+}
+
+fn open(directory: &Path) -> (LocalEngine, mpsc::Receiver<(DynoId, TimedEvent)>) {
+    let (send, events) = mpsc::channel();
+    let sink = Box::new(move |id, event| {
+        let _ = send.send((id, event));
+    });
+    let program = Path::new(env!("CARGO_BIN_EXE_slugline"));
+    (LocalEngine::open(&directory.join("dynos"), program, sink).unwrap(), events)
+}
+
+#[derive(Debug, Default)]
+struct Outcome {
+    lines: Vec<String>,
+    status: Option<i32>,
+    receipt: Receipt,
+    others: Vec<Event>,
+}
+
+#[test]
+fn a_dyno_sees_its_slug_and_its_environment_and_nothing_of_the_host() {
+    let host = Host::new();
+    let secret = host.directory.path().join("secret");
+    std::fs::write(&secret, "secret").unwrap();
+    let outcome = host.run(&format!(
+        "pwd; cat baked.txt; echo; echo \"$A $(id -un) $$\"; ls /; ls {} 2>&1; ls /root /home; \
+         grep -c . /proc/mounts >/dev/null; ls -d /proc/[0-9]* | wc -l; touch /usr/x",
+        secret.display()
+    ));
+    let lines = outcome.lines.join("\n");
+    assert!(lines.starts_with("/app\nbaked\nb c dyno "), "{outcome:?}");
+    assert!(lines.contains("No such file or directory"), "{lines}");
+    assert!(!lines.contains("secret\n"), "{lines}");
+    assert!(lines.contains("/usr/x") && lines.contains("Read-only"), "{lines}");
+    assert_eq!(outcome.status, Some(1));
+}
+
+#[test]
+fn what_a_dyno_writes_is_gone_and_on_its_receipt() {
+    let host = Host::new();
+    let outcome = host.run(
+        "mkdir -p media && head -c 3000 /dev/zero > media/a.png && echo new > baked.txt && \
+         echo x > /tmp/scratch && cat baked.txt",
+    );
+    assert_eq!(outcome.lines, ["new"]);
+    assert_eq!(outcome.status, Some(0));
+    assert_eq!(
+        outcome.receipt.headline(),
+        "Discarded 2 files, 3kB: media/ (1, 3kB) baked.txt (1, 4B)"
+    );
+    assert_eq!(outcome.receipt.noise.files, 1);
+    let again = host.run("cat baked.txt; echo; ls media");
+    assert_eq!(again.lines[0], "baked");
+    assert_eq!(std::fs::read_dir(host.dynos()).unwrap().count(), 0, "nothing is left behind");
+    let slug = std::fs::read_to_string(host.directory.path().join("slug/app/baked.txt"));
+    assert_eq!(slug.unwrap(), "baked");
+}
+
+#[test]
+fn profile_scripts_run_in_order_before_the_command() {
+    let host = Host::new();
+    let profile = host.directory.path().join("slug/app/.profile.d");
+    std::fs::create_dir_all(&profile).unwrap();
+    std::fs::write(profile.join("b.sh"), "export ORDER=\"$ORDER b\"").unwrap();
+    std::fs::write(profile.join("a.sh"), "export ORDER=a").unwrap();
+    let dot_profile = host.directory.path().join("slug/app/.profile");
+    std::fs::write(dot_profile, "ORDER=\"$ORDER .profile\"").unwrap();
+    assert_eq!(host.run("echo $ORDER").lines, ["a b .profile"]);
+}
+
+#[test]
+fn sigterm_reaches_every_process_and_the_command_may_finish() {
+    let host = Host::new();
+    let spec = host.spec(
+        "python3 -c 'import signal,sys,time\n\
+         signal.signal(signal.SIGTERM, lambda *a: (print(\"child got TERM\", flush=True), sys.exit(3)))\n\
+         print(\"ready\", flush=True)\ntime.sleep(60)' & wait",
+    );
+    host.engine.start(&spec).unwrap();
+    while !matches!(host.next(), Event::Line { .. }) {}
+    host.engine.stop(spec.id).unwrap();
+    let outcome = host.outcome(spec.id);
+    assert_eq!(outcome.lines, ["child got TERM"]);
+    assert_eq!(outcome.status, Some(143));
+    assert_eq!(outcome.others, [Event::Stopping]);
+}
+
+#[test]
+fn a_command_that_ignores_sigterm_is_killed_after_the_stop_time() {
+    let host = Host::new();
+    let spec = host.spec("trap '' TERM; echo ready; while true; do sleep 0.1; done");
+    host.engine.start(&spec).unwrap();
+    while !matches!(host.next(), Event::Line { .. }) {}
+    host.engine.stop(spec.id).unwrap();
+    let outcome = host.outcome(spec.id);
+    assert_eq!(outcome.others, [Event::Stopping, Event::ExitTimeout]);
+    assert_eq!(outcome.status, Some(137));
+}
+
+#[test]
+fn a_web_dyno_is_up_when_it_listens_and_killed_when_it_never_does() {
+    let host = Host::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut spec = host.spec(&format!("exec python3 -m http.server --bind 127.0.0.1 {free}"));
+    spec.port = Some(free);
+    spec.times.boot = 20_000;
+    host.engine.start(&spec).unwrap();
+    while host.next() != Event::Up {}
+    assert!(std::net::TcpStream::connect(("127.0.0.1", free)).is_ok());
+    host.engine.stop(spec.id).unwrap();
+    host.outcome(spec.id);
+    let mut silent = host.spec("sleep 60");
+    silent.port = Some(free);
+    silent.times.boot = 200;
+    host.engine.start(&silent).unwrap();
+    let outcome = host.outcome(silent.id);
+    assert!(outcome.others.contains(&Event::BootTimeout), "{outcome:?}");
+    assert_eq!(outcome.status, Some(137));
+}
+
+#[test]
+fn a_dyno_outlives_its_server_and_is_adopted_by_the_next() {
+    let host = Host::new();
+    let spec = host.spec("echo one; while [ ! -e /tmp/go ]; do sleep 0.05; done");
+    host.engine.start(&spec).unwrap();
+    while !matches!(host.next(), Event::Line { .. }) {}
+    let (next, events) = open(host.directory.path());
+    let adopted = next.adopt().unwrap();
+    assert_eq!(adopted.iter().map(|s| s.id).collect::<Vec<_>>(), [spec.id]);
+    next.catch_up(spec.id);
+    next.stop(spec.id).unwrap();
+    let mut seen = Vec::new();
+    while !matches!(seen.last(), Some(Event::Discarded { .. })) {
+        seen.push(events.recv_timeout(Duration::from_secs(10)).unwrap().1.event);
+    }
+    assert!(seen.contains(&Event::Exited { status: 143 }), "{seen:?}");
+    assert!(!seen.iter().any(|e| matches!(e, Event::Line { .. })), "no line twice: {seen:?}");
+}
+
+#[test]
+fn a_killed_supervisor_takes_its_dyno_with_it_and_the_receipt_is_still_written() {
+    let host = Host::new();
+    let spec = host.spec("echo data > lost.txt; echo $$; sleep 61.7");
+    host.engine.start(&spec).unwrap();
+    while !matches!(host.next(), Event::Line { .. }) {}
+    let pid = std::fs::read_to_string(host.dynos().join(spec.id.to_string()).join("lock")).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let outcome = host.outcome(spec.id);
+    assert_eq!(outcome.status, Some(137));
+    assert_eq!(outcome.receipt.headline(), "Discarded 1 file, 5B: lost.txt (1, 5B)");
+    let left = std::process::Command::new("pgrep").args(["-f", "sleep 61.7"]).output().unwrap();
+    assert!(left.stdout.is_empty(), "the dyno's processes are gone");
+}
+
+#[test]
+fn a_dyno_has_no_capabilities_and_cannot_get_any() {
+    let host = Host::new();
+    let outcome = host.run(
+        "grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; mount -t tmpfs t /mnt 2>&1 | tail -1; \
+         cat /proc/1/environ; hostname newname",
+    );
+    let text = outcome.lines.join("\n").replace('\t', "");
+    assert!(text.contains("CapEff:0000000000000000"), "{text}");
+    assert!(text.contains("CapBnd:0000000000000000"), "{text}");
+    assert!(text.contains("NoNewPrivs:1"), "{text}");
+    assert!(text.contains("Permission denied"), "init is hidden: {text}");
+}
