@@ -48,7 +48,12 @@ pub(crate) fn open_trees(
     for step in steps {
         match step {
             Step::Stack { path } => binds.push((path.clone(), restrict(open(path)?, path, true)?)),
-            Step::Bind(bind) => binds.push((bind.to.clone(), owned(&bind.from, bind.writable)?)),
+            Step::Bind(bind) if bind.writable => {
+                binds.push((bind.to.clone(), owned(&bind.from, true)?));
+            }
+            Step::Bind(bind) => {
+                binds.push((bind.to.clone(), restrict(open(&bind.from)?, &bind.from, true)?));
+            }
             _ => {}
         }
     }

@@ -47,7 +47,8 @@ pub struct Bind {
     pub from: PathBuf,
     /// In the dyno.
     pub to: PathBuf,
-    /// Whether the dyno may write there. Writable paths must belong to the server's user.
+    /// Whether the dyno may write there. Writable paths must belong to the server's user, others
+    /// must be readable by everyone.
     pub writable: bool,
 }
 

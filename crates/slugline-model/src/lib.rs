@@ -17,6 +17,7 @@ pub mod code;
 pub mod limits;
 pub mod logline;
 pub mod message;
+pub mod plan;
 pub mod port;
 pub mod route;
 pub mod size;

@@ -203,6 +203,10 @@ fn a_dyno_outlives_its_server_and_is_adopted_by_the_next() {
     let spec = host.spec("echo one; while [ ! -e /tmp/go ]; do sleep 0.05; done");
     host.engine.start(&spec).unwrap();
     while !matches!(host.next(), Event::Line { .. }) {}
+    let offset = host.dynos().join(spec.id.to_string()).join("offset");
+    while !offset.exists() {
+        std::thread::yield_now();
+    }
     let (next, events) = open(host.directory.path());
     let adopted = next.adopt().unwrap();
     assert_eq!(adopted.iter().map(|s| s.id).collect::<Vec<_>>(), [spec.id]);
