@@ -95,7 +95,7 @@ fn execute(
 ) -> io::Result<ExitStatus> {
     let run = |mut command: Command| {
         command.current_dir(build_dir).env_clear().envs(environment.iter().cloned());
-        program::run_indented(&mut command)
+        program::run_indented(&mut command).map(|ran| ran.status)
     };
     match run(Command::new(path)) {
         Err(error) if error.raw_os_error() == Some(ENOEXEC) => {

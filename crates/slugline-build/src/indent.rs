@@ -4,20 +4,26 @@ use std::io::{self, Read, Write};
 
 const INDENT: &[u8] = b"       ";
 
-/// Copies until the end, with the indent before each line. A partial line is not held back: a
-/// prompt or a progress dot shows at once.
-pub(crate) fn copy(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
+/// How much of the end of an output is kept.
+const TAIL: usize = 64 * 1024;
+
+/// Copies until the end, with the indent before each line, and returns the end of it as it was. A
+/// partial line is not held back: a prompt or a progress dot shows at once.
+pub(crate) fn copy(mut from: impl Read, mut to: impl Write) -> io::Result<Vec<u8>> {
     let mut at_line_start = true;
+    let mut tail = Vec::new();
     let mut buffer = [0; 8192];
     loop {
         let read = match from.read(&mut buffer) {
-            Ok(0) => return Ok(()),
+            Ok(0) => return Ok(tail),
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
         to.write_all(&indented(&buffer[..read], &mut at_line_start))?;
         to.flush()?;
+        tail.extend_from_slice(&buffer[..read]);
+        tail.drain(..tail.len().saturating_sub(TAIL));
     }
 }
 

@@ -16,6 +16,7 @@ pub const NETWORK_VARIABLES: &[&str] = &[
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
     "GIT_SSL_CAINFO",
+    "NODEJS_ORG_MIRROR",
 ];
 
 /// Variables with these prefixes reach a build too: the settings of pip, uv and npm.

@@ -23,18 +23,18 @@ pub(crate) fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// Runs a program with standard output and standard error indented into the build's output.
-pub(crate) fn run_indented(command: &mut Command) -> io::Result<ExitStatus> {
+/// Runs a program with standard output and standard error indented into the build's output. The
+/// answer holds the end of that output, for errors that are known by their text.
+pub(crate) fn run_indented(command: &mut Command) -> io::Result<Ran> {
     let (reader, writer) = io::pipe()?;
     let mut child = spawn_into(command, writer)?;
     let (done, finished) = mpsc::channel();
     thread::spawn(move || {
-        let _ = crate::indent::copy(reader, io::stdout());
-        let _ = done.send(());
+        let _ = done.send(crate::indent::copy(reader, io::stdout()));
     });
     let status = child.wait()?;
-    let _ = finished.recv_timeout(AFTER_EXIT);
-    Ok(status)
+    let tail = finished.recv_timeout(AFTER_EXIT).ok().and_then(Result::ok).unwrap_or_default();
+    Ok(Ran { status, output: String::from_utf8_lossy(&tail).into_owned() })
 }
 
 /// Starts a program whose two outputs are one pipe. The command's own copies of the pipe are
@@ -46,23 +46,23 @@ fn spawn_into(command: &mut Command, writer: io::PipeWriter) -> io::Result<Child
     child
 }
 
-/// What a program that was run quietly left behind.
+/// What a program that ran left behind.
 #[derive(Debug)]
-pub(crate) struct Quiet {
+pub(crate) struct Ran {
     /// How it ended.
     pub(crate) status: ExitStatus,
-    /// Its two outputs as they came.
+    /// Its two outputs as they came; of a long one the end.
     pub(crate) output: String,
 }
 
 /// Runs a program and keeps its two outputs together, for a message should it fail.
-pub(crate) fn run_quietly(command: &mut Command) -> io::Result<Quiet> {
+pub(crate) fn run_quietly(command: &mut Command) -> io::Result<Ran> {
     let (mut reader, writer) = io::pipe()?;
     let mut child = spawn_into(command, writer)?;
     let mut output = Vec::new();
     reader.read_to_end(&mut output)?;
     let status = child.wait()?;
-    Ok(Quiet { status, output: String::from_utf8_lossy(&output).into_owned() })
+    Ok(Ran { status, output: String::from_utf8_lossy(&output).into_owned() })
 }
 
 /// Runs a program and returns what it wrote to standard output, trimmed, if it succeeded.

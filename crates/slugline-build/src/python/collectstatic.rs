@@ -45,7 +45,7 @@ fn collect(
     command.arg(manage_py).args(["collectstatic", "--noinput", "--traceback"]);
     command.env("PYTHONPATH", ".");
     let status =
-        program::run_indented(&mut command).map_err(PythonError::io("run collectstatic"))?;
+        program::run_indented(&mut command).map_err(PythonError::io("run collectstatic"))?.status;
     if status.success() {
         return Ok(());
     }

@@ -150,7 +150,7 @@ impl Installing<'_> {
 
     fn run(&self, command: &mut Command, file: &str) -> Result<(), PythonError> {
         command.current_dir(&self.call.build_dir);
-        let status = program::run_indented(command).map_err(PythonError::io("run uv"))?;
+        let status = program::run_indented(command).map_err(PythonError::io("run uv"))?.status;
         if status.success() {
             Ok(())
         } else {
