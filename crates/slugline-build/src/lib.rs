@@ -22,8 +22,12 @@ mod python;
 mod record;
 mod source;
 
+pub use buildpack::{ChooseError, FetchError, ReferenceError};
 pub use builtin::builtin_main;
 pub use compile::{CompileRequest, compile};
 pub use error::CompileError;
 pub use explain::explain;
 pub use network::{NETWORK_PREFIXES, NETWORK_VARIABLES, is_network_variable};
+pub use process_types::ReleaseYamlError;
+pub use record::Failure;
+pub use source::UnpackError;

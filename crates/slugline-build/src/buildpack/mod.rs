@@ -12,4 +12,5 @@ pub(crate) use environment::Environment;
 pub use fetch::FetchError;
 pub(crate) use fetch::{Buildpack, Fetching, fetch};
 pub(crate) use reference::Reference;
+pub use reference::ReferenceError;
 pub(crate) use run::{Context, compile, detect, export, release, report};

@@ -148,7 +148,7 @@ cd "$work"
 curl -fsSL --retry 2 -O "$0/$1.tar.gz" -O "$0/SHASUMS256.txt"
 grep -F "  $1.tar.gz" SHASUMS256.txt | sha256sum --check --strict --quiet
 mkdir -p "$2"
-tar -xzf "$1.tar.gz" -C "$2" --strip-components=1 --no-same-owner
+tar -xzf "$1.tar.gz" -C "$2" --strip-components=1 --no-same-owner --exclude="$1/include"
 "#;
 
 fn shell(script: &str, environment: &BuildEnvironment) -> Command {
@@ -194,7 +194,8 @@ fn from_wheel(
 }
 
 fn arrange_wheel(wheel: &Path, store: &Path) -> io::Result<()> {
-    for part in ["bin", "lib", "include"] {
+    // Without the headers: node-gyp fetches its own.
+    for part in ["bin", "lib"] {
         if wheel.join(part).is_dir() {
             files::copy_tree(&wheel.join(part), &store.join(part))?;
         }
