@@ -1,11 +1,14 @@
 //! The same work for many things, on two threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 /// Two: packing and checking out are bound by the kernel's work on directories, which more
 /// threads do not speed up, and dynos want the other cores.
 const THREADS: usize = 2;
+
+/// Items that a thread takes at once, since waking the caller costs more than some items do.
+const BATCH: usize = 64;
 
 /// Does `work` for each item and gives its results to `done`, on the caller's thread, with the
 /// item's index. Each thread has a state of its own. Stops at the first error.
@@ -20,16 +23,18 @@ where
     R: Send,
     E: Send,
 {
+    let batches: Vec<&[T]> = items.chunks(BATCH).collect();
     let next = AtomicUsize::new(0);
-    let (sender, results) = sync_channel(1024);
-    let run = |sender: std::sync::mpsc::SyncSender<Result<(usize, R), E>>| {
+    let (sender, results) = sync_channel(batches.len());
+    let run = |sender: SyncSender<Result<(usize, Vec<R>), E>>| {
         let outcome = start().and_then(|mut state| {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(item) = items.get(index) else { return Ok(()) };
-                let result = work(&mut state, item)?;
+                let Some(batch) = batches.get(index) else { return Ok(()) };
+                let results = batch.iter().map(|item| work(&mut state, item));
+                let results = results.collect::<Result<Vec<R>, E>>()?;
                 // The other end is gone once an error is known; then no result matters.
-                if sender.send(Ok((index, result))).is_err() {
+                if sender.send(Ok((index, results))).is_err() {
                     return Ok(());
                 }
             }
@@ -39,15 +44,16 @@ where
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..THREADS.min(items.len()) {
+        for _ in 0..THREADS.min(batches.len()) {
             let sender = sender.clone();
             scope.spawn(|| run(sender));
         }
         drop(sender);
+        // Owned here, so that an error ends the threads before they are waited for.
         let results = results;
-        for result in &results {
-            let (index, result) = result?;
-            done(index, result);
+        for batch in &results {
+            let (index, batch) = batch?;
+            (index * BATCH..).zip(batch).for_each(|(index, result)| done(index, result));
         }
         Ok(())
     })

@@ -1,5 +1,7 @@
 //! The store as its callers see it: trees in, slugs and checkouts out.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
 mod scene;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
