@@ -39,7 +39,7 @@ fn fill(mount: &Path) {
     }
     let error = ingest().unwrap_err();
     assert!(matches!(error, StoreError::DiskFull { .. }), "{error:?}");
-    assert_eq!(store.slugs().unwrap(), [whole.clone()]);
+    assert_eq!(store.slugs().unwrap(), std::slice::from_ref(&whole));
     assert_eq!(fs_err::read_dir(mount.join("store/staging")).unwrap().count(), 0);
     assert!(store.verify(&whole).is_ok());
 }
