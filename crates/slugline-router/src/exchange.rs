@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use slugline_model::code::Code;
 use slugline_model::logline::{LogLine, LogSink, Source};
 use slugline_model::name::{AppName, DynoName};
+use slugline_model::route::host_name;
 
 /// What is known of an exchange. Its line is written when it is dropped.
 pub(crate) struct Exchange {
@@ -73,7 +74,7 @@ impl fmt::Display for Exchange {
             }
         }
         let Self { method, request_id, .. } = self;
-        let (path, host) = (Quoted(&self.path), Bare(&self.host));
+        let (path, host) = (Quoted(&self.path), Bare(host_name(&self.host)));
         let (forwarded, dyno) = (Quoted(&self.forwarded), Known(self.dyno.as_ref(), ""));
         let connect = Known(self.connect.map(|time| time.as_millis()), "ms");
         let service = Known(self.sent.map(|sent| sent.elapsed().as_millis()), "ms");
@@ -149,7 +150,7 @@ mod tests {
             app: "owl".parse().unwrap(),
             method: http::Method::GET,
             path: "/".into(),
-            host: "owl.example".into(),
+            host: "owl.example:5080".into(),
             request_id: "0f3b".into(),
             forwarded: "203.0.113.9".into(),
             dyno: None,
