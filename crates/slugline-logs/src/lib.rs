@@ -1,1 +1,109 @@
-//! .
+//! Line to reader: an app's last lines, who reads them as they come, and what a restart keeps.
+//!
+//! A line that is written gets a number within its app and a place in the app's [`history`]; every
+//! [`Session`] reads from there at its own pace. A [`segment`] on the disk keeps the history for
+//! the next start of the server.
+
+mod history;
+mod segment;
+mod session;
+mod split;
+mod writer;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use slugline_model::limits::Limits;
+use slugline_model::logline::{LogFilter, LogLine, LogSink};
+
+use crate::history::History;
+use crate::writer::Writer;
+
+pub use crate::segment::LogsError;
+pub use crate::session::Session;
+
+/// The logs of all apps.
+pub struct Hub {
+    /// Held only to find or add an app; each history has a lock of its own.
+    apps: Mutex<HashMap<String, Arc<History>>>,
+    writer: Option<Writer>,
+    /// Lines kept per app.
+    kept: usize,
+    /// A line's length (bytes); longer ones are split.
+    longest: usize,
+}
+
+impl Hub {
+    /// Logs that end with the process.
+    pub fn in_memory(limits: &Limits) -> Self {
+        let (kept, longest) = (limits.log_history, limits.log_line);
+        Self { apps: Mutex::default(), writer: None, kept, longest }
+    }
+
+    /// Logs that are kept in a directory too, and taken up again from there.
+    pub fn open(directory: &Path, limits: &Limits) -> Result<Self, LogsError> {
+        let mut hub = Self::in_memory(limits);
+        for (app, lines) in segment::load_all(directory, hub.kept)? {
+            let history = Arc::new(History::new(hub.kept, lines));
+            hub.lock().insert(app, history);
+        }
+        hub.writer = Some(Writer::start(directory.to_owned(), hub.kept)?);
+        Ok(hub)
+    }
+
+    /// A reader of an app's log: first its last `lines` that pass the filter, then, with `tail`,
+    /// every line that passes as it is written.
+    pub fn session(&self, app: &str, filter: LogFilter, lines: usize, tail: bool) -> Session {
+        let history = self.history(app);
+        let from = history.last(lines, &filter);
+        Session::new(history, filter, from, tail)
+    }
+
+    /// A reader that goes on after a line that it has seen already. Lines that are kept no more
+    /// are reported as dropped.
+    pub fn resume(&self, app: &str, filter: LogFilter, after: u64, tail: bool) -> Session {
+        let history = self.history(app);
+        let from = history.next().min(after.saturating_add(1));
+        Session::new(history, filter, from, tail)
+    }
+
+    /// Lines that were shown but could not be written to the disk, since the start.
+    pub fn unsaved(&self) -> u64 {
+        self.writer.as_ref().map_or(0, Writer::unsaved)
+    }
+
+    /// Forgets an app's log, on the disk too. Sessions that read it go on waiting.
+    pub fn forget(&self, app: &str) {
+        self.lock().remove(app);
+        if let Some(writer) = &self.writer {
+            writer.forget(app);
+        }
+    }
+
+    fn history(&self, app: &str) -> Arc<History> {
+        let mut apps = self.lock();
+        if let Some(history) = apps.get(app) {
+            return Arc::clone(history);
+        }
+        let history = Arc::new(History::new(self.kept, Vec::new()));
+        apps.insert(app.to_owned(), Arc::clone(&history));
+        history
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<History>>> {
+        self.apps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LogSink for Hub {
+    fn write(&self, app: &str, line: LogLine) {
+        let history = self.history(app);
+        for line in split::split(line, self.longest) {
+            let number = history.push(line.clone());
+            if let Some(writer) = &self.writer {
+                writer.save(app, number, line);
+            }
+        }
+    }
+}

@@ -102,7 +102,7 @@ impl Code {
             Code::R10 => ("R10", "Boot timeout", 0),
             Code::R12 => ("R12", "Exit timeout", 0),
             Code::R17 => ("R17", "Checksum error", 0),
-            Code::L10 => ("L10", "Output buffer overflow", 0),
+            Code::L10 => ("L10", "output buffer overflow", 0),
         }
     }
 }

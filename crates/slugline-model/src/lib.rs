@@ -5,6 +5,7 @@
 
 pub mod name;
 pub mod procfile;
+pub mod slugignore;
 
 pub mod build;
 pub mod config_vars;

@@ -74,6 +74,16 @@ impl ProcessType {
         Self("web".to_owned())
     }
 
+    /// What builds are called among dynos: `build.1`.
+    pub fn build() -> Self {
+        Self("build".to_owned())
+    }
+
+    /// What release phases are called among dynos: `release.4821`.
+    pub fn release() -> Self {
+        Self("release".to_owned())
+    }
+
     /// Whether requests are routed to it.
     pub fn is_web(&self) -> bool {
         self.0 == "web"

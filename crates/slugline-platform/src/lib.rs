@@ -1,1 +1,21 @@
-//! .
+//! State, Platform API and the reconcile loop.
+//!
+//! [`Platform::start`] observes what an earlier server left, then keeps what runs equal to what is
+//! wanted; [`Platform::api`] is the one control surface, Heroku's Platform API v3.
+
+mod api;
+mod builds;
+mod clock;
+mod db;
+mod dynos;
+mod events;
+mod one_off;
+mod outputs;
+mod platform;
+mod reconcile;
+mod releases;
+mod routes;
+mod sources;
+mod workspace;
+
+pub use platform::{Config, LogQuery, LogSessions, Platform, Ports, StartError};

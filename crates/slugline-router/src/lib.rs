@@ -1,1 +1,94 @@
-//! .
+//! Request to dyno: host → app → a random dyno, both ways without buffering.
+//!
+//! The life of a request is the order of the modules: a [`client`] connects and asks; its
+//! [`exchange`] begins, which will be one line of the app's log whatever happens; a dyno is
+//! [`reach`]ed, over a connection from the [`pool`] or a new one; the request is [`forward`]ed with
+//! the headers that the rules in [`headers`] ask for, its body as an [`upload`]; what comes back is
+//! a [`relay`], or, after an upgrade, a [`tunnel`]. Where there is nothing to relay, a [`page`] says
+//! why.
+
+mod client;
+mod exchange;
+mod forward;
+mod headers;
+mod page;
+mod pool;
+mod reach;
+mod relay;
+mod tunnel;
+mod upload;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use slugline_model::limits::Limits;
+use slugline_model::logline::LogSink;
+use slugline_model::route::RouteTable;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::pool::Pool;
+
+/// How long accepting rests after it failed, for want of file descriptors mostly.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// The HTTP router.
+pub struct Router {
+    routes: watch::Receiver<Arc<RouteTable>>,
+    log: Arc<dyn LogSink>,
+    limits: Limits,
+    /// Connections to dynos that wait for another request.
+    pool: Arc<Pool>,
+    /// Dynos that could not be connected to, and when: others are tried first for a while.
+    shunned: Mutex<HashMap<SocketAddr, Instant>>,
+    /// Whether the router is shutting down.
+    closing: watch::Receiver<bool>,
+}
+
+impl Router {
+    /// Serves until `shutdown` is done, then ends idle connections and tunnels, and waits for
+    /// requests that are under way for as long as a dyno may take to stop.
+    ///
+    /// Each request of a known host becomes one line of its app's log.
+    pub async fn serve(
+        listener: TcpListener,
+        mut routes: watch::Receiver<Arc<RouteTable>>,
+        log: Arc<dyn LogSink>,
+        limits: Limits,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let (close, closing) = watch::channel(false);
+        let patience = limits.stop;
+        let pool = Arc::new(Pool::default());
+        let shunned = Mutex::default();
+        let shared = Self { routes: routes.clone(), log, limits, pool, shunned, closing };
+        let shared = Arc::new(shared);
+        let mut clients = JoinSet::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        clients.spawn(Arc::clone(&shared).converse(stream, peer));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_REST).await;
+                    }
+                },
+                Some(_) = clients.join_next() => {}
+                Ok(()) = routes.changed() => shared.pool.keep(&routes.borrow_and_update()),
+            }
+        }
+        drop(listener);
+        close.send_replace(true);
+        let all = async { while clients.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, all).await.is_err() {
+            tracing::warn!("requests still under way at shutdown were cut off");
+        }
+    }
+}

@@ -1,1 +1,159 @@
-//! .
+//! Tree to slug and back: content-addressed files, verified when read.
+//!
+//! A store is a directory. `objects/` holds each distinct file once, under the hash of its content;
+//! `slugs/` holds one manifest a slug, which names the objects of its tree; `checkouts/` holds the
+//! trees that dynos run on, made of hard links to the objects. So a release that changes five
+//! files stores five files, and no dyno waits for a copy. `staging/` holds what is not whole yet.
+//!
+//! Everything here blocks; callers with an async runtime use its threads for blocking work.
+
+mod checkout;
+mod error;
+mod ingest;
+mod layout;
+mod lock;
+pub mod manifest;
+mod object;
+mod pack;
+mod packed;
+mod parallel;
+mod pyc;
+mod staging;
+mod sweep;
+mod tree;
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use slugline_model::slug::{SlugId, SlugSummary};
+
+pub use crate::error::{Result, StoreError};
+pub use crate::ingest::{IngestRequest, Progress};
+pub use crate::object::{FIXED_TIME, ObjectKey};
+pub use crate::sweep::Swept;
+
+use crate::error::{reading, writing};
+use crate::layout::Layout;
+use crate::lock::Lock;
+use crate::manifest::Manifest;
+use crate::packed::{PackedSizes, weigh_stream};
+
+/// A slug store. Threads and processes may use the same one at once.
+#[derive(Debug)]
+pub struct Store {
+    layout: Layout,
+    /// Loaded at first use. Held only to take or to replace what is in it.
+    sizes: Mutex<Option<Arc<PackedSizes>>>,
+}
+
+impl Store {
+    /// Opens the store below a directory, which is made if need be, for its owner only.
+    pub fn open(root: impl Into<std::path::PathBuf>) -> Result<Self> {
+        let layout = Layout::new(root.into());
+        if let Some(parent) = layout.root().parent() {
+            fs_err::create_dir_all(parent).map_err(writing(parent))?;
+        }
+        for directory in layout.directories() {
+            make_private_directory(&directory).map_err(writing(&directory))?;
+        }
+        Ok(Self { layout, sizes: Mutex::new(None) })
+    }
+
+    /// A slug's tree and process types, as checked against its identity.
+    pub fn manifest(&self, id: &SlugId) -> Result<Manifest> {
+        let _lock = self.lock_shared()?;
+        self.read_manifest(id)
+    }
+
+    /// What [`Store::ingest`] said of a slug, except that none of its files are new.
+    pub fn summary(&self, id: &SlugId) -> Result<SlugSummary> {
+        let _lock = self.lock_shared()?;
+        let manifest = self.read_manifest(id)?;
+        let (mut files, mut bytes, mut packed_bytes) = (0, 0, 0);
+        for (_, object, size) in manifest.files() {
+            files += 1;
+            bytes += size;
+            packed_bytes += self.packed_size(object)?;
+        }
+        let process_types = manifest.process_types;
+        Ok(SlugSummary { id: id.clone(), process_types, files, bytes, packed_bytes, new_files: 0 })
+    }
+
+    /// Every slug in the store, in order of identity.
+    pub fn slugs(&self) -> Result<Vec<SlugId>> {
+        let directory = self.layout.slugs();
+        let mut slugs = Vec::new();
+        for entry in fs_err::read_dir(&directory).map_err(reading(&directory))? {
+            let name = entry.map_err(reading(&directory))?.file_name();
+            slugs.extend(name.to_str().and_then(|name| name.parse().ok()));
+        }
+        slugs.sort();
+        Ok(slugs)
+    }
+
+    fn lock_shared(&self) -> Result<Lock> {
+        Lock::shared(&self.layout.lock())
+    }
+
+    fn lock_exclusive(&self) -> Result<Lock> {
+        Lock::exclusive(&self.layout.lock())
+    }
+
+    fn read_manifest(&self, id: &SlugId) -> Result<Manifest> {
+        decode(id, &self.manifest_text(id)?)
+    }
+
+    /// A manifest's text, as checked against the slug's identity.
+    fn manifest_text(&self, id: &SlugId) -> Result<Vec<u8>> {
+        let path = self.layout.slug(id);
+        match fs_err::read(&path) {
+            Ok(text) if manifest::identity(&text) == *id => Ok(text),
+            Ok(_) => Err(StoreError::DamagedManifest { id: id.clone() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StoreError::UnknownSlug { id: id.clone() })
+            }
+            Err(error) => Err(reading(&path)(error)),
+        }
+    }
+
+    fn packed_sizes(&self) -> Result<Arc<PackedSizes>> {
+        self.change_sizes(|_, _| Ok(()))
+    }
+
+    /// Changes what is known of packed sizes; says what is known then.
+    fn change_sizes(
+        &self,
+        change: impl FnOnce(&mut Arc<PackedSizes>, &Path) -> Result<()>,
+    ) -> Result<Arc<PackedSizes>> {
+        let path = self.layout.packed();
+        let mut known = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sizes = match known.take() {
+            Some(sizes) => sizes,
+            None => Arc::new(PackedSizes::load(&path)?),
+        };
+        // An error leaves nothing known, and the file is read again.
+        change(&mut sizes, &path)?;
+        Ok(known.insert(sizes).clone())
+    }
+
+    fn packed_size(&self, object: ObjectKey) -> Result<u64> {
+        if let Some(size) = self.packed_sizes()?.get(&object.hash) {
+            return Ok(size);
+        }
+        let path = self.layout.object(object);
+        let file = fs_err::File::open(&path).map_err(reading(&path))?;
+        weigh_stream(file).map_err(reading(&path))
+    }
+}
+
+fn decode(id: &SlugId, text: &[u8]) -> Result<Manifest> {
+    Manifest::decode(text).map_err(|source| StoreError::Manifest { id: id.clone(), source })
+}
+
+fn make_private_directory(path: &Path) -> io::Result<()> {
+    match rustix::fs::mkdir(path, rustix::fs::Mode::RWXU) {
+        Err(rustix::io::Errno::EXIST) | Ok(()) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -16,7 +16,7 @@ fn a_port_that_is_taken_is_named_with_the_option_that_changes_it() {
         let scene = apps::good(&account);
         let _taken = TcpListener::bind(("127.0.0.1", scene.port)).expect("the port was free");
         let port = scene.port.to_string();
-        let says = [port.as_str(), "in use", "--port"];
+        let says = [port.as_str(), "already taken", "--port", "Nothing was started or changed."];
         expect_failure(&scene, &Expected { code: exit_code::INTERNAL, says: &says });
     }
 }
@@ -51,7 +51,7 @@ fn a_data_directory_that_may_not_be_written_to_is_named() {
 
 fn expect_unusable_data(scene: &Scene) {
     let data = scene.data().display().to_string();
-    let says = [data.as_str(), "--data-dir"];
+    let says = [data.as_str(), "--data-dir", "Nothing was started or changed."];
     expect_failure(scene, &Expected { code: exit_code::INTERNAL, says: &says });
 }
 

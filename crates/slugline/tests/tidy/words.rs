@@ -30,8 +30,22 @@ const WORDS: [(&str, &str); 22] = [
     ("web container", "dyno"),
 ];
 
-/// Where a word has another meaning: what webpack makes is a bundle.
-const ELSEWHERE: [(&str, &str); 1] = [("bundle", "examples/")];
+/// Where a word is somebody else's: below a folder, or on a line with these characters.
+const ELSEWHERE: [(&str, Elsewhere); 4] = [
+    // What webpack makes.
+    ("bundle", Elsewhere::Below("examples/")),
+    // Certificates: the environment's names for a file of them.
+    ("bundle", Elsewhere::Beside("CA_BUNDLE")),
+    // Ruby's package client.
+    ("bundle", Elsewhere::Beside("bundle exec")),
+    // A field of Heroku's API.
+    ("artifact", Elsewhere::Beside("\"artifacts\"")),
+];
+
+enum Elsewhere {
+    Below(&'static str),
+    Beside(&'static str),
+}
 
 /// This folder lists the words.
 const OWN_FOLDER: &str = "crates/slugline/tests/tidy/";
@@ -44,7 +58,7 @@ pub(crate) fn check(file: &File) -> Vec<Finding> {
     for (number, line) in file.lines() {
         let found = words_of(line);
         for (word, ours) in WORDS {
-            if !is_elsewhere(word, &file.path) && holds(&found, word) {
+            if holds(&found, word) && !is_elsewhere(word, &file.path, line) {
                 findings.push(Finding {
                     path: file.path.clone(),
                     line: number,
@@ -57,8 +71,12 @@ pub(crate) fn check(file: &File) -> Vec<Finding> {
     findings
 }
 
-fn is_elsewhere(word: &str, path: &str) -> bool {
-    ELSEWHERE.iter().any(|(other, place)| *other == word && path.starts_with(place))
+fn is_elsewhere(word: &str, path: &str, line: &str) -> bool {
+    let applies = |place: &Elsewhere| match place {
+        Elsewhere::Below(folder) => path.starts_with(folder),
+        Elsewhere::Beside(characters) => line.contains(characters),
+    };
+    ELSEWHERE.iter().any(|(other, place)| *other == word && applies(place))
 }
 
 /// Whether the words of a phrase follow each other; its last one may be in the plural.
@@ -126,6 +144,8 @@ mod tests {
             assert_eq!(found("a.rs", text), [""; 0], "{text}");
         }
         assert_eq!(found("a.py", "plugin"), [""; 0]);
+        assert_eq!(found("a.rs", "web: bundle exec puma"), [""; 0]);
+        assert_eq!(found("a.rs", "let bundle = \"CURL_CA_BUNDLE\";"), [""; 0]);
         assert_eq!(found("examples/library/README.md", "webpack's bundle"), [""; 0]);
         assert_eq!(found("examples/library/README.md", "a deployment").len(), 1);
     }

@@ -1,0 +1,97 @@
+//! Runs a buildpack's scripts, each as its own process with the environment it is promised.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+
+use super::environment::Environment;
+use super::fetch::Buildpack;
+
+/// Opens descriptor 3, where `BUILDPACK_LOG_FILE` points, and becomes the script. In bash because
+/// a descriptor of a chosen number takes unsafe code here.
+const WITH_LOG_FILE: &str = "exec 3>>\"$0\" && exec \"$@\"";
+
+/// The directories that a buildpack's scripts are given.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    /// The app.
+    pub(crate) build_dir: PathBuf,
+    /// What outlives a build.
+    pub(crate) cache_dir: PathBuf,
+    /// The config vars, a file each.
+    pub(crate) env_dir: PathBuf,
+    /// Where descriptor 3 leads.
+    pub(crate) log_file: PathBuf,
+}
+
+/// `bin/detect`: the name that it gives the app, or `None` if it does not recognise it.
+pub(crate) fn detect(
+    context: &Context,
+    buildpack: &Buildpack,
+    environment: &Environment,
+) -> io::Result<Option<String>> {
+    if !script(buildpack, "detect").is_file() {
+        return Ok(None);
+    }
+    let mut command = start(context, buildpack, "detect", environment);
+    let output = command.arg(&context.build_dir).stderr(Stdio::inherit()).output()?;
+    let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(output.status.success().then_some(name))
+}
+
+/// `bin/compile`, its output going straight into the build's.
+pub(crate) fn compile(
+    context: &Context,
+    buildpack: &Buildpack,
+    environment: &Environment,
+) -> io::Result<ExitStatus> {
+    let mut command = start(context, buildpack, "compile", environment);
+    command.args([&context.build_dir, &context.cache_dir, &context.env_dir]);
+    command.stdin(Stdio::null()).status()
+}
+
+/// `bin/report`, which also runs after a failure, and whose own failure has no consequence.
+pub(crate) fn report(context: &Context, buildpack: &Buildpack, environment: &Environment) {
+    if script(buildpack, "report").is_file() {
+        let mut command = start(context, buildpack, "report", environment);
+        command.args([&context.build_dir, &context.cache_dir, &context.env_dir]);
+        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+/// The environment of the next buildpack: this one's `export` is sourced, if it wrote one.
+pub(crate) fn export(buildpack: &Buildpack, environment: &Environment) -> io::Result<Environment> {
+    let path = buildpack.directory.join("export");
+    if path.is_file() { environment.after_sourcing(&path) } else { Ok(environment.clone()) }
+}
+
+/// `bin/release`: the YAML that it prints; empty if there is no such script.
+pub(crate) fn release(
+    context: &Context,
+    buildpack: &Buildpack,
+    environment: &Environment,
+) -> io::Result<(ExitStatus, String)> {
+    if !script(buildpack, "release").is_file() {
+        return Ok((ExitStatus::default(), String::new()));
+    }
+    let mut command = start(context, buildpack, "release", environment);
+    let output = command.arg(&context.build_dir).stderr(Stdio::inherit()).output()?;
+    Ok((output.status, String::from_utf8_lossy(&output.stdout).into_owned()))
+}
+
+fn script(buildpack: &Buildpack, name: &str) -> PathBuf {
+    buildpack.directory.join("bin").join(name)
+}
+
+fn start(
+    context: &Context,
+    buildpack: &Buildpack,
+    name: &str,
+    environment: &Environment,
+) -> Command {
+    let mut command = Command::new("/bin/bash");
+    command.args(["-c", WITH_LOG_FILE]).arg(&context.log_file);
+    command.arg(script(buildpack, name)).current_dir(&context.build_dir);
+    environment.apply(&mut command);
+    command
+}

@@ -1,0 +1,137 @@
+//! The buildpacks that come with Slugline: directories of scripts that re-enter the binary.
+
+mod scripts;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use slugline_model::build::exit_code;
+
+pub(crate) use scripts::Scripts;
+
+use crate::record::{self, Entry, Failure};
+use crate::{nodejs, python};
+
+/// A buildpack that comes with Slugline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Builtin {
+    /// `heroku/nodejs`
+    Nodejs,
+    /// `heroku/python`
+    Python,
+}
+
+impl Builtin {
+    /// Heroku asks Node.js before Python: an app with both is a Node.js app unless it says otherwise.
+    pub(crate) const IN_DETECTION_ORDER: [Builtin; 2] = [Builtin::Nodejs, Builtin::Python];
+
+    /// By its name without `heroku/`.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::IN_DETECTION_ORDER.into_iter().find(|builtin| builtin.name() == name)
+    }
+
+    /// Its name without `heroku/`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Nodejs => "nodejs",
+            Self::Python => "python",
+        }
+    }
+}
+
+/// What a built-in buildpack's scripts are called with.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Call {
+    /// Where the slug will be when it runs.
+    pub(crate) app_dir: PathBuf,
+    /// Where measures and the failure are recorded, when a compile reads them.
+    pub(crate) record: Option<PathBuf>,
+    /// The buildpack's own root, where `export` goes.
+    pub(crate) buildpack_dir: PathBuf,
+    /// The app.
+    pub(crate) build_dir: PathBuf,
+    /// What outlives a build.
+    pub(crate) cache_dir: PathBuf,
+    /// The config vars, a file each.
+    pub(crate) env_dir: PathBuf,
+}
+
+impl Call {
+    fn parse(args: &[OsString]) -> Self {
+        let mut call = Self { app_dir: PathBuf::from("/app"), ..Self::default() };
+        let mut args = args.iter().map(PathBuf::from);
+        let mut directories = Vec::new();
+        while let Some(arg) = args.next() {
+            match arg.to_str() {
+                Some("--app-dir") => call.app_dir = args.next().unwrap_or_default(),
+                Some("--record") => call.record = args.next(),
+                Some("--buildpack-dir") => call.buildpack_dir = args.next().unwrap_or_default(),
+                Some("--") => {}
+                _ => directories.push(arg),
+            }
+        }
+        let mut directories = directories.into_iter();
+        call.build_dir = directories.next().unwrap_or_default();
+        call.cache_dir = directories.next().unwrap_or_default();
+        call.env_dir = directories.next().unwrap_or_default();
+        call
+    }
+
+    /// Adds to the record, if somebody reads it. A record that cannot be written fails no build.
+    pub(crate) fn record(&self, entry: &Entry) {
+        if let Some(path) = &self.record {
+            let _ = record::append(path, entry);
+        }
+    }
+}
+
+/// `slugline buildpack NAME PHASE ARGS…`: the answer is the exit code.
+pub fn builtin_main(name: &str, phase: &str, args: &[OsString]) -> i32 {
+    let call = Call::parse(args);
+    let done = match (Builtin::named(name), phase) {
+        (Some(Builtin::Python), "detect") => return python::detect(&call),
+        (Some(Builtin::Python), "compile") => python::compile(&call),
+        (Some(Builtin::Python), "report") => python::report(&call),
+        (Some(Builtin::Nodejs), "detect") => return nodejs::detect(&call),
+        (Some(Builtin::Nodejs), "compile") => nodejs::compile(&call),
+        (Some(Builtin::Nodejs), "release") => nodejs::release(&call),
+        (Some(Builtin::Nodejs), "report") => nodejs::report(&call),
+        (Some(Builtin::Python), "release") => {
+            crate::log::line("--- {}");
+            Ok(())
+        }
+        _ => return exit_code::INTERNAL,
+    };
+    done.map_or_else(|failure| fail(&call, failure), |()| exit_code::OK)
+}
+
+/// Tells the compile that started this, or, when nobody reads a record, the person who did.
+fn fail(call: &Call, failure: Failure) -> i32 {
+    let exit_code = failure.exit_code;
+    if call.record.is_none() {
+        crate::log::line(failure.message().gutter().trim_end());
+    }
+    call.record(&Entry::Failure(failure));
+    exit_code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_has_directories_and_options() {
+        let args = ["--app-dir", "/a", "--record", "/r", "b", "c", "e"].map(OsString::from);
+        let call = Call::parse(&args);
+        assert_eq!(call.app_dir, PathBuf::from("/a"));
+        assert_eq!(call.record, Some(PathBuf::from("/r")));
+        let directories = [call.build_dir, call.cache_dir, call.env_dir];
+        assert_eq!(directories, ["b", "c", "e"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn an_unknown_buildpack_or_phase_is_no_success() {
+        assert_eq!(builtin_main("cobol", "detect", &[]), exit_code::INTERNAL);
+        assert_eq!(builtin_main("python", "test", &[]), exit_code::INTERNAL);
+    }
+}

@@ -1,0 +1,272 @@
+//! `slugline compile`: source in, tree and process types out. Read it like the log it prints.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use slugline_model::build::{CompileResult, StepMeasure};
+use slugline_model::limits::Limits;
+use slugline_model::name::AppName;
+
+use crate::buildpack::{self, Buildpack, Choice, Context, Environment, Fetching, Reference};
+use crate::builtin::{Builtin, Scripts};
+use crate::error::CompileError;
+use crate::measure::{self, Measuring};
+use crate::process_types::{self, ReleaseOutput};
+use crate::record::{self, Entry};
+use crate::{files, log, source};
+
+/// What a build starts from, and where it takes place.
+#[derive(Debug, Clone)]
+pub struct CompileRequest {
+    /// The app's name, for messages.
+    pub app: AppName,
+    /// The stack beneath: `host`.
+    pub stack: String,
+    /// The source, a `.tgz`.
+    pub source: PathBuf,
+    /// `BUILD_DIR`: becomes the slug's tree.
+    pub build_dir: PathBuf,
+    /// `CACHE_DIR`: kept from build to build. On the same file system as `build_dir`.
+    pub cache_dir: PathBuf,
+    /// `ENV_DIR`: the config vars, a file each.
+    pub env_dir: PathBuf,
+    /// Where buildpacks are put.
+    pub buildpacks_dir: PathBuf,
+    /// Where the slug will be when it runs: `/app`.
+    pub app_dir: PathBuf,
+    /// Where the [`CompileResult`] is written.
+    pub result: PathBuf,
+    /// Buildpacks somebody asked for, in order; empty to let the app decide.
+    pub buildpacks: Vec<String>,
+    /// What the source may cost.
+    pub limits: Limits,
+}
+
+/// Turns a source into a tree that can be packed.
+///
+/// The build's output is the standard output and error of this process and of those it starts.
+pub fn compile(request: &CompileRequest) -> Result<CompileResult, CompileError> {
+    make_directories(request)?;
+    source::unpack(&request.source, &request.build_dir, &request.limits)?;
+    log::heading(format!("Building on the {} stack", stack_title(&request.stack)));
+    source::remove_ignored(&request.build_dir).map_err(workplace(&request.build_dir))?;
+    let mut building = Building::new(request);
+    let buildpacks = building.choose()?;
+    for buildpack in &buildpacks {
+        building.build_with(buildpack)?;
+    }
+    building.warn_of_unrun_hooks(&buildpacks);
+    log::heading("Discovering process types");
+    let process_types = process_types::discover(&request.build_dir, &building.releases)?;
+    source::empty_tmp(&request.build_dir).map_err(workplace(&request.build_dir))?;
+    let detected = building.detected.join(", ");
+    let result = CompileResult { process_types, detected, steps: building.steps };
+    write_result(&request.result, &result).map_err(workplace(&request.result))?;
+    Ok(result)
+}
+
+struct Building<'a> {
+    request: &'a CompileRequest,
+    context: Context,
+    record: PathBuf,
+    /// As it was given: `bin/release` and `bin/report` never see what was exported.
+    base: Environment,
+    /// With what the buildpacks so far export.
+    exported: Environment,
+    detected: Vec<String>,
+    steps: Vec<StepMeasure>,
+    releases: Vec<ReleaseOutput>,
+}
+
+impl<'a> Building<'a> {
+    fn new(request: &'a CompileRequest) -> Self {
+        let base = Environment::base(std::env::vars_os(), &request.app_dir, &request.stack);
+        let context = Context {
+            build_dir: request.build_dir.clone(),
+            cache_dir: request.cache_dir.clone(),
+            env_dir: request.env_dir.clone(),
+            log_file: request.buildpacks_dir.join("log"),
+        };
+        Self {
+            request,
+            context,
+            record: request.buildpacks_dir.join("record"),
+            exported: base.clone(),
+            base,
+            detected: Vec::new(),
+            steps: Vec::new(),
+            releases: Vec::new(),
+        }
+    }
+
+    fn choose(&mut self) -> Result<Vec<Buildpack>, CompileError> {
+        let root = &self.request.build_dir;
+        let buildpacks = match buildpack::choose(&self.request.buildpacks, root)? {
+            Choice::Asked(references) => self.fetch_all(&references)?,
+            Choice::Detect if buildpack::app_has_inline_buildpack(root) => {
+                self.fetch_all(&[Reference::Inline])?
+            }
+            Choice::Detect => {
+                log::heading("Determining which buildpack to use for this app");
+                return self.first_that_detects();
+            }
+        };
+        match buildpacks.as_slice() {
+            [only] => log::heading(format!("Using buildpack: {}", only.name)),
+            several => {
+                log::heading("Using buildpacks:");
+                for (index, buildpack) in several.iter().enumerate() {
+                    log::detail(format!("{}. {}", index + 1, buildpack.name));
+                }
+            }
+        }
+        Ok(buildpacks)
+    }
+
+    fn fetch_all(&self, references: &[Reference]) -> Result<Vec<Buildpack>, CompileError> {
+        references.iter().map(|reference| self.fetch(reference)).collect()
+    }
+
+    fn fetch(&self, reference: &Reference) -> Result<Buildpack, CompileError> {
+        let fetching = Fetching {
+            buildpacks_dir: &self.request.buildpacks_dir,
+            build_dir: &self.request.build_dir,
+            environment: &self.base,
+            limits: &self.request.limits,
+            scripts: Scripts { app_dir: &self.request.app_dir, record: &self.record },
+        };
+        Ok(buildpack::fetch(&fetching, reference)?)
+    }
+
+    fn first_that_detects(&self) -> Result<Vec<Buildpack>, CompileError> {
+        for builtin in Builtin::IN_DETECTION_ORDER {
+            let buildpack = self.fetch(&Reference::Builtin(builtin))?;
+            if self.detect(&buildpack)?.is_some() {
+                return Ok(vec![buildpack]);
+            }
+        }
+        Err(CompileError::NotRecognised {
+            app: self.request.app.clone(),
+            found: root_listing(&self.request.build_dir),
+        })
+    }
+
+    fn detect(&self, buildpack: &Buildpack) -> Result<Option<String>, CompileError> {
+        buildpack::detect(&self.context, buildpack, &self.exported)
+            .map_err(script_error(buildpack, "bin/detect"))
+    }
+
+    /// detect → compile → report → export → release, as on Heroku.
+    fn build_with(&mut self, buildpack: &Buildpack) -> Result<(), CompileError> {
+        let name = self.detect(buildpack)?.ok_or_else(|| CompileError::NotCompatible {
+            buildpack: buildpack.name.clone(),
+            found: root_listing(&self.request.build_dir),
+        })?;
+        log::heading(format!("{name} app detected"));
+        self.compile_with(buildpack)?;
+        self.exported = buildpack::export(buildpack, &self.exported)
+            .map_err(script_error(buildpack, "export"))?;
+        self.detected.push(name);
+        self.release_with(buildpack)
+    }
+
+    fn compile_with(&mut self, buildpack: &Buildpack) -> Result<(), CompileError> {
+        let measuring = Measuring::start(&buildpack.name, &self.request.build_dir);
+        let status = buildpack::compile(&self.context, buildpack, &self.exported)
+            .map_err(script_error(buildpack, "bin/compile"))?;
+        buildpack::report(&self.context, buildpack, &self.base);
+        let failure = self.take_record();
+        if !status.success() {
+            let buildpack = buildpack.name.clone();
+            return Err(match failure {
+                Some(failure) => CompileError::Builtin { buildpack, failure },
+                None => CompileError::Compile { buildpack, status },
+            });
+        }
+        let measure = measuring.stop();
+        log::detail(measure::describe(&measure));
+        self.steps.push(measure);
+        Ok(())
+    }
+
+    /// Keeps the measures of the hooks, and returns the failure that a built-in buildpack told of.
+    fn take_record(&mut self) -> Option<record::Failure> {
+        let mut failure = None;
+        for entry in record::take(&self.record) {
+            match entry {
+                Entry::Step(measure) => self.steps.push(measure),
+                Entry::Failure(told) => failure = Some(told),
+            }
+        }
+        failure
+    }
+
+    fn release_with(&mut self, buildpack: &Buildpack) -> Result<(), CompileError> {
+        let (status, yaml) = buildpack::release(&self.context, buildpack, &self.base)
+            .map_err(script_error(buildpack, "bin/release"))?;
+        if !status.success() {
+            return Err(CompileError::Release { buildpack: buildpack.name.clone(), status });
+        }
+        let output = ReleaseOutput::parse(&buildpack.name, &yaml).map_err(|source| {
+            CompileError::ReleaseYaml { buildpack: buildpack.name.clone(), source }
+        })?;
+        self.releases.push(output);
+        Ok(())
+    }
+
+    /// On Heroku, too, only the Python buildpack runs these; elsewhere they would be missed.
+    fn warn_of_unrun_hooks(&self, buildpacks: &[Buildpack]) {
+        if !buildpacks.iter().all(|buildpack| buildpack.builtin == Some(Builtin::Nodejs)) {
+            return;
+        }
+        for hook in ["bin/pre_compile", "bin/post_compile"] {
+            if self.request.build_dir.join(hook).is_file() {
+                log::warning(format!(
+                    "{hook} was not run: heroku/nodejs runs the scripts \
+                    heroku-prebuild and heroku-postbuild of package.json instead"
+                ));
+            }
+        }
+    }
+}
+
+fn make_directories(request: &CompileRequest) -> Result<(), CompileError> {
+    let directories =
+        [&request.build_dir, &request.cache_dir, &request.buildpacks_dir, &request.app_dir];
+    for directory in directories {
+        fs_err::create_dir_all(directory).map_err(workplace(directory))?;
+    }
+    Ok(())
+}
+
+fn write_result(path: &Path, result: &CompileResult) -> io::Result<()> {
+    files::write_atomically(path, &serde_json::to_vec_pretty(result)?)
+}
+
+fn workplace(path: &Path) -> impl Fn(io::Error) -> CompileError {
+    let path = path.to_owned();
+    move |source| CompileError::Workplace { path: path.clone(), source }
+}
+
+fn script_error(buildpack: &Buildpack, script: &'static str) -> impl Fn(io::Error) -> CompileError {
+    let buildpack = buildpack.name.clone();
+    move |source| CompileError::Script { buildpack: buildpack.clone(), script, source }
+}
+
+/// `Host`, as Heroku writes `Heroku-24`.
+fn stack_title(stack: &str) -> String {
+    let mut chars = stack.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
+/// What an author sees when they look at the root, directories marked.
+fn root_listing(root: &Path) -> Vec<String> {
+    let Ok(entries) = fs_err::read_dir(root) else { return Vec::new() };
+    let name = |entry: fs_err::DirEntry| {
+        let slash = if entry.path().is_dir() { "/" } else { "" };
+        format!("{}{slash}", entry.file_name().to_string_lossy())
+    };
+    let mut names: Vec<_> = entries.flatten().map(name).collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,179 @@
+//! What is said to an app's author when a build fails, one message per error.
+//!
+//! The last part, the state of the world, is left to the platform: only it knows what runs on.
+
+use std::error::Error;
+
+use slugline_model::message::Message;
+
+use crate::buildpack::{ChooseError, FetchError};
+use crate::error::CompileError;
+use crate::source::UnpackError;
+
+const OURS: &str = "This is not a problem of your app. Build again; if it persists, tell the \
+                    operator.";
+
+/// What to tell the app's author.
+pub fn explain(error: &CompileError) -> Message {
+    match error {
+        CompileError::Workplace { path, source } => Message {
+            what: format!("The build could not use {}", path.display()),
+            found: source.to_string(),
+            allowed: OURS.into(),
+            ..Message::default()
+        },
+        CompileError::Source(error) => unpack(error),
+        CompileError::Choose(error) => choose(error),
+        CompileError::Fetch(error) => fetch(error),
+        CompileError::NotRecognised { app, found } => not_recognised(app.as_str(), found),
+        CompileError::NotCompatible { buildpack, found } => Message {
+            what: format!("App not compatible with buildpack: {buildpack}"),
+            found: format!("Its bin/detect did not recognise: {}", listing(found)),
+            allowed: "The files that a buildpack looks for have to be in the root directory and \
+                      committed: files listed in .gitignore or .slugignore are not part of a push."
+                .into(),
+            ..Message::default()
+        },
+        CompileError::Script { buildpack, script, source } => Message {
+            what: format!("{buildpack}: {script} could not be run"),
+            found: source.to_string(),
+            allowed: "A buildpack's scripts are executable files that the stack can run.".into(),
+            ..Message::default()
+        },
+        CompileError::Compile { .. } | CompileError::Release { .. } => Message {
+            what: error.to_string(),
+            found: "The reason is in its output above.".into(),
+            ..Message::default()
+        },
+        CompileError::Builtin { failure, .. } => failure.message(),
+        CompileError::ReleaseYaml { buildpack, source } => Message {
+            what: format!("{buildpack}: what bin/release prints could not be read"),
+            found: source.to_string(),
+            allowed: "It prints YAML whose default_process_types name a command for each process \
+                      type."
+                .into(),
+            ..Message::default()
+        },
+        CompileError::Procfile(error) => Message {
+            what: error.to_string(),
+            allowed: "Each line is `name: command`; names hold letters, digits, `-` and `_`, and \
+                      `#` starts a comment."
+                .into(),
+            ..Message::default()
+        },
+        CompileError::NoProcessTypes { misnamed } => no_process_types(misnamed.as_deref()),
+    }
+}
+
+fn not_recognised(app: &str, found: &[String]) -> Message {
+    Message {
+        what: "No buildpack recognises this app".into(),
+        found: format!(
+            "Looked in the root directory for: package.json (heroku/nodejs); requirements.txt, \
+             uv.lock, poetry.lock or Pipfile.lock (heroku/python); bin/detect and bin/compile (the \
+             app's own).\nFound: {}",
+            listing(found)
+        ),
+        allowed: "If the app is in a subdirectory, move it to the root. If a file is missing, \
+                  commit it: files listed in .gitignore or .slugignore are not part of a push."
+            .into(),
+        next: format!("heroku buildpacks:set heroku/python -a {app}"),
+        ..Message::default()
+    }
+}
+
+fn listing(names: &[String]) -> String {
+    const MOST: usize = 20;
+    match names.len() {
+        0 => "nothing".to_owned(),
+        many if many > MOST => format!("{} and {} more", names[..MOST].join(", "), many - MOST),
+        _ => names.join(", "),
+    }
+}
+
+fn no_process_types(misnamed: Option<&str>) -> Message {
+    let found = match misnamed {
+        Some(name) => format!("There is no Procfile, but a file named {name}."),
+        None => "There is no Procfile, and the buildpack has no default.".to_owned(),
+    };
+    let next = match misnamed {
+        Some(name) => format!("git mv {name} Procfile && git commit -m 'Name the Procfile'"),
+        None => "echo 'web: gunicorn mysite.wsgi' > Procfile && git add Procfile && git commit -m \
+                 Procfile"
+            .to_owned(),
+    };
+    Message {
+        what: "There is nothing to run: the app declares no process types".into(),
+        found,
+        allowed: "A Procfile in the root directory says what runs, a line for each process type: \
+                  `web: command`. Its name is exactly Procfile."
+            .into(),
+        next,
+        ..Message::default()
+    }
+}
+
+fn choose(error: &ChooseError) -> Message {
+    match error {
+        ChooseError::Reference { origin, source } => Message {
+            what: source.to_string(),
+            found: format!("It stands in {origin}."),
+            allowed: "A buildpack is heroku/python, heroku/nodejs, heroku/inline, a git URL with \
+                      an optional #ref, the URL of a .tgz, or a directory."
+                .into(),
+            ..Message::default()
+        },
+        ChooseError::AppJson(source) => Message {
+            what: "app.json could not be read".into(),
+            found: source.to_string(),
+            allowed: "It is a JSON object; its buildpacks are a list of {\"url\": …}.".into(),
+            ..Message::default()
+        },
+    }
+}
+
+fn fetch(error: &FetchError) -> Message {
+    let allowed = match error {
+        FetchError::Prepare { .. } => OURS.to_owned(),
+        FetchError::Program { .. } | FetchError::TooSlow { .. } => {
+            "Check the address and that this machine reaches it. A private buildpack cannot ask \
+             for a password here."
+                .to_owned()
+        }
+        FetchError::Unpack { source, .. } => unpack(source).allowed,
+        FetchError::NotABuildpack { .. } => "A buildpack has an executable bin/compile.".to_owned(),
+    };
+    let found = error.source().map(ToString::to_string).unwrap_or_default();
+    Message { what: sentence(&error.to_string()), found, allowed, ..Message::default() }
+}
+
+fn unpack(error: &UnpackError) -> Message {
+    let allowed = match error {
+        UnpackError::Open { .. } | UnpackError::Write { .. } => OURS,
+        UnpackError::Read { .. } => "A source is a gzip-compressed tar, complete.",
+        UnpackError::Empty => "A source holds at least one file. Is everything committed?",
+        UnpackError::Absolute(_) | UnpackError::Upwards(_) | UnpackError::BelowLink(_) => {
+            "All entries of a source lie below its root, and none below a symbolic link."
+        }
+        UnpackError::Kind { .. } => {
+            "A source consists of files, directories, symbolic links and hard links."
+        }
+        UnpackError::HardLink { .. } => "A hard link's target is an earlier file of the source.",
+        UnpackError::TooManyEntries { .. } | UnpackError::TooLarge { .. } => {
+            "Leave out what the app does not need to run, or keep it in object storage."
+        }
+    };
+    let found = error.source().map(ToString::to_string).unwrap_or_default();
+    let what = format!("The source was refused: {error}");
+    Message { what, found, allowed: allowed.into(), ..Message::default() }
+}
+
+/// With a capital first letter.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+#[path = "explain_tests.rs"]
+mod tests;

@@ -1,0 +1,71 @@
+//! Copies and removals of whole trees.
+
+use std::io;
+use std::path::Path;
+
+/// Copies a tree: directories, regular files with their mode, symbolic links as they are.
+pub(crate) fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    fs_err::create_dir_all(to)?;
+    for entry in fs_err::read_dir(from)? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            copy_tree(&source, &target)?;
+        } else if kind.is_symlink() {
+            fs_err::os::unix::fs::symlink(fs_err::read_link(&source)?, &target)?;
+        } else if kind.is_file() {
+            fs_err::copy(&source, &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes whatever is at a path; nothing there is fine.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(found) if found.is_dir() => fs_err::remove_dir_all(path),
+        _ => fs_err::remove_file(path),
+    }
+}
+
+/// Writes a file by way of a neighbour, so that no reader ever sees half of it.
+pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let partial = path.with_file_name(name);
+    fs_err::write(&partial, contents)?;
+    fs_err::File::open(&partial)?.sync_all()?;
+    fs_err::rename(&partial, path)
+}
+
+/// Makes a file executable for whoever may read it.
+pub(crate) fn make_executable(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = fs_err::metadata(path)?.permissions().mode();
+    let wanted = mode | ((mode & 0o444) >> 2) | 0o100;
+    if mode == wanted {
+        return Ok(());
+    }
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_copied_with_modes_and_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        fs_err::create_dir_all(from.join("bin")).unwrap();
+        fs_err::write(from.join("bin/run"), "x").unwrap();
+        make_executable(&from.join("bin/run")).unwrap();
+        fs_err::os::unix::fs::symlink("nowhere", from.join("dangling")).unwrap();
+        copy_tree(&from, &to).unwrap();
+        let mode = std::os::unix::fs::MetadataExt::mode(&to.join("bin/run").metadata().unwrap());
+        assert_eq!(mode & 0o111, 0o111);
+        assert_eq!(fs_err::read_link(to.join("dangling")).unwrap(), Path::new("nowhere"));
+    }
+}

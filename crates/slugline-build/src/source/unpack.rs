@@ -1,0 +1,253 @@
+//! Unpacks a source tarball that anyone may have made.
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use slugline_model::limits::Limits;
+use tar::{Archive, Entry, EntryType};
+
+use super::place::{self, Unplaceable};
+use crate::files;
+
+/// What an archive may cost beside its files' bytes: a header and padding for each entry.
+const BYTES_PER_ENTRY: u64 = 1536;
+
+/// Why a source could not be unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The tarball cannot be opened.
+    #[error("open the source {}", path.display())]
+    Open {
+        /// The tarball.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// It is not a gzip tar, or it is cut off.
+    #[error("read the source's entry {number}")]
+    Read {
+        /// Counts from 1.
+        number: u64,
+        /// What the reader says.
+        #[source]
+        source: io::Error,
+    },
+    /// There is nothing in it.
+    #[error("the source is empty")]
+    Empty,
+    /// An entry starts with `/`.
+    #[error("the source's entry {0} is absolute")]
+    Absolute(String),
+    /// An entry has `..` in it.
+    #[error("the source's entry {0} leads out of the app")]
+    Upwards(String),
+    /// An entry lies below something that is not a directory.
+    #[error("the source's entry {0} lies below a link or a file")]
+    BelowLink(String),
+    /// A device, a pipe or a socket.
+    #[error("the source's entry {name} is a {kind}")]
+    Kind {
+        /// The entry.
+        name: String,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A hard link to something that is not in the source.
+    #[error("the source's entry {name} links to {target}")]
+    HardLink {
+        /// The entry.
+        name: String,
+        /// What it should be the same file as.
+        target: String,
+    },
+    /// More entries than allowed.
+    #[error("the source has more than {limit} entries")]
+    TooManyEntries {
+        /// How many are allowed.
+        limit: u64,
+    },
+    /// More bytes than allowed.
+    #[error("the source is larger than {limit} bytes unpacked")]
+    TooLarge {
+        /// How many are allowed.
+        limit: u64,
+    },
+    /// An entry cannot be written.
+    #[error("unpack {name}")]
+    Write {
+        /// The entry.
+        name: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Unpacks a `.tgz` below a directory. Where all entries are below one directory, as in the
+/// tarballs that code hosts offer, that directory is left out.
+pub(crate) fn unpack(tarball: &Path, root: &Path, limits: &Limits) -> Result<(), UnpackError> {
+    let file = fs_err::File::open(tarball)
+        .map_err(|source| UnpackError::Open { path: tarball.to_owned(), source })?;
+    fs_err::create_dir_all(root).map_err(write_error(Path::new(".")))?;
+    // Also bounds what the reader keeps in memory for one long name.
+    let most = limits.source.saturating_add(limits.source_entries.saturating_mul(BYTES_PER_ENTRY));
+    let mut unpacking = Unpacking { root, limits, entries: 0, bytes: 0 };
+    let mut archive = Archive::new(MultiGzDecoder::new(io::BufReader::new(file)).take(most));
+    let entries = archive.entries().map_err(|source| UnpackError::Read { number: 1, source })?;
+    for entry in entries {
+        let number = unpacking.entries + 1;
+        let mut entry = entry.map_err(|source| UnpackError::Read { number, source })?;
+        unpacking.entry(&mut entry)?;
+    }
+    if unpacking.entries == 0 {
+        return Err(UnpackError::Empty);
+    }
+    strip_only_directory(root).map_err(write_error(Path::new(".")))
+}
+
+struct Unpacking<'a> {
+    root: &'a Path,
+    limits: &'a Limits,
+    entries: u64,
+    bytes: u64,
+}
+
+impl Unpacking<'_> {
+    fn entry(&mut self, entry: &mut Entry<'_, impl Read>) -> Result<(), UnpackError> {
+        let kind = entry.header().entry_type();
+        if kind.is_pax_global_extensions() {
+            return Ok(());
+        }
+        self.count(entry.size())?;
+        let name = entry_path(&entry.path_bytes());
+        let Some(path) = self.place(&name)? else { return Ok(()) };
+        match kind {
+            EntryType::Directory => make_directory(&path).map_err(write_error(&name)),
+            EntryType::Symlink => write_symlink(entry, &path).map_err(write_error(&name)),
+            EntryType::Link => self.hard_link(entry, &name, &path),
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                self.write_file(entry, &path).map_err(write_error(&name))
+            }
+            other => Err(UnpackError::Kind { name: display(&name), kind: kind_name(other) }),
+        }
+    }
+
+    fn count(&mut self, size: u64) -> Result<(), UnpackError> {
+        self.entries += 1;
+        self.bytes = self.bytes.saturating_add(size);
+        if self.entries > self.limits.source_entries {
+            return Err(UnpackError::TooManyEntries { limit: self.limits.source_entries });
+        }
+        if self.bytes > self.limits.source {
+            return Err(UnpackError::TooLarge { limit: self.limits.source });
+        }
+        Ok(())
+    }
+
+    /// The path of an entry below the root, its parents made; `None` for the root itself.
+    fn place(&self, name: &Path) -> Result<Option<PathBuf>, UnpackError> {
+        let names = place::names(name).map_err(|why| match why {
+            Unplaceable::Absolute => UnpackError::Absolute(display(name)),
+            Unplaceable::Upwards | Unplaceable::Malformed => UnpackError::Upwards(display(name)),
+        })?;
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let path = place::make_parents(self.root, &names).map_err(write_error(name))?;
+        path.map(Some).ok_or_else(|| UnpackError::BelowLink(display(name)))
+    }
+
+    fn hard_link(
+        &self,
+        entry: &Entry<'_, impl Read>,
+        name: &Path,
+        path: &Path,
+    ) -> Result<(), UnpackError> {
+        let target = entry_path(&entry.link_name_bytes().unwrap_or_default());
+        let outside = || UnpackError::HardLink { name: display(name), target: display(&target) };
+        let original = self.place(&target).ok().flatten().ok_or_else(outside)?;
+        if !original.symlink_metadata().is_ok_and(|found| found.is_file()) {
+            return Err(outside());
+        }
+        files::remove(path).map_err(write_error(name))?;
+        fs_err::copy(&original, path).map_err(write_error(name))?;
+        Ok(())
+    }
+
+    fn write_file(&self, entry: &mut Entry<'_, impl Read>, path: &Path) -> io::Result<()> {
+        use fs_err::os::unix::fs::OpenOptionsExt as _;
+        files::remove(path)?;
+        let mode = if entry.header().mode()? & 0o111 == 0 { 0o644 } else { 0o755 };
+        let mut file =
+            fs_err::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        // A sparse file's real size is not its entry's, so the bytes are bounded here as well.
+        let copied = io::copy(&mut entry.take(self.limits.source), &mut file)?;
+        if copied == self.limits.source {
+            return Err(io::Error::other("larger than a source may be"));
+        }
+        Ok(())
+    }
+}
+
+fn make_directory(path: &Path) -> io::Result<()> {
+    match path.symlink_metadata() {
+        Ok(found) if found.is_dir() => Ok(()),
+        _ => {
+            files::remove(path)?;
+            fs_err::create_dir(path)
+        }
+    }
+}
+
+fn write_symlink(entry: &Entry<'_, impl Read>, path: &Path) -> io::Result<()> {
+    let target = entry_path(&entry.link_name_bytes().unwrap_or_default());
+    files::remove(path)?;
+    fs_err::os::unix::fs::symlink(target, path)
+}
+
+/// Moves the children of the root's only directory up, if there is nothing beside it.
+fn strip_only_directory(root: &Path) -> io::Result<()> {
+    let top: Vec<_> = fs_err::read_dir(root)?.collect::<Result<_, _>>()?;
+    let [only] = top.as_slice() else { return Ok(()) };
+    if !only.file_type()?.is_dir() {
+        return Ok(());
+    }
+    // Under another name first: a child may be called as its parent.
+    let aside = root.join(".slugline-top-level-directory");
+    fs_err::rename(only.path(), &aside)?;
+    for child in fs_err::read_dir(&aside)? {
+        let child = child?;
+        fs_err::rename(child.path(), root.join(child.file_name()))?;
+    }
+    fs_err::remove_dir(&aside)
+}
+
+fn entry_path(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt as _;
+    PathBuf::from(OsString::from_vec(bytes.to_vec()))
+}
+
+fn display(name: &Path) -> String {
+    name.to_string_lossy().escape_debug().to_string()
+}
+
+fn write_error(name: &Path) -> impl Fn(io::Error) -> UnpackError {
+    let name = display(name);
+    move |source| UnpackError::Write { name: name.clone(), source }
+}
+
+fn kind_name(kind: EntryType) -> &'static str {
+    match kind {
+        EntryType::Char => "character device",
+        EntryType::Block => "block device",
+        EntryType::Fifo => "named pipe",
+        _ => "kind of file that no app consists of",
+    }
+}
+
+#[cfg(test)]
+#[path = "unpack_tests.rs"]
+mod tests;

@@ -1,0 +1,126 @@
+//! The thread that writes lines to the disk, so that who logs never waits for it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use slugline_model::logline::LogLine;
+
+use crate::segment::{LogsError, Numbered, Segments};
+
+/// Lines that may wait for the disk. Further ones are shown but not saved.
+const WAITING: usize = 16_384;
+/// Lines that are written at once.
+const BATCH: usize = 1_024;
+
+enum Message {
+    Line(String, Numbered),
+    Forget(String),
+}
+
+pub(crate) struct Writer {
+    /// Taken when the writer is dropped, which ends the thread once all is written.
+    messages: Option<SyncSender<Message>>,
+    thread: Option<JoinHandle<()>>,
+    unsaved: Arc<AtomicU64>,
+}
+
+impl Writer {
+    /// Writes below a directory, `most` lines to a file.
+    pub(crate) fn start(directory: PathBuf, most: usize) -> Result<Self, LogsError> {
+        let (messages, received) = sync_channel(WAITING);
+        let unsaved = Arc::new(AtomicU64::new(0));
+        let disk = Disk { directory, most, counts: HashMap::new(), unsaved: Arc::clone(&unsaved) };
+        let thread = std::thread::Builder::new().name("logs".to_owned());
+        let thread = thread.spawn(move || disk.run(&received));
+        let thread = Some(thread.map_err(|source| LogsError::Thread { source })?);
+        Ok(Self { messages: Some(messages), thread, unsaved })
+    }
+
+    /// Saves a line soon. Never waits: with too many waiting already, the line is only counted.
+    pub(crate) fn save(&self, app: &str, number: u64, line: LogLine) {
+        let message = Message::Line(app.to_owned(), (number, line));
+        let sent = self.messages.as_ref().map(|messages| messages.try_send(message));
+        if !matches!(sent, Some(Ok(()))) {
+            count_unsaved(&self.unsaved, 1);
+        }
+    }
+
+    /// Removes what is saved of an app, after the lines that wait already.
+    pub(crate) fn forget(&self, app: &str) {
+        if let Some(messages) = &self.messages {
+            // The thread is there for as long as the sender is.
+            let _ = messages.send(Message::Forget(app.to_owned()));
+        }
+    }
+
+    pub(crate) fn unsaved(&self) -> u64 {
+        self.unsaved.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.messages = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's own.
+struct Disk {
+    directory: PathBuf,
+    most: usize,
+    /// Lines in each app's current file.
+    counts: HashMap<String, usize>,
+    unsaved: Arc<AtomicU64>,
+}
+
+impl Disk {
+    fn run(mut self, messages: &Receiver<Message>) {
+        while let Ok(first) = messages.recv() {
+            let mut lines: HashMap<String, Vec<Numbered>> = HashMap::new();
+            for message in std::iter::once(first).chain(messages.try_iter().take(BATCH)) {
+                match message {
+                    Message::Line(app, line) => lines.entry(app).or_default().push(line),
+                    Message::Forget(app) => {
+                        lines.remove(&app);
+                        self.forget(&app);
+                    }
+                }
+            }
+            for (app, lines) in &lines {
+                self.append(app, lines);
+            }
+        }
+    }
+
+    fn append(&mut self, app: &str, lines: &[Numbered]) {
+        let Some(segments) = Segments::of(&self.directory, app) else { return };
+        let count = self.counts.entry(app.to_owned()).or_insert_with(|| segments.count());
+        if let Err(error) = segments.append(lines, count, self.most) {
+            let unsaved = count_unsaved(&self.unsaved, lines.len() as u64);
+            say(app, &self.directory, &error, unsaved);
+        }
+    }
+
+    fn forget(&mut self, app: &str) {
+        self.counts.remove(app);
+        if let Some(Err(error)) = Segments::of(&self.directory, app).map(|s| s.remove()) {
+            tracing::warn!(%error, app, "an app's log could not be removed");
+        }
+    }
+}
+
+fn count_unsaved(unsaved: &AtomicU64, more: u64) -> u64 {
+    unsaved.fetch_add(more, Ordering::Relaxed) + more
+}
+
+fn say(app: &str, directory: &Path, error: &std::io::Error, unsaved: u64) {
+    let directory = directory.display();
+    tracing::warn!(%error, app, %directory, unsaved, "log lines could not be saved");
+}

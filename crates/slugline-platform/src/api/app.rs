@@ -1,0 +1,121 @@
+//! Resource `app`.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use slugline_model::name::AppName;
+use uuid::Uuid;
+
+use super::error::ApiError;
+use super::{Answer, account, list as lists, ok};
+use crate::clock::{self, api_time};
+use crate::db::app::App;
+use crate::db::{self, DbError};
+use crate::platform::Platform;
+
+pub(crate) async fn list(State(platform): State<Platform>, headers: HeaderMap) -> Answer {
+    let apps = platform.inner.db.read(db::app::all)?;
+    let items = apps.iter().map(|app| render(&platform, app)).collect::<Result<_, _>>()?;
+    Ok(lists::list(&headers, items))
+}
+
+pub(crate) async fn info(State(platform): State<Platform>, Path(app): Path<String>) -> Answer {
+    Ok(ok(render(&platform, &platform.app(&app)?)?))
+}
+
+pub(crate) async fn create(State(platform): State<Platform>, body: String) -> Answer {
+    let body = super::formation::object(&body)?;
+    let name = match body.get("name").and_then(Value::as_str) {
+        Some(name) => name.parse::<AppName>().map_err(|e| ApiError::invalid(e.to_string()))?,
+        None => invented_name(),
+    };
+    let now = clock::now();
+    let app =
+        App { id: Uuid::new_v4(), name, maintenance: false, created_at: now, updated_at: now };
+    let created = platform.inner.db.transaction(|db| {
+        if db::app::find(db, app.name.as_str())?.is_some() {
+            return Ok(false);
+        }
+        db::app::insert(db, &app)?;
+        Ok(true)
+    })?;
+    if !created {
+        return Err(ApiError::invalid(format!("Name {} is already taken", app.name)));
+    }
+    platform.changed();
+    Ok(super::json(StatusCode::CREATED, render(&platform, &app)?))
+}
+
+fn invented_name() -> AppName {
+    let hex = Uuid::new_v4().simple().to_string();
+    // Twelve digits after a letter and a dash are always a name.
+    format!("app-{}", &hex[..12]).parse().unwrap_or_else(|_| unreachable!("app-… is a name"))
+}
+
+pub(crate) async fn update(
+    State(platform): State<Platform>,
+    Path(app): Path<String>,
+    body: String,
+) -> Answer {
+    let app = platform.app(&app)?;
+    let body = super::formation::object(&body)?;
+    if let Some(maintenance) = body.get("maintenance").and_then(Value::as_bool) {
+        let now = clock::now();
+        platform
+            .inner
+            .db
+            .transaction(|db| db::app::set_maintenance(db, app.id, maintenance, now))?;
+        platform.say_api(&app.name, format!("Maintenance mode {maintenance}"));
+        platform.changed();
+    }
+    Ok(ok(render(&platform, &platform.app(app.name.as_str())?)?))
+}
+
+pub(crate) async fn delete(State(platform): State<Platform>, Path(app): Path<String>) -> Answer {
+    let app = platform.app(&app)?;
+    let rendered = render(&platform, &app)?;
+    platform.inner.db.transaction(|db| db::app::delete(db, app.id))?;
+    platform.changed();
+    Ok(ok(rendered))
+}
+
+/// The app as other resources refer to it.
+pub(crate) fn reference(app: &App) -> Value {
+    json!({ "id": app.id, "name": app.name })
+}
+
+fn render(platform: &Platform, app: &App) -> Result<Value, DbError> {
+    let running = platform.running(app.id)?;
+    let stack = json!({ "id": "00000000-0000-4000-8000-00000000000a", "name": "host" });
+    Ok(json!({
+        "acm": false,
+        "archived_at": null,
+        "buildpack_provided_description":
+            running.as_ref().map(|running| running.slug.buildpack.clone()),
+        "build_stack": stack,
+        "created_at": api_time(app.created_at),
+        "git_url": format!("https://localhost:{}/{}.git", platform.inner.config.api_port, app.name),
+        "generation": { "id": "00000000-0000-4000-8000-00000000000c", "name": "cedar" },
+        "id": app.id,
+        "internal_routing": null,
+        "maintenance": app.maintenance,
+        "name": app.name,
+        "organization": null,
+        "owner": account::reference(),
+        "region": { "id": "00000000-0000-4000-8000-00000000000b", "name": "local" },
+        "released_at": running.as_ref().map(|running| api_time(running.release.created_at)),
+        "repo_size": null,
+        "slug_size": running.as_ref().map(|running| running.slug.size),
+        "space": null,
+        "stack": stack,
+        "team": null,
+        "updated_at": api_time(app.updated_at),
+        "web_url": platform.web_url(&app.name),
+    }))
+}
+
+/// Answers with an app that was changed.
+pub(crate) fn accepted() -> Response {
+    super::json(StatusCode::ACCEPTED, json!({}))
+}

@@ -1,0 +1,67 @@
+//! Resource `config-var`.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, State};
+use serde_json::{Value, json};
+use slugline_model::config_vars;
+
+use super::error::ApiError;
+use super::{Answer, ok};
+use crate::db;
+use crate::platform::Platform;
+use crate::releases::NewRelease;
+
+pub(crate) async fn info(State(platform): State<Platform>, Path(app): Path<String>) -> Answer {
+    let app = platform.app(&app)?;
+    let vars = platform.inner.db.read(|db| db::config_var::of_app(db, app.id))?;
+    Ok(ok(json!(vars)))
+}
+
+/// Sets and removes vars, which makes a release.
+pub(crate) async fn update(
+    State(platform): State<Platform>,
+    Path(app): Path<String>,
+    body: String,
+) -> Answer {
+    let app = platform.app(&app)?;
+    let change = changes(super::formation::object(&body)?)?;
+    let limits = &platform.inner.config.limits;
+    let (changed, running) = platform.inner.db.transaction(|db| {
+        let before = db::config_var::of_app(db, app.id)?;
+        let changed = config_vars::change(&before, &change, limits);
+        if let Ok(vars) = &changed {
+            db::config_var::replace(db, app.id, vars)?;
+        }
+        Ok((changed, before))
+    })?;
+    let vars = changed.map_err(|error| ApiError::invalid(error.to_string()))?;
+    if vars != running {
+        let slug = platform.running(app.id)?.map(|running| running.slug);
+        let description = describe(&change);
+        let new = NewRelease { slug, config_vars: vars.clone(), description };
+        platform.release_in_background(&app, new)?;
+    }
+    Ok(ok(json!(vars)))
+}
+
+fn changes(
+    body: serde_json::Map<String, Value>,
+) -> Result<BTreeMap<String, Option<String>>, ApiError> {
+    body.into_iter()
+        .map(|(name, value)| match value {
+            Value::String(text) => Ok((name, Some(text))),
+            Value::Null => Ok((name, None)),
+            Value::Number(number) => Ok((name, Some(number.to_string()))),
+            Value::Bool(truth) => Ok((name, Some(truth.to_string()))),
+            _ => Err(ApiError::invalid(format!("the value of `{name}` must be a text or null"))),
+        })
+        .collect()
+}
+
+/// As Heroku describes such a release: `Set A, B config vars`.
+fn describe(change: &BTreeMap<String, Option<String>>) -> String {
+    let verb = if change.values().all(Option::is_none) { "Remove" } else { "Set" };
+    let names: Vec<&str> = change.keys().map(String::as_str).collect();
+    format!("{verb} {} config vars", names.join(", "))
+}

@@ -1,0 +1,83 @@
+//! Heroku's Platform API v3: the one control surface. One file per resource, named as Heroku
+//! names it.
+//!
+//! Streams, sources and log sessions are capabilities: their URLs are unguessable and need no
+//! token. Everything else does.
+
+mod account;
+mod app;
+mod auth;
+mod build;
+mod config_var;
+mod dyno;
+mod error;
+mod formation;
+mod list;
+mod log_session;
+mod receipt;
+mod release;
+mod slug;
+mod source;
+mod stream;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::{delete, get, post};
+use http::StatusCode;
+
+use crate::db;
+use crate::db::app::App;
+use crate::platform::Platform;
+use error::ApiError;
+
+/// What a handler answers.
+type Answer = Result<axum::response::Response, ApiError>;
+
+impl Platform {
+    /// The API as an HTTP service.
+    pub fn api(&self) -> Router {
+        let with_token = Router::new()
+            .route("/account", get(account::info))
+            .route("/apps", get(app::list).post(app::create))
+            .route("/users/{user}/apps", get(app::list))
+            .route("/apps/{app}", get(app::info).patch(app::update).delete(app::delete))
+            .route("/apps/{app}/builds", get(build::list).post(build::create))
+            .route("/apps/{app}/builds/{build}", get(build::info))
+            .route("/apps/{app}/config-vars", get(config_var::info).patch(config_var::update))
+            .route("/apps/{app}/dynos", get(dyno::list).delete(dyno::restart_all))
+            .route("/apps/{app}/dynos/{dyno}", get(dyno::info).delete(dyno::restart))
+            .route("/apps/{app}/formations/{type}", delete(dyno::restart_type))
+            .route("/apps/{app}/formation", get(formation::list).patch(formation::batch_update))
+            .route("/apps/{app}/formation/{type}", get(formation::info).patch(formation::update))
+            .route("/apps/{app}/log-sessions", post(log_session::create))
+            .route("/apps/{app}/receipts", get(receipt::list))
+            .route("/apps/{app}/releases", get(release::list).post(release::create))
+            .route("/apps/{app}/releases/{release}", get(release::info))
+            .route("/apps/{app}/slugs/{slug}", get(slug::info))
+            .route("/sources", post(source::create))
+            .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_token));
+        Router::new()
+            .merge(with_token)
+            .route("/sources/{source}", get(source::download).put(source::upload))
+            .route("/streams/{output}", get(stream::output))
+            .route("/log-streams/{session}", get(log_session::stream))
+            .fallback(async || ApiError::not_found("endpoint", "Couldn't find that endpoint."))
+            .with_state(self.clone())
+    }
+
+    /// The app that a path names, by name or id.
+    fn app(&self, name_or_id: &str) -> Result<App, ApiError> {
+        self.inner
+            .db
+            .read(|db| db::app::find(db, name_or_id))?
+            .ok_or_else(|| ApiError::not_found("app", "Couldn't find that app."))
+    }
+}
+
+fn json(status: StatusCode, body: serde_json::Value) -> axum::response::Response {
+    axum::response::IntoResponse::into_response((status, axum::Json(body)))
+}
+
+fn ok(body: serde_json::Value) -> axum::response::Response {
+    json(StatusCode::OK, body)
+}

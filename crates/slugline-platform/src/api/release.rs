@@ -1,0 +1,127 @@
+//! Resource `release`.
+
+use axum::extract::{Path, State};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+
+use super::error::ApiError;
+use super::{Answer, account, app as apps, list as lists, ok};
+use crate::clock::api_time;
+use crate::db;
+use crate::db::app::App;
+use crate::db::release::{Release, Status};
+use crate::platform::Platform;
+use crate::releases::NewRelease;
+
+pub(crate) async fn list(
+    State(platform): State<Platform>,
+    Path(app): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
+    let app = platform.app(&app)?;
+    let (releases, current) = platform
+        .inner
+        .db
+        .read(|db| Ok((db::release::of_app(db, app.id)?, db::release::current(db, app.id)?)))?;
+    let items = releases.iter().map(|release| render(&app, release, current.as_ref())).collect();
+    Ok(lists::list(&headers, items))
+}
+
+pub(crate) async fn info(
+    State(platform): State<Platform>,
+    Path((app, release)): Path<(String, String)>,
+) -> Answer {
+    let app = platform.app(&app)?;
+    let (release, current) = platform.inner.db.read(|db| {
+        Ok((db::release::find(db, app.id, &release)?, db::release::current(db, app.id)?))
+    })?;
+    let release = release.ok_or_else(no_such_release)?;
+    Ok(ok(render(&app, &release, current.as_ref())))
+}
+
+/// Rolls back to an earlier release (`release`), or releases a slug anew (`slug`).
+pub(crate) async fn create(
+    State(platform): State<Platform>,
+    Path(app): Path<String>,
+    body: String,
+) -> Answer {
+    let app = platform.app(&app)?;
+    let body = super::formation::object(&body)?;
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let new = match (text("release"), text("slug")) {
+        (Some(release), _) => rollback(&platform, &app, &release)?,
+        (None, Some(slug)) => of_slug(&platform, &app, &slug, text("description"))?,
+        (None, None) => {
+            return Err(ApiError::invalid("one of `slug` and `release` must be given"));
+        }
+    };
+    let release = platform.release_in_background(&app, new)?;
+    let current = platform.inner.db.read(|db| db::release::current(db, app.id))?;
+    Ok(super::json(StatusCode::CREATED, render(&app, &release, current.as_ref())))
+}
+
+fn rollback(platform: &Platform, app: &App, to: &str) -> Result<NewRelease, ApiError> {
+    let found = platform.inner.db.read(|db| {
+        let Some(release) = db::release::find(db, app.id, to)? else { return Ok(None) };
+        let slug = release.slug_id.map(|id| db::slug::find(db, id)).transpose()?.flatten();
+        Ok(Some((release, slug)))
+    })?;
+    let (release, slug) = found.ok_or_else(no_such_release)?;
+    if release.status != Status::Succeeded {
+        return Err(ApiError::invalid(format!(
+            "v{} cannot be rolled back to: it did not succeed",
+            release.version
+        )));
+    }
+    let vars = &release.config_vars;
+    platform.inner.db.transaction(|db| db::config_var::replace(db, app.id, vars))?;
+    Ok(NewRelease {
+        slug,
+        config_vars: release.config_vars,
+        description: format!("Rollback to v{}", release.version),
+    })
+}
+
+fn of_slug(
+    platform: &Platform,
+    app: &App,
+    slug: &str,
+    description: Option<String>,
+) -> Result<NewRelease, ApiError> {
+    let no_such_slug = || ApiError::not_found("slug", "Couldn't find that slug.");
+    let id = slug.parse().map_err(|_| no_such_slug())?;
+    let (slug, config_vars) = platform
+        .inner
+        .db
+        .read(|db| Ok((db::slug::find(db, id)?, db::config_var::of_app(db, app.id)?)))?;
+    Ok(NewRelease {
+        slug: Some(slug.ok_or_else(no_such_slug)?),
+        config_vars,
+        description: description.unwrap_or_else(|| "Deploy".to_owned()),
+    })
+}
+
+fn no_such_release() -> ApiError {
+    ApiError::not_found("release", "Couldn't find that release.")
+}
+
+fn render(app: &App, release: &Release, current: Option<&Release>) -> Value {
+    let succeeded = release.status == Status::Succeeded;
+    json!({
+        "addon_plan_names": [],
+        "app": apps::reference(app),
+        "artifacts": [],
+        "created_at": api_time(release.created_at),
+        "current": current.is_some_and(|current| current.id == release.id),
+        "description": release.description,
+        "eligible_for_rollback": succeeded && release.slug_id.is_some(),
+        "id": release.id,
+        "oci_image": null,
+        "output_stream_url": null,
+        "slug": release.slug_id.map(|id| json!({ "id": id })),
+        "status": release.status.as_str(),
+        "updated_at": api_time(release.updated_at),
+        "user": account::reference(),
+        "version": release.version,
+    })
+}

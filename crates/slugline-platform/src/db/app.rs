@@ -1,0 +1,80 @@
+//! Table `app`.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use slugline_model::name::AppName;
+use uuid::Uuid;
+
+use super::parsed;
+
+/// An app.
+#[derive(Debug, Clone)]
+pub(crate) struct App {
+    pub(crate) id: Uuid,
+    pub(crate) name: AppName,
+    pub(crate) maintenance: bool,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+}
+
+const COLUMNS: &str = "id, name, maintenance, created_at, updated_at";
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<App> {
+    Ok(App {
+        id: parsed(&row.get::<_, String>(0)?)?,
+        name: parsed(&row.get::<_, String>(1)?)?,
+        maintenance: row.get(2)?,
+        created_at: row.get(3)?,
+        updated_at: row.get(4)?,
+    })
+}
+
+/// Adds an app.
+pub(crate) fn insert(db: &Connection, app: &App) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO app (id, name, maintenance, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
+        params![
+            app.id.to_string(),
+            app.name.as_str(),
+            app.maintenance,
+            app.created_at,
+            app.updated_at
+        ],
+    )?;
+    Ok(())
+}
+
+/// An app by its name or its id.
+pub(crate) fn find(db: &Connection, name_or_id: &str) -> rusqlite::Result<Option<App>> {
+    let sql = format!("SELECT {COLUMNS} FROM app WHERE name = ?1 OR id = ?1");
+    db.query_row(&sql, [name_or_id], from_row).optional()
+}
+
+/// All apps, by name.
+pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<App>> {
+    let sql = format!("SELECT {COLUMNS} FROM app ORDER BY name");
+    db.prepare_cached(&sql)?.query_map([], from_row)?.collect()
+}
+
+/// Switches maintenance mode.
+pub(crate) fn set_maintenance(
+    db: &Connection,
+    id: Uuid,
+    maintenance: bool,
+    now: i64,
+) -> rusqlite::Result<()> {
+    db.execute(
+        "UPDATE app SET maintenance = ?, updated_at = ? WHERE id = ?",
+        params![maintenance, now, id.to_string()],
+    )?;
+    Ok(())
+}
+
+/// Removes an app and all that belongs to it.
+pub(crate) fn delete(db: &Connection, id: Uuid) -> rusqlite::Result<()> {
+    // Builds and releases refer to slugs: their rows go first.
+    for table in ["build", "release", "slug", "app"] {
+        let column = if table == "app" { "id" } else { "app_id" };
+        db.execute(&format!("DELETE FROM {table} WHERE {column} = ?"), [id.to_string()])?;
+    }
+    Ok(())
+}

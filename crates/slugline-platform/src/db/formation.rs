@@ -1,0 +1,60 @@
+//! Table `formation`: how many dynos of each process type.
+
+use rusqlite::{Connection, params};
+use slugline_model::name::ProcessType;
+use uuid::Uuid;
+
+use super::parsed;
+
+/// The quantity of one process type.
+#[derive(Debug, Clone)]
+pub(crate) struct Formation {
+    pub(crate) id: Uuid,
+    pub(crate) process_type: ProcessType,
+    pub(crate) quantity: u32,
+}
+
+/// The formation of an app, by process type.
+pub(crate) fn of_app(db: &Connection, app: Uuid) -> rusqlite::Result<Vec<Formation>> {
+    let sql = "SELECT id, type, quantity FROM formation WHERE app_id = ? ORDER BY type";
+    db.prepare_cached(sql)?
+        .query_map([app.to_string()], |row| {
+            Ok(Formation {
+                id: parsed(&row.get::<_, String>(0)?)?,
+                process_type: parsed(&row.get::<_, String>(1)?)?,
+                quantity: row.get(2)?,
+            })
+        })?
+        .collect()
+}
+
+/// Sets a quantity.
+pub(crate) fn set(
+    db: &Connection,
+    app: Uuid,
+    process_type: &ProcessType,
+    quantity: u32,
+) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO formation (id, app_id, type, quantity) VALUES (?, ?, ?, ?)
+         ON CONFLICT (app_id, type) DO UPDATE SET quantity = excluded.quantity",
+        params![Uuid::new_v4().to_string(), app.to_string(), process_type.as_str(), quantity],
+    )?;
+    Ok(())
+}
+
+/// Gives a process type that has no quantity yet its first one: Heroku runs one web dyno, and
+/// nothing else until it is scaled.
+pub(crate) fn introduce(
+    db: &Connection,
+    app: Uuid,
+    process_type: &ProcessType,
+) -> rusqlite::Result<()> {
+    let quantity = u32::from(process_type.is_web());
+    db.execute(
+        "INSERT INTO formation (id, app_id, type, quantity) VALUES (?, ?, ?, ?)
+         ON CONFLICT (app_id, type) DO NOTHING",
+        params![Uuid::new_v4().to_string(), app.to_string(), process_type.as_str(), quantity],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Table `release`. Versions count from 1 without gaps.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use slugline_model::config_vars::ConfigVars;
+use uuid::Uuid;
+
+use super::{from_json, parsed, to_json};
+
+/// A release of an app.
+#[derive(Debug, Clone)]
+pub(crate) struct Release {
+    pub(crate) id: Uuid,
+    pub(crate) version: u64,
+    pub(crate) slug_id: Option<Uuid>,
+    pub(crate) config_vars: ConfigVars,
+    pub(crate) description: String,
+    pub(crate) status: Status,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+}
+
+/// Where a release stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Its release phase runs.
+    Pending,
+    /// It may run.
+    Succeeded,
+    /// Its release phase failed.
+    Failed,
+}
+
+impl Status {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Status::Pending => "pending",
+            Status::Succeeded => "succeeded",
+            Status::Failed => "failed",
+        }
+    }
+
+    fn from_text(text: &str) -> Self {
+        match text {
+            "succeeded" => Status::Succeeded,
+            "failed" => Status::Failed,
+            _ => Status::Pending,
+        }
+    }
+}
+
+const SELECT: &str = "SELECT id, version, slug_id, config_vars, description, status, created_at,
+                      updated_at FROM release";
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Release> {
+    let slug_id = row.get::<_, Option<String>>(2)?;
+    Ok(Release {
+        id: parsed(&row.get::<_, String>(0)?)?,
+        version: row.get::<_, i64>(1)?.unsigned_abs(),
+        slug_id: slug_id.map(|id| parsed(&id)).transpose()?,
+        config_vars: from_json(&row.get::<_, String>(3)?)?,
+        description: row.get(4)?,
+        status: Status::from_text(&row.get::<_, String>(5)?),
+        created_at: row.get(6)?,
+        updated_at: row.get(7)?,
+    })
+}
+
+/// Adds a release with the next version.
+pub(crate) fn insert(
+    db: &Connection,
+    app: Uuid,
+    slug_id: Option<Uuid>,
+    config_vars: &ConfigVars,
+    description: &str,
+    status: Status,
+    now: i64,
+) -> rusqlite::Result<Release> {
+    let id = Uuid::new_v4();
+    db.execute(
+        "INSERT INTO release (id, app_id, version, slug_id, config_vars, description, status,
+         created_at, updated_at)
+         VALUES (?1, ?2, (SELECT coalesce(max(version), 0) + 1 FROM release WHERE app_id = ?2),
+         ?3, ?4, ?5, ?6, ?7, ?7)",
+        params![
+            id.to_string(),
+            app.to_string(),
+            slug_id.map(|id| id.to_string()),
+            to_json(config_vars)?,
+            description,
+            status.as_str(),
+            now
+        ],
+    )?;
+    db.query_row(&format!("{SELECT} WHERE id = ?"), [id.to_string()], from_row)
+}
+
+/// Settles a pending release.
+pub(crate) fn settle(db: &Connection, id: Uuid, status: Status, now: i64) -> rusqlite::Result<()> {
+    db.execute(
+        "UPDATE release SET status = ?, updated_at = ? WHERE id = ?",
+        params![status.as_str(), now, id.to_string()],
+    )?;
+    Ok(())
+}
+
+/// Fails every release whose release phase a dead server left behind.
+pub(crate) fn fail_pending(db: &Connection, now: i64) -> rusqlite::Result<usize> {
+    db.execute(
+        "UPDATE release SET status = 'failed', updated_at = ? WHERE status = 'pending'",
+        [now],
+    )
+}
+
+/// The release that an app runs: the newest that succeeded.
+pub(crate) fn current(db: &Connection, app: Uuid) -> rusqlite::Result<Option<Release>> {
+    let sql =
+        format!("{SELECT} WHERE app_id = ? AND status = 'succeeded' ORDER BY version DESC LIMIT 1");
+    db.query_row(&sql, [app.to_string()], from_row).optional()
+}
+
+/// All releases of an app, oldest first.
+pub(crate) fn of_app(db: &Connection, app: Uuid) -> rusqlite::Result<Vec<Release>> {
+    let sql = format!("{SELECT} WHERE app_id = ? ORDER BY version");
+    db.prepare_cached(&sql)?.query_map([app.to_string()], from_row)?.collect()
+}
+
+/// A release by its version or its id.
+pub(crate) fn find(
+    db: &Connection,
+    app: Uuid,
+    version_or_id: &str,
+) -> rusqlite::Result<Option<Release>> {
+    let sql = format!("{SELECT} WHERE app_id = ? AND (id = ? OR version = ?)");
+    let version = version_or_id.strip_prefix('v').unwrap_or(version_or_id);
+    let version = version.parse::<i64>().unwrap_or(-1);
+    db.query_row(&sql, params![app.to_string(), version_or_id, version], from_row).optional()
+}

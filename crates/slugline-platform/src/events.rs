@@ -1,0 +1,174 @@
+//! What dynos report becomes log lines, states, receipts, and work for the reconcile loop.
+
+use slugline_model::code::Code;
+use slugline_model::dyno::{DynoId, DynoState, Event, TimedEvent};
+use slugline_model::ledger::Receipt;
+use slugline_model::logline::Source;
+use tokio::sync::mpsc;
+
+use crate::db;
+use crate::db::receipt::DynoReceipt;
+use crate::dynos::{Dyno, Role};
+use crate::platform::Platform;
+
+impl Platform {
+    /// Takes events until the engine is gone.
+    pub(crate) async fn take_events(
+        self,
+        mut events: mpsc::UnboundedReceiver<(DynoId, TimedEvent)>,
+    ) {
+        while let Some((id, event)) = events.recv().await {
+            self.take_event(id, event);
+        }
+    }
+
+    pub(crate) fn take_event(&self, id: DynoId, event: TimedEvent) {
+        let Some(dyno) = self.dynos().alive.get(&id).cloned() else {
+            return;
+        };
+        if let Some(watcher) = self.dynos().watchers.get(&id) {
+            let _ = watcher.send(event.clone());
+        }
+        match dyno.role {
+            Role::Build => self.take_build_event(&dyno, &event),
+            Role::Formation | Role::ReleasePhase => self.take_dyno_event(&dyno, event),
+        }
+    }
+
+    /// A build's lines go to whoever watches it; only its end matters here.
+    fn take_build_event(&self, dyno: &Dyno, event: &TimedEvent) {
+        match event.event {
+            Event::Discarded { .. } => self.bury(dyno),
+            Event::Stopping => self.enter(dyno, DynoState::Stopping, event.time),
+            _ => {}
+        }
+    }
+
+    fn take_dyno_event(&self, dyno: &Dyno, event: TimedEvent) {
+        let time = event.time;
+        match event.event {
+            Event::Started { .. } => {}
+            Event::Line { text, .. } => {
+                self.write_log(&dyno.app, Source::App, &dyno.name.to_string(), time, text);
+            }
+            Event::Up => {
+                self.enter(dyno, DynoState::Up, time);
+                self.tell(dyno, time, "State changed from starting to up");
+                self.changed();
+            }
+            Event::BootTimeout => self.tell_boot_timeout(dyno, time),
+            Event::Stopping => {
+                self.enter(dyno, DynoState::Stopping, time);
+                self.tell(dyno, time, "Stopping all processes with SIGTERM");
+                self.changed();
+            }
+            Event::ExitTimeout => self.tell_exit_timeout(dyno, time),
+            Event::RunTimeout => self.tell(dyno, time, "Time is up: stopping"),
+            Event::Dropped { lines } => {
+                let text = format!("{}: {lines} messages dropped", error_line(Code::L10));
+                self.write_log(&dyno.app, Source::Heroku, "logplex", time, text);
+            }
+            Event::LaunchFailed { step, error, remedy } => {
+                self.tell(dyno, time, &format!("Could not be started: {step}: {error}"));
+                if !remedy.is_empty() {
+                    self.tell(dyno, time, &remedy);
+                }
+                self.take_exit(dyno, time);
+            }
+            Event::Exited { status } => {
+                self.tell(dyno, time, &format!("Process exited with status {status}"));
+                self.take_exit(dyno, time);
+            }
+            Event::Discarded { receipt } => self.take_receipt(dyno, receipt, time),
+        }
+    }
+
+    fn tell(&self, dyno: &Dyno, time: i64, text: &str) {
+        let process = dyno.name.to_string();
+        self.write_log(&dyno.app, Source::Heroku, &process, time, text.to_owned());
+    }
+
+    fn tell_boot_timeout(&self, dyno: &Dyno, time: i64) {
+        let seconds = self.inner.config.limits.boot.as_secs();
+        let error = error_line(Code::R10);
+        let text = format!(
+            "{error} -> Web process failed to bind to $PORT within {seconds} seconds of launch"
+        );
+        self.tell(dyno, time, &text);
+        self.tell(dyno, time, "Stopping process with SIGKILL");
+    }
+
+    fn tell_exit_timeout(&self, dyno: &Dyno, time: i64) {
+        let seconds = self.inner.config.limits.stop.as_secs();
+        let error = error_line(Code::R12);
+        let text = format!("{error} -> Process failed to exit within {seconds} seconds of SIGTERM");
+        self.tell(dyno, time, &text);
+        self.tell(dyno, time, "Stopping remaining processes with SIGKILL");
+    }
+
+    /// A dyno of the formation that was not asked to stop has crashed, whatever its status.
+    fn take_exit(&self, dyno: &Dyno, time: i64) {
+        let asked = dyno.state == DynoState::Stopping;
+        if dyno.role == Role::Formation && !asked {
+            let wait = {
+                let mut dynos = self.dynos();
+                dynos.set_state(dyno.id, DynoState::Crashed, time);
+                dynos.note_crash(dyno, time)
+            };
+            let before = dyno.state.as_str();
+            self.tell(dyno, time, &format!("State changed from {before} to crashed"));
+            if !wait.is_zero() {
+                let minutes = wait.as_secs() / 60;
+                let text = format!("Crashed again: the next start is in {minutes} min");
+                self.tell(dyno, time, &text);
+            }
+        } else {
+            self.enter(dyno, DynoState::Down, time);
+        }
+        self.changed();
+    }
+
+    fn take_receipt(&self, dyno: &Dyno, receipt: Receipt, time: i64) {
+        self.tell(dyno, time, &receipt.headline());
+        let record = DynoReceipt {
+            dyno_id: dyno.id,
+            dyno: dyno.name.clone(),
+            release: dyno.release,
+            receipt,
+            created_at: time,
+        };
+        let written = self.inner.db.transaction(|db| match db::app::find(db, dyno.app.as_str())? {
+            Some(app) => db::receipt::insert(db, app.id, &record),
+            None => Ok(()),
+        });
+        if let Err(error) = written {
+            tracing::error!(?error, dyno = %dyno.name, "a receipt could not be kept");
+        }
+        self.bury(dyno);
+    }
+
+    /// Nothing of the dyno is left but its directory, which goes now.
+    fn bury(&self, dyno: &Dyno) {
+        let (platform, id) = (self.clone(), dyno.id);
+        tokio::spawn(async move {
+            if let Err(error) = platform.blocking(move |inner| inner.engine.forget(id)).await {
+                tracing::error!(?error, %id, "a stopped dyno's directory could not be removed");
+            }
+            platform.dynos().remove(id);
+            platform.changed();
+        });
+    }
+
+    fn enter(&self, dyno: &Dyno, state: DynoState, time: i64) {
+        self.dynos().set_state(dyno.id, state, time);
+    }
+
+    pub(crate) fn changed(&self) {
+        self.inner.changed.notify_one();
+    }
+}
+
+/// `Error R10 (Boot timeout)`.
+pub(crate) fn error_line(code: Code) -> String {
+    format!("Error {} ({})", code.as_str(), code.description())
+}

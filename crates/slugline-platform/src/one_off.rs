@@ -1,0 +1,79 @@
+//! Dynos that run once: builds and release phases.
+
+use slugline_model::dyno::{DynoId, DynoSpec, Event, TimedEvent};
+use slugline_model::slug::SlugId;
+use tokio::sync::mpsc;
+
+use crate::clock;
+use crate::dynos::Role;
+use crate::platform::Platform;
+use crate::reconcile::LaunchError;
+
+/// How a one-off dyno ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// By itself, or after SIGTERM or SIGKILL: its status as a shell counts.
+    Exited(i32),
+    /// It ran too long.
+    OutOfTime,
+    /// It never ran: the step, what the kernel said, and what to do.
+    NotLaunched { step: String, error: String, remedy: String },
+}
+
+impl Platform {
+    /// Runs a dyno to its end and hands over each line that it writes. With a slug, the dyno runs
+    /// from its tree.
+    pub(crate) async fn run_once(
+        &self,
+        spec: DynoSpec,
+        slug: Option<SlugId>,
+        role: Role,
+        mut on_line: impl FnMut(&str) + Send,
+    ) -> Ending {
+        let id = spec.id;
+        let (send, mut events) = mpsc::unbounded_channel::<TimedEvent>();
+        {
+            let mut dynos = self.dynos();
+            dynos.add(&spec, role, clock::now());
+            dynos.watchers.insert(id, send);
+        }
+        match slug {
+            Some(slug) => self.launch(spec, slug).await,
+            None => self.launch_without_slug(spec).await,
+        }
+        let mut ending = Ending::Exited(1);
+        let mut out_of_time = false;
+        while let Some(TimedEvent { event, .. }) = events.recv().await {
+            match event {
+                Event::Line { text, .. } => on_line(&text),
+                Event::RunTimeout => out_of_time = true,
+                Event::Exited { status } => ending = Ending::Exited(status),
+                Event::LaunchFailed { step, error, remedy } => {
+                    ending = Ending::NotLaunched { step, error, remedy };
+                }
+                Event::Discarded { .. } => break,
+                _ => {}
+            }
+        }
+        if out_of_time { Ending::OutOfTime } else { ending }
+    }
+
+    async fn launch_without_slug(&self, spec: DynoSpec) {
+        let id = spec.id;
+        if let Err(error) = self.blocking(move |inner| inner.engine.start(&spec)).await {
+            self.report_failed_start(id, &LaunchError::Engine(error));
+        }
+    }
+
+    /// Stops every build and release phase.
+    pub(crate) async fn stop_one_offs(&self) {
+        let ids: Vec<DynoId> = {
+            let dynos = self.dynos();
+            let one_offs = dynos.alive.values().filter(|dyno| dyno.role != Role::Formation);
+            one_offs.map(|dyno| dyno.id).collect()
+        };
+        for id in ids {
+            self.stop(id).await;
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Output of builds and release phases: kept in files, read while they grow.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::Stream;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// The most that one output keeps (bytes). Heroku: 300 MB.
+const LIMIT: u64 = 300 << 20;
+
+/// All outputs, those that still grow in memory by their id.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    directory: PathBuf,
+    growing: Mutex<HashMap<Uuid, Arc<Output>>>,
+}
+
+/// One output that grows.
+#[derive(Debug)]
+pub(crate) struct Output {
+    file: Mutex<fs_err::File>,
+    progress: watch::Sender<Progress>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    bytes: u64,
+    finished: bool,
+}
+
+impl Outputs {
+    pub(crate) fn new(directory: PathBuf) -> Self {
+        Self { directory, growing: Mutex::default() }
+    }
+
+    fn growing(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Output>>> {
+        self.growing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts an output.
+    pub(crate) fn start(&self, id: Uuid) -> std::io::Result<Arc<Output>> {
+        let path = self.directory.join(id.to_string());
+        let mut options = fs_err::OpenOptions::new();
+        let file = options.create(true).append(true).read(true).open(path)?;
+        let output =
+            Output { file: Mutex::new(file), progress: watch::channel(Progress::default()).0 };
+        let output = Arc::new(output);
+        self.growing().insert(id, Arc::clone(&output));
+        Ok(output)
+    }
+
+    /// Ends an output: its readers come to their end.
+    pub(crate) fn finish(&self, id: Uuid) {
+        if let Some(output) = self.growing().remove(&id) {
+            output.progress.send_modify(|progress| progress.finished = true);
+        }
+    }
+
+    /// Reads an output from a byte on, until it is finished; none if there is no such output.
+    pub(crate) fn read(
+        &self,
+        id: Uuid,
+        from: u64,
+    ) -> Option<impl Stream<Item = std::io::Result<Vec<u8>>> + Send + use<>> {
+        let progress = self.growing().get(&id).map(|output| output.progress.subscribe());
+        let file = fs_err::File::open(self.directory.join(id.to_string())).ok()?;
+        let state = Reader { file, at: from, progress };
+        Some(futures_util::stream::try_unfold(state, Reader::next))
+    }
+}
+
+/// Where one reader is.
+struct Reader {
+    file: fs_err::File,
+    at: u64,
+    /// None once the output no longer grows.
+    progress: Option<watch::Receiver<Progress>>,
+}
+
+impl Reader {
+    async fn next(mut self) -> std::io::Result<Option<(Vec<u8>, Self)>> {
+        loop {
+            // Looked at before the file is read, so that nothing written in between is missed.
+            let finished = self.progress.as_mut().is_none_or(|p| p.borrow_and_update().finished);
+            let mut buffer = vec![0; 64 * 1024];
+            let length = self.file.file().read_at(&mut buffer, self.at)?;
+            if length > 0 {
+                buffer.truncate(length);
+                self.at += length as u64;
+                return Ok(Some((buffer, self)));
+            }
+            if finished {
+                return Ok(None);
+            }
+            if let Some(progress) = &mut self.progress
+                && progress.changed().await.is_err()
+            {
+                self.progress = None;
+            }
+        }
+    }
+}
+
+impl Output {
+    /// Adds a line.
+    pub(crate) fn line(&self, text: &str) {
+        self.write(&format!("{text}\n"));
+    }
+
+    /// Adds text as it is.
+    pub(crate) fn write(&self, text: &str) {
+        let written = self.progress.borrow().bytes;
+        let text = match written {
+            LIMIT.. => return,
+            n if n + text.len() as u64 >= LIMIT => " !     The rest of the output was cut\n",
+            _ => text,
+        };
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        // A full disk loses output, never the build.
+        let _ = file.write_all(text.as_bytes());
+        drop(file);
+        let bytes =
+            if text.starts_with(" !     The rest") { LIMIT } else { written + text.len() as u64 };
+        self.progress.send_modify(|progress| progress.bytes = bytes);
+    }
+}

@@ -1,0 +1,226 @@
+//! The platform: its parts, its start and its end.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::stream::BoxStream;
+use slugline_model::dyno::{DynoId, TimedEvent};
+use slugline_model::limits::Limits;
+use slugline_model::logline::{LogFilter, LogLine, LogSink, Source};
+use slugline_model::name::AppName;
+use slugline_model::port::{Engine, EngineError, SlugStore};
+use slugline_model::route::RouteTable;
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::clock;
+use crate::db::{Db, DbError};
+use crate::dynos::Dynos;
+use crate::outputs::Outputs;
+
+/// What the operator decides.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// What the hosts of apps end with: `localhost`.
+    pub domain: String,
+    /// Where the router listens, for the URLs of apps.
+    pub router_port: u16,
+    /// Where the API listens, for the URLs that it gives out.
+    pub api_port: u16,
+    /// The slugline binary, which builds run inside their sandbox.
+    pub program: PathBuf,
+    /// What API clients must present.
+    pub token: String,
+    /// Proxies, certificates and indexes that builds need to reach the network.
+    pub network_env: BTreeMap<String, String>,
+    /// Heroku's numbers, or the operator's.
+    pub limits: Limits,
+}
+
+/// What a reader of logs asks for.
+#[derive(Debug, Clone)]
+pub struct LogQuery {
+    /// Whose.
+    pub app: AppName,
+    /// Which lines.
+    pub filter: LogFilter,
+    /// How many of the past.
+    pub lines: usize,
+    /// Whether to go on with lines as they come.
+    pub tail: bool,
+    /// Only lines after this one, of a session that was cut.
+    pub after: Option<u64>,
+}
+
+/// Opens a session of log lines, each with its number.
+pub type LogSessions = Arc<dyn Fn(LogQuery) -> BoxStream<'static, (u64, LogLine)> + Send + Sync>;
+
+/// What the platform is wired to.
+pub struct Ports {
+    /// Where dynos run.
+    pub engine: Arc<dyn Engine>,
+    /// What dynos report; the engine's sink sends here.
+    pub events: mpsc::UnboundedReceiver<(DynoId, TimedEvent)>,
+    /// Where slugs are.
+    pub store: Arc<dyn SlugStore>,
+    /// Where log lines go.
+    pub log: Arc<dyn LogSink>,
+    /// Where they are read again.
+    pub log_sessions: LogSessions,
+}
+
+impl std::fmt::Debug for Ports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ports").finish_non_exhaustive()
+    }
+}
+
+/// Why a platform could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A directory could not be made.
+    #[error("make {}", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// What the machine said.
+        source: std::io::Error,
+    },
+    /// The state.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// The platform. Cheap to clone.
+#[derive(Clone)]
+pub struct Platform {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) db: Db,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) store: Arc<dyn SlugStore>,
+    pub(crate) log: Arc<dyn LogSink>,
+    pub(crate) log_sessions: LogSessions,
+    pub(crate) log_queries: Mutex<HashMap<uuid::Uuid, LogQuery>>,
+    pub(crate) outputs: Outputs,
+    pub(crate) routes: watch::Sender<Arc<RouteTable>>,
+    /// Wakes the reconcile loop.
+    pub(crate) changed: Notify,
+    /// Everything alive.
+    dynos: Mutex<Dynos>,
+    /// One build at a time per app.
+    pub(crate) build_turns: Mutex<HashMap<AppName, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl std::fmt::Debug for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Platform").field("config", &self.inner.config.data_dir).finish()
+    }
+}
+
+impl Platform {
+    /// Starts the platform: takes over what an earlier server left, then reconciles for ever.
+    /// Must be called within a tokio runtime.
+    pub async fn start(config: Config, ports: Ports) -> Result<Self, StartError> {
+        for name in ["sources", "builds", "cache", "outputs"] {
+            make_directory(&config.data_dir.join(name))?;
+        }
+        let db = Db::open(&config.data_dir.join("state.sqlite3"))?;
+        let outputs = Outputs::new(config.data_dir.join("outputs"));
+        let (routes, _) = watch::channel(Arc::default());
+        let inner = Inner {
+            config,
+            db,
+            engine: ports.engine,
+            store: ports.store,
+            log: ports.log,
+            log_sessions: ports.log_sessions,
+            log_queries: Mutex::default(),
+            outputs,
+            routes,
+            changed: Notify::new(),
+            dynos: Mutex::default(),
+            build_turns: Mutex::default(),
+        };
+        let platform = Self { inner: Arc::new(inner) };
+        platform.recover().await?;
+        tokio::spawn(platform.clone().take_events(ports.events));
+        tokio::spawn(platform.clone().reconcile_for_ever());
+        Ok(platform)
+    }
+
+    /// The router's table, kept true.
+    pub fn routes(&self) -> watch::Receiver<Arc<RouteTable>> {
+        self.inner.routes.subscribe()
+    }
+
+    /// Stops every dyno as if it were scaled down, and waits until the last receipt is written.
+    pub async fn stop_all(&self) {
+        self.dynos().shut_down();
+        self.inner.changed.notify_one();
+        self.stop_one_offs().await;
+        let mut settled = self.dynos().settled();
+        // The sender lives as long as the platform, so this only ends when nothing is alive.
+        let _ = settled.wait_for(|alive| *alive == 0).await;
+    }
+
+    pub(crate) fn dynos(&self) -> MutexGuard<'_, Dynos> {
+        self.inner.dynos.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One line of the platform about a dyno.
+    pub(crate) fn say(&self, app: &AppName, process: &str, text: impl Into<String>) {
+        self.write_log(app, Source::Heroku, process, clock::now(), text.into());
+    }
+
+    /// One line of the API about an app: who changed what.
+    pub(crate) fn say_api(&self, app: &AppName, text: impl Into<String>) {
+        self.write_log(app, Source::App, "api", clock::now(), text.into());
+    }
+
+    pub(crate) fn write_log(
+        &self,
+        app: &AppName,
+        source: Source,
+        process: &str,
+        time: i64,
+        text: String,
+    ) {
+        let line = LogLine { time, source, process: process.to_owned(), text };
+        self.inner.log.write(app.as_str(), line);
+    }
+
+    /// The URL that a browser opens.
+    pub(crate) fn web_url(&self, app: &AppName) -> String {
+        let Config { domain, router_port, .. } = &self.inner.config;
+        match router_port {
+            80 => format!("http://{app}.{domain}/"),
+            port => format!("http://{app}.{domain}:{port}/"),
+        }
+    }
+
+    /// Runs a call that blocks on the disk or the kernel.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> T + Send + 'static,
+    ) -> T {
+        let inner = Arc::clone(&self.inner);
+        match tokio::task::spawn_blocking(move || work(&inner)).await {
+            Ok(value) => value,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+fn make_directory(path: &Path) -> Result<(), StartError> {
+    fs_err::create_dir_all(path)
+        .map_err(|source| StartError::Directory { path: path.to_path_buf(), source })
+}

@@ -1,0 +1,251 @@
+//! The reconcile loop: observe, decide, act.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use slugline_model::code::Code;
+use slugline_model::dyno::{DynoId, DynoSpec, DynoState, Event, TimedEvent, Times};
+use slugline_model::name::{AppName, DynoName};
+use slugline_model::plan::{Action, Desired, dynos, plan};
+use slugline_model::port::EngineError;
+use uuid::Uuid;
+
+use crate::clock;
+use crate::db::release::Release;
+use crate::db::slug::Slug;
+use crate::db::{self, DbError};
+use crate::dynos::Role;
+use crate::events::error_line;
+use crate::platform::{Platform, StartError};
+
+/// How long the loop sleeps when nothing changes.
+const IDLE: Duration = Duration::from_mins(1);
+
+/// What an app runs.
+pub(crate) struct Running {
+    pub(crate) release: Release,
+    pub(crate) slug: Slug,
+}
+
+impl Platform {
+    /// Takes over what an earlier server left: its dynos go on, its builds and release phases have
+    /// failed.
+    pub(crate) async fn recover(&self) -> Result<(), StartError> {
+        let now = clock::now();
+        self.inner.db.transaction(|db| {
+            db::build::fail_pending(db, now)?;
+            db::release::fail_pending(db, now)
+        })?;
+        let specs = self.blocking(|inner| inner.engine.adopt()).await?;
+        for spec in &specs {
+            self.adopt(spec, now);
+        }
+        self.blocking(|inner| crate::workspace::salvage(&inner.config.data_dir)).await;
+        Ok(())
+    }
+
+    fn adopt(&self, spec: &DynoSpec, now: i64) {
+        let one_off = match spec.release {
+            0 => Some(Role::Build),
+            _ if spec.dyno.process_type.is_release() => Some(Role::ReleasePhase),
+            _ => None,
+        };
+        self.dynos().add(spec, one_off.unwrap_or(Role::Formation), now);
+        // Its past events were reported to the earlier server: a living one has booted or will
+        // be found out by its supervisor.
+        self.dynos().set_state(spec.id, DynoState::Up, now);
+        let (platform, id) = (self.clone(), spec.id);
+        tokio::spawn(async move {
+            platform.blocking(move |inner| inner.engine.catch_up(id)).await;
+            if one_off.is_some() {
+                platform.stop(id).await;
+            }
+        });
+    }
+
+    /// Reconciles at every change and at the end of every cool-off.
+    pub(crate) async fn reconcile_for_ever(self) {
+        loop {
+            if let Err(error) = self.reconcile().await {
+                tracing::error!(?error, "the reconcile loop could not read the state");
+            }
+            self.publish_routes();
+            let now = clock::now();
+            let next = self.dynos().next_start(now).map(|at| u64::try_from(at - now).unwrap_or(0));
+            let wait = next.map_or(IDLE, Duration::from_micros).min(IDLE);
+            let _ = tokio::time::timeout(wait, self.inner.changed.notified()).await;
+        }
+    }
+
+    async fn reconcile(&self) -> Result<(), DbError> {
+        let now = clock::now();
+        let apps = self.inner.db.read(db::app::all)?;
+        for app in &apps {
+            let running = self.running(app.id)?;
+            let desired = self.desired(app.id, running.as_ref())?;
+            let (seen, cooling) = {
+                let dynos = self.dynos();
+                (dynos.seen(&app.name), dynos.cooling(&app.name))
+            };
+            for action in plan(&desired, &seen, &cooling, now) {
+                match (action, &running) {
+                    (Action::Stop(id), _) => self.stop(id).await,
+                    (Action::Start(dyno), Some(running)) => {
+                        self.start_dyno(&app.name, dyno, running);
+                    }
+                    (Action::Start(_), None) => {}
+                }
+            }
+        }
+        self.stop_dynos_without_app(&apps).await;
+        Ok(())
+    }
+
+    /// Dynos whose app was destroyed.
+    async fn stop_dynos_without_app(&self, apps: &[db::app::App]) {
+        let orphans: Vec<DynoId> = {
+            let dynos = self.dynos();
+            let orphaned = |dyno: &&crate::dynos::Dyno| {
+                dyno.state != DynoState::Stopping && !apps.iter().any(|app| app.name == dyno.app)
+            };
+            dynos.alive.values().filter(orphaned).map(|dyno| dyno.id).collect()
+        };
+        for id in orphans {
+            self.stop(id).await;
+        }
+    }
+
+    /// The current release of an app and its slug, if it has one.
+    pub(crate) fn running(&self, app: Uuid) -> Result<Option<Running>, DbError> {
+        self.inner.db.read(|db| {
+            let Some(release) = db::release::current(db, app)? else { return Ok(None) };
+            let Some(slug_id) = release.slug_id else { return Ok(None) };
+            Ok(db::slug::find(db, slug_id)?.map(|slug| Running { release, slug }))
+        })
+    }
+
+    fn desired(&self, app: Uuid, running: Option<&Running>) -> Result<Desired, DbError> {
+        let Some(running) = running else { return Ok(Desired::default()) };
+        let release = running.release.version;
+        if self.dynos().is_shutting_down() {
+            return Ok(Desired { release, dynos: vec![] });
+        }
+        let formation = self.inner.db.read(|db| db::formation::of_app(db, app))?;
+        let quantities: Vec<_> =
+            formation.into_iter().map(|row| (row.process_type, row.quantity)).collect();
+        Ok(Desired { release, dynos: dynos(&quantities, &running.slug.process_types) })
+    }
+
+    /// Asks a dyno to stop. The router forgets it at once.
+    pub(crate) async fn stop(&self, id: DynoId) {
+        self.dynos().set_state(id, DynoState::Stopping, clock::now());
+        self.publish_routes();
+        if let Err(error) = self.blocking(move |inner| inner.engine.stop(id)).await {
+            tracing::error!(?error, %id, "a dyno could not be stopped");
+        }
+    }
+
+    fn start_dyno(&self, app: &AppName, name: DynoName, running: &Running) {
+        let Some(command) = running.slug.process_types.get(&name.process_type) else { return };
+        let port = name.process_type.is_web().then(free_port).flatten();
+        let spec = self.dyno_spec(app, name, command, &running.release, port);
+        self.dynos().add(&spec, Role::Formation, clock::now());
+        self.say(app, &spec.dyno.to_string(), format!("Starting process with command `{command}`"));
+        let (platform, tree) = (self.clone(), running.slug.tree.clone());
+        tokio::spawn(async move { platform.launch(spec, tree).await });
+    }
+
+    /// What every dyno of a release is started with; the tree is filled in at the launch.
+    pub(crate) fn dyno_spec(
+        &self,
+        app: &AppName,
+        name: DynoName,
+        command: &str,
+        release: &Release,
+        port: Option<u16>,
+    ) -> DynoSpec {
+        let limits = &self.inner.config.limits;
+        let mut env = release.config_vars.clone();
+        env.insert("HOME".to_owned(), "/app".to_owned());
+        env.entry("PATH".to_owned()).or_insert_with(|| STACK_PATH.to_owned());
+        env.insert("DYNO".to_owned(), name.to_string());
+        if let Some(port) = port {
+            env.insert("PORT".to_owned(), port.to_string());
+        }
+        DynoSpec {
+            id: Uuid::new_v4(),
+            app: app.clone(),
+            dyno: name,
+            release: release.version,
+            command: command.to_owned(),
+            env,
+            slug_tree: None,
+            binds: vec![],
+            port,
+            host_uid: None,
+            times: Times { boot: millis(limits.boot), stop: millis(limits.stop), run: None },
+        }
+    }
+
+    /// Checks the slug out and starts the dyno; a failure is reported as the dyno's own.
+    pub(crate) async fn launch(&self, mut spec: DynoSpec, tree: slugline_model::slug::SlugId) {
+        let id = spec.id;
+        let (app, dyno) = (spec.app.clone(), spec.dyno.to_string());
+        let started = self
+            .blocking(move |inner| {
+                let tree =
+                    inner.store.checkout(&tree).map_err(|error| LaunchError::Checkout(error.0))?;
+                spec.slug_tree = Some(tree);
+                inner.engine.start(&spec).map_err(LaunchError::Engine)
+            })
+            .await;
+        if let Err(error) = started {
+            if let LaunchError::Checkout(found) = &error {
+                self.say(&app, &dyno, format!("{} -> {found}", error_line(Code::R17)));
+            }
+            self.report_failed_start(id, &error);
+        } else if self.is_stopping(id) {
+            // It was asked to stop before there was anything to stop.
+            self.stop(id).await;
+        }
+    }
+
+    fn is_stopping(&self, id: DynoId) -> bool {
+        self.dynos().alive.get(&id).is_some_and(|dyno| dyno.state == DynoState::Stopping)
+    }
+
+    /// A dyno that the engine never saw ends like one whose launch failed.
+    pub(crate) fn report_failed_start(&self, id: DynoId, error: &LaunchError) {
+        let (step, found) = match error {
+            LaunchError::Checkout(found) => ("checkout", found.clone()),
+            LaunchError::Engine(error) => {
+                ("engine", format!("{}: {}", error.operation, error.source))
+            }
+        };
+        let failed =
+            Event::LaunchFailed { step: step.to_owned(), error: found, remedy: String::new() };
+        let discarded = Event::Discarded { receipt: slugline_model::ledger::Receipt::default() };
+        for event in [failed, discarded] {
+            self.take_event(id, TimedEvent { time: clock::now(), event });
+        }
+    }
+}
+
+/// Why a dyno could not even be handed to its supervisor.
+pub(crate) enum LaunchError {
+    Checkout(String),
+    Engine(EngineError),
+}
+
+/// The PATH of a dyno before any profile script.
+pub(crate) const STACK_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A port that nobody listens on right now.
+fn free_port() -> Option<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").ok()?;
+    listener.local_addr().ok().map(|address| address.port())
+}

@@ -1,0 +1,163 @@
+//! Releases: all or nothing, with a release phase where the app declares one.
+
+use slugline_model::config_vars::ConfigVars;
+use slugline_model::name::{DynoName, ProcessType};
+use uuid::Uuid;
+
+use crate::clock;
+use crate::db::app::App;
+use crate::db::release::{Release, Status};
+use crate::db::slug::Slug;
+use crate::db::{self, DbError};
+use crate::dynos::Role;
+use crate::one_off::Ending;
+use crate::outputs::Output;
+use crate::platform::Platform;
+use crate::reconcile::millis;
+
+/// What a release is made of.
+pub(crate) struct NewRelease {
+    pub(crate) slug: Option<Slug>,
+    pub(crate) config_vars: ConfigVars,
+    /// `Deploy 1a2b3c4`, `Set A, B config vars`.
+    pub(crate) description: String,
+}
+
+impl NewRelease {
+    fn release_command(&self) -> Option<&str> {
+        let types = &self.slug.as_ref()?.process_types;
+        types.iter().find(|(name, _)| name.is_release()).map(|(_, command)| command.as_str())
+    }
+}
+
+impl Platform {
+    /// Adds a release: at once a succeeded one, or a pending one where a release phase must run.
+    pub(crate) fn add_release(&self, app: &App, new: &NewRelease) -> Result<Release, DbError> {
+        let pending = new.release_command().is_some();
+        let status = if pending { Status::Pending } else { Status::Succeeded };
+        let slug_id = new.slug.as_ref().map(|slug| slug.id);
+        let release = self.inner.db.transaction(|db| {
+            for process_type in new.slug.iter().flat_map(|slug| slug.process_types.keys()) {
+                if !process_type.is_release() {
+                    db::formation::introduce(db, app.id, process_type)?;
+                }
+            }
+            let now = clock::now();
+            db::release::insert(
+                db,
+                app.id,
+                slug_id,
+                &new.config_vars,
+                &new.description,
+                status,
+                now,
+            )
+        })?;
+        let version = release.version;
+        self.say_api(&app.name, format!("Release v{version} created: {}", new.description));
+        if !pending {
+            self.take_effect(app, version);
+        }
+        Ok(release)
+    }
+
+    /// Adds a release whose release phase, if there is one, goes on by itself.
+    pub(crate) fn release_in_background(
+        &self,
+        app: &App,
+        new: NewRelease,
+    ) -> Result<Release, DbError> {
+        let release = self.add_release(app, &new)?;
+        if new.release_command().is_some() {
+            let (platform, app, pending) = (self.clone(), app.clone(), release.clone());
+            tokio::spawn(async move { platform.finish_in_background(&app, &new, &pending).await });
+        }
+        Ok(release)
+    }
+
+    async fn finish_in_background(&self, app: &App, new: &NewRelease, release: &Release) {
+        let output = match self.inner.outputs.start(release.id) {
+            Ok(output) => output,
+            Err(error) => {
+                tracing::error!(?error, "a release phase's output could not be kept");
+                return;
+            }
+        };
+        if let Err(error) = self.finish_release(app, new, release, &output).await {
+            tracing::error!(?error, "a release could not be settled");
+        }
+        self.inner.outputs.finish(release.id);
+    }
+
+    /// Runs a pending release's release phase and settles it. True if it may run.
+    pub(crate) async fn finish_release(
+        &self,
+        app: &App,
+        new: &NewRelease,
+        release: &Release,
+        output: &Output,
+    ) -> Result<bool, DbError> {
+        let (Some(command), Some(slug)) = (new.release_command(), &new.slug) else {
+            return Ok(true);
+        };
+        output.line(&format!("-----> Running release command: {command}"));
+        let ending = self.run_release_phase(app, release, slug, command, output).await;
+        let succeeded = ending == Ending::Exited(0);
+        let status = if succeeded { Status::Succeeded } else { Status::Failed };
+        let now = clock::now();
+        self.inner.db.transaction(|db| db::release::settle(db, release.id, status, now))?;
+        if succeeded {
+            self.take_effect(app, release.version);
+        } else {
+            output.write(&failed_release_phase(&ending, command).gutter());
+            self.say_api(&app.name, format!("Release v{} failed", release.version));
+        }
+        Ok(succeeded)
+    }
+
+    async fn run_release_phase(
+        &self,
+        app: &App,
+        release: &Release,
+        slug: &Slug,
+        command: &str,
+        output: &Output,
+    ) -> Ending {
+        let number =
+            u32::from(u16::try_from(Uuid::new_v4().as_u128() % 9_000).unwrap_or(0)) + 1_000;
+        let name = DynoName::new(ProcessType::release(), number);
+        let mut spec = self.dyno_spec(&app.name, name, command, release, None);
+        spec.times.run = Some(millis(self.inner.config.limits.release_phase));
+        let dyno = spec.dyno.to_string();
+        self.say(&app.name, &dyno, format!("Starting process with command `{command}`"));
+        let tree = slug.tree.clone();
+        self.run_once(spec, Some(tree), Role::ReleasePhase, |line| {
+            output.line(&format!("       {line}"));
+        })
+        .await
+    }
+
+    fn take_effect(&self, app: &App, version: u64) {
+        self.dynos().pardon(&app.name, |_| true);
+        self.say_api(&app.name, format!("Release v{version} takes effect"));
+        self.changed();
+    }
+}
+
+fn failed_release_phase(ending: &Ending, command: &str) -> slugline_model::message::Message {
+    let found = match ending {
+        Ending::Exited(status) => format!("`{command}` exited with status {status}."),
+        Ending::OutOfTime => format!("`{command}` did not end in time and was stopped."),
+        Ending::NotLaunched { step, error, remedy } => {
+            format!("The release phase could not be started: {step}: {error}\n{remedy}")
+        }
+    };
+    slugline_model::message::Message {
+        what: "The release command failed".to_owned(),
+        found: format!("{found}\nThe reason is in its output above."),
+        allowed: "A release takes effect only when its `release` process exits with status 0."
+            .to_owned(),
+        next: String::new(),
+        state: String::new(),
+    }
+}

@@ -1,0 +1,210 @@
+//! The directory that one build works in: its source, its cache, its tree.
+//!
+//! Everything below `tmp` is written by hostile code. It is only looked at once the build's dyno
+//! is gone, and no symbolic link in it is followed.
+
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use slugline_model::build::CompileResult;
+use slugline_model::config_vars::ConfigVars;
+use slugline_model::name::AppName;
+use uuid::Uuid;
+
+/// The most that a build's result may take (bytes).
+const RESULT_LIMIT: u64 = 4 << 20;
+
+/// Where the cache lies below `/tmp`, as on Heroku. On the same mount as the tree, so that
+/// buildpacks may link and rename between them.
+const CACHE: &str = "codon/tmp/cache";
+
+/// One build's directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Workspace {
+    /// On the host; `tmp` in it is the build's `/tmp`.
+    pub(crate) root: PathBuf,
+    /// Where the app's cache is kept between builds.
+    cache_home: PathBuf,
+    /// The tree's name below `/tmp`, another one for every build.
+    pub(crate) tree_name: String,
+    /// The config vars' directory below `/tmp`.
+    pub(crate) env_name: String,
+}
+
+impl Workspace {
+    pub(crate) fn new(data_dir: &Path, app: &AppName, build: Uuid) -> Self {
+        let hex = build.simple().to_string();
+        Self {
+            root: data_dir.join("builds").join(build.to_string()),
+            cache_home: data_dir.join("cache").join(app.as_str()),
+            tree_name: format!("build_{}", &hex[..8]),
+            env_name: format!("d{}", &hex[8..20]),
+        }
+    }
+
+    /// Lays it out: the source, the config vars as files, the cache of the last build.
+    pub(crate) fn prepare(&self, source: &Path, vars: &ConfigVars) -> std::io::Result<()> {
+        let env = self.tmp().join(&self.env_name);
+        fs_err::create_dir_all(&env)?;
+        fs_err::create_dir_all(self.tmp().join(&self.tree_name))?;
+        fs_err::create_dir_all(self.tmp().join("codon/tmp/buildpacks"))?;
+        for (name, value) in vars {
+            fs_err::write(env.join(name), value)?;
+        }
+        fs_err::copy(source, self.tmp().join("source.tgz"))?;
+        // Its name is kept for a server that is killed meanwhile.
+        fs_err::write(
+            self.root.join("cache_home"),
+            self.cache_home.as_os_str().as_encoded_bytes(),
+        )?;
+        let cache = self.tmp().join(CACHE);
+        match std::fs::rename(&self.cache_home, &cache) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                fs_err::create_dir_all(cache)
+            }
+            moved => moved,
+        }
+    }
+
+    /// The build's `/tmp`.
+    pub(crate) fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// The build's tree, if the build left a directory there.
+    pub(crate) fn tree(&self) -> Option<PathBuf> {
+        let tree = self.tmp().join(&self.tree_name);
+        is_directory(&tree).then_some(tree)
+    }
+
+    /// What the build says of itself.
+    pub(crate) fn result(&self) -> Option<CompileResult> {
+        let no_follow = rustix_no_follow();
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.read(true).custom_flags(no_follow).open(self.tmp().join("result.json"));
+        let file = file.ok().filter(|file| file.metadata().is_ok_and(|m| m.is_file()))?;
+        let mut json = String::new();
+        file.take(RESULT_LIMIT).read_to_string(&mut json).ok()?;
+        serde_json::from_str(&json).ok()
+    }
+
+    /// Keeps the cache for the next build and removes the rest.
+    pub(crate) fn clear(&self) {
+        clear(&self.root, &self.cache_home);
+    }
+}
+
+/// Linux's `O_NOFOLLOW | O_NONBLOCK`: neither a link nor a pipe may lead the server elsewhere.
+fn rustix_no_follow() -> i32 {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    flags.bits().cast_signed()
+}
+
+fn is_directory(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
+}
+
+fn clear(root: &Path, cache_home: &Path) {
+    let tmp = root.join("tmp");
+    let way = [tmp.join("codon"), tmp.join("codon/tmp"), tmp.join(CACHE)];
+    if way.iter().all(|directory| is_directory(directory)) && !cache_home.exists() {
+        let _ = std::fs::rename(&way[2], cache_home);
+    }
+    remove_tree(root);
+}
+
+/// Removes a tree whose directories may deny it to their owner.
+fn remove_tree(root: &Path) {
+    if std::fs::remove_dir_all(root).is_ok() || !root.exists() {
+        return;
+    }
+    open_up(root);
+    if let Err(error) = std::fs::remove_dir_all(root) {
+        tracing::error!(?error, root = %root.display(), "a build's directory could not be removed");
+    }
+}
+
+fn open_up(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    if is_directory(path) {
+        let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700));
+        for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+            open_up(&entry.path());
+        }
+    }
+}
+
+/// Clears what builds of a killed server left.
+pub(crate) fn salvage(data_dir: &Path) {
+    use std::os::unix::ffi::OsStringExt as _;
+    for entry in std::fs::read_dir(data_dir.join("builds")).into_iter().flatten().flatten() {
+        let root = entry.path();
+        let home = std::fs::read(root.join("cache_home")).ok();
+        let home = home.map(|bytes| PathBuf::from(std::ffi::OsString::from_vec(bytes)));
+        // A name that is not ours was not written by us.
+        let home = home.filter(|home| home.parent() == Some(&data_dir.join("cache")));
+        match home {
+            Some(home) => clear(&root, &home),
+            None => remove_tree(&root),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workspace(data: &Path) -> Workspace {
+        fs_err::create_dir_all(data.join("cache")).unwrap();
+        fs_err::write(data.join("source"), "tgz").unwrap();
+        Workspace::new(data, &"library".parse().unwrap(), Uuid::new_v4())
+    }
+
+    #[test]
+    fn the_cache_moves_in_and_out() {
+        let data = tempfile::tempdir().unwrap();
+        let vars = ConfigVars::from([("A".into(), "line 1\nline 2".into())]);
+        for expect in ["", "one"] {
+            let build = workspace(data.path());
+            build.prepare(&data.path().join("source"), &vars).unwrap();
+            let cached = build.tmp().join(CACHE).join("file");
+            assert_eq!(std::fs::read_to_string(&cached).unwrap_or_default(), expect);
+            std::fs::write(&cached, "one").unwrap();
+            let env = build.tmp().join(&build.env_name).join("A");
+            assert_eq!(std::fs::read_to_string(env).unwrap(), "line 1\nline 2");
+            build.clear();
+            assert!(!build.root.exists());
+        }
+    }
+
+    #[test]
+    fn a_build_of_a_killed_server_is_cleared_and_its_cache_kept() {
+        let data = tempfile::tempdir().unwrap();
+        let build = workspace(data.path());
+        build.prepare(&data.path().join("source"), &ConfigVars::new()).unwrap();
+        std::fs::write(build.tmp().join(CACHE).join("file"), "kept").unwrap();
+        salvage(data.path());
+        assert!(!build.root.exists());
+        let kept = std::fs::read_to_string(data.path().join("cache/library/file"));
+        assert_eq!(kept.unwrap(), "kept");
+    }
+
+    #[test]
+    fn links_of_a_hostile_build_are_not_followed() {
+        let data = tempfile::tempdir().unwrap();
+        let build = workspace(data.path());
+        build.prepare(&data.path().join("source"), &ConfigVars::new()).unwrap();
+        let precious = data.path().join("precious/tmp/cache");
+        std::fs::create_dir_all(&precious).unwrap();
+        std::fs::remove_dir_all(build.tmp().join("codon")).unwrap();
+        let link = |to: &Path, at: PathBuf| std::os::unix::fs::symlink(to, at).unwrap();
+        link(&data.path().join("precious"), build.tmp().join("codon"));
+        link(&data.path().join("source"), build.tmp().join("result.json"));
+        std::fs::remove_dir(build.tmp().join(&build.tree_name)).unwrap();
+        link(Path::new("/etc"), build.tmp().join(&build.tree_name));
+        assert!(build.result().is_none() && build.tree().is_none());
+        build.clear();
+        assert!(precious.exists() && !build.root.exists());
+    }
+}

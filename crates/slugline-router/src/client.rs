@@ -1,0 +1,139 @@
+//! A client's connection, which may carry many requests.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Sleep;
+
+use crate::Router;
+
+/// Header lines that a request may have. Heroku: 1,000.
+const MAX_HEADERS: usize = 1_000;
+
+/// Who asks.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) address: IpAddr,
+    /// The port that it connected to.
+    pub(crate) port: u16,
+    /// Whether it was given up because it took nothing of a response for too long.
+    pub(crate) idle: AtomicBool,
+}
+
+impl Router {
+    /// Answers one client until it leaves.
+    pub(crate) async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        // A failure leaves small writes slow; nothing else changes.
+        let _ = stream.set_nodelay(true);
+        let port = stream.local_addr().map_or(0, |address| address.port());
+        let address = peer.ip().to_canonical();
+        let client = Arc::new(Client { address, port, idle: AtomicBool::new(false) });
+        let (mut closing, idle) = (self.closing.clone(), self.limits.idle);
+        let stream = ClientStream { stream, client: Arc::clone(&client), limit: idle, wait: None };
+        let service = service_fn(move |request| {
+            let (router, client) = (Arc::clone(&self), Arc::clone(&client));
+            async move { Ok::<_, Infallible>(router.answer(request, client).await) }
+        });
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(idle).max_headers(MAX_HEADERS);
+        let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = closed(&mut closing) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, client = %peer, "a client's connection broke");
+        }
+    }
+}
+
+/// Waits until the router shuts down.
+pub(crate) async fn closed(closing: &mut watch::Receiver<bool>) {
+    // An error means that the router is gone already.
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+/// A connection that fails once the client has taken nothing for `limit`.
+struct ClientStream {
+    stream: TcpStream,
+    client: Arc<Client>,
+    limit: Duration,
+    /// Runs while a write waits for the client.
+    wait: Option<Pin<Box<Sleep>>>,
+}
+
+impl ClientStream {
+    fn bound<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.wait = None;
+            return written;
+        }
+        let limit = self.limit;
+        let wait = self.wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        ready!(wait.as_mut().poll(context));
+        self.client.idle.store(true, Ordering::Relaxed);
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.bound(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.bound(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

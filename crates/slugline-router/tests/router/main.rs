@@ -1,0 +1,7 @@
+//! The router over real sockets.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
+mod answers;
+mod faults;
+mod scene;

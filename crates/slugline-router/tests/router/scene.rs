@@ -1,0 +1,147 @@
+//! A router on a port of its own, dynos that are plain sockets, and the lines that are logged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use slugline_model::limits::Limits;
+use slugline_model::logline::{LogLine, LogSink};
+use slugline_model::route::{AppRoute, Backend, RouteTable, Serving};
+use slugline_router::Router;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// How long anything that should happen may take.
+const SOON: Duration = Duration::from_secs(20);
+
+pub(crate) struct Scene {
+    pub(crate) address: std::net::SocketAddr,
+    routes: watch::Sender<Arc<RouteTable>>,
+    lines: mpsc::UnboundedReceiver<LogLine>,
+    pub(crate) stop: Option<oneshot::Sender<()>>,
+    pub(crate) served: JoinHandle<()>,
+}
+
+struct Lines(mpsc::UnboundedSender<LogLine>);
+
+impl LogSink for Lines {
+    fn write(&self, app: &str, line: LogLine) {
+        assert_eq!(app, "owl");
+        let _ = self.0.send(line);
+    }
+}
+
+impl Scene {
+    pub(crate) async fn new(serving: Serving) -> Self {
+        Self::with(serving, Limits::default()).await
+    }
+
+    pub(crate) async fn with(serving: Serving, limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (routes, seen) = watch::channel(table(serving));
+        let (lines, written) = mpsc::unbounded_channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async { stopped.await.unwrap_or_default() };
+        let log = Arc::new(Lines(lines));
+        let served = tokio::spawn(Router::serve(listener, seen, log, limits, stopped));
+        Self { address, routes, lines: written, stop: Some(stop), served }
+    }
+
+    pub(crate) fn route(&self, serving: Serving) {
+        self.routes.send_replace(table(serving));
+    }
+
+    /// The next line of the app's log.
+    pub(crate) async fn line(&mut self) -> String {
+        let line = soon(self.lines.recv()).await.unwrap();
+        assert_eq!((line.source.as_str(), line.process.as_str()), ("heroku", "router"));
+        line.text
+    }
+
+    /// The lines that nobody asked for yet.
+    pub(crate) fn more_lines(&mut self) -> bool {
+        self.lines.try_recv().is_ok()
+    }
+
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends a request for the app and reads the answer until the router closes.
+    pub(crate) async fn ask(&self, line: &str, headers: &str) -> String {
+        let head = format!("{line}\r\nHost: owl.localhost\r\nConnection: close\r\n{headers}\r\n");
+        self.ask_raw(&head).await
+    }
+
+    pub(crate) async fn ask_raw(&self, request: &str) -> String {
+        let mut stream = self.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        soon(stream.read_to_end(&mut answer)).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+}
+
+fn table(serving: Serving) -> Arc<RouteTable> {
+    let route = AppRoute { app: "owl".parse().unwrap(), serving };
+    Arc::new(RouteTable { hosts: [("owl.localhost".to_owned(), route)].into() })
+}
+
+/// A dyno that does `answer` with each connection.
+pub(crate) async fn dyno<F>(answer: impl Fn(TcpStream) -> F + Send + 'static) -> Backend
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer(stream));
+        }
+    });
+    Backend { dyno: "web.1".parse().unwrap(), address }
+}
+
+/// A dyno that answers each request of each connection with these bytes.
+pub(crate) async fn saying(answer: &'static str) -> Serving {
+    let backend = dyno(move |mut stream| async move {
+        while !head(&mut stream).await.is_empty() {
+            if stream.write_all(answer.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    });
+    Serving::Dynos(vec![backend.await])
+}
+
+/// A dyno whose port nobody listens on.
+pub(crate) async fn dead() -> Backend {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    Backend { dyno: "web.2".parse().unwrap(), address: listener.local_addr().unwrap() }
+}
+
+/// Reads up to and with a blank line; empty when the other side has closed.
+pub(crate) async fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match soon(stream.read_u8()).await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return String::new(),
+        }
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// Reads exactly as much as `expected` and compares.
+pub(crate) async fn expect(stream: &mut TcpStream, expected: &str) {
+    let mut got = vec![0; expected.len()];
+    soon(stream.read_exact(&mut got)).await.unwrap();
+    assert_eq!(String::from_utf8(got).unwrap(), expected);
+}
+
+/// Waits, but not for ever.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(SOON, what).await.expect("this takes too long")
+}

@@ -1,0 +1,121 @@
+//! What can go wrong, each with the path or the slug that it went wrong with.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use slugline_model::slug::SlugId;
+
+use crate::manifest::ManifestError;
+use crate::object::ObjectKey;
+
+/// Short for a result of the store.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Why the store could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Something in the store or in a build's tree could not be read.
+    #[error("read {}", path.display())]
+    Read {
+        /// What was read.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Something in the store could not be written.
+    #[error("write {}", path.display())]
+    Write {
+        /// What was written.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The disk, or the quota on it, is full. What was half made is removed already.
+    #[error("write {}: the disk is full", path.display())]
+    DiskFull {
+        /// What was written.
+        path: PathBuf,
+        /// As the kernel says it.
+        source: io::Error,
+    },
+    /// A lock of the store could not be taken.
+    #[error("lock {}", path.display())]
+    Lock {
+        /// The lock's file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file of the tree was written to while it was being packed.
+    #[error("pack {}: it changed meanwhile", path.display())]
+    Changed {
+        /// The file, within the tree.
+        path: PathBuf,
+    },
+    /// The slug is larger than the limits allow. Nothing of it was stored.
+    #[error("store a slug of {packed_bytes} packed bytes: the limit is {limit}")]
+    TooLarge {
+        /// Its packed size (bytes).
+        packed_bytes: u64,
+        /// The largest allowed (bytes).
+        limit: u64,
+    },
+    /// The store holds no such slug.
+    #[error("find slug {id}")]
+    UnknownSlug {
+        /// The slug.
+        id: SlugId,
+    },
+    /// A slug's manifest is not what its identity says.
+    #[error("check the manifest of slug {id}: its content does not match its identity")]
+    DamagedManifest {
+        /// The slug.
+        id: SlugId,
+    },
+    /// A manifest is whole but cannot be understood: another version wrote it.
+    #[error("understand the manifest of slug {id}")]
+    Manifest {
+        /// The slug.
+        id: SlugId,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
+    /// An object's content does not match its key.
+    #[error("check object {object}, {} of slug {id}: its content does not match", path.display())]
+    DamagedObject {
+        /// The object.
+        object: ObjectKey,
+        /// A file of the slug that needs it.
+        path: PathBuf,
+        /// The slug.
+        id: SlugId,
+    },
+    /// An object is gone.
+    #[error("find object {object}, {} of slug {id}", path.display())]
+    MissingObject {
+        /// The object.
+        object: ObjectKey,
+        /// A file of the slug that needs it.
+        path: PathBuf,
+        /// The slug.
+        id: SlugId,
+    },
+}
+
+/// Makes a [`StoreError::Read`] of any I/O error, for `map_err`.
+pub(crate) fn reading<E: Into<io::Error>>(path: impl AsRef<Path>) -> impl FnOnce(E) -> StoreError {
+    move |error| StoreError::Read { path: path.as_ref().to_owned(), source: error.into() }
+}
+
+/// Makes a [`StoreError::Write`], or a [`StoreError::DiskFull`], of any I/O error.
+pub(crate) fn writing<E: Into<io::Error>>(path: impl AsRef<Path>) -> impl FnOnce(E) -> StoreError {
+    move |error| {
+        let (path, source) = (path.as_ref().to_owned(), error.into());
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                StoreError::DiskFull { path, source }
+            }
+            _ => StoreError::Write { path, source },
+        }
+    }
+}

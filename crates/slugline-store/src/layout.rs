@@ -1,0 +1,77 @@
+//! Where things lie below a store's root.
+
+use std::path::{Path, PathBuf};
+
+use slugline_model::slug::SlugId;
+
+use crate::object::ObjectKey;
+
+/// The root, and the paths below it.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Every directory that exists from the first opening on.
+    pub(crate) fn directories(&self) -> Vec<PathBuf> {
+        let mut all = vec![self.root.clone(), self.slugs(), self.checkouts(), self.staging()];
+        all.push(self.objects());
+        all.extend((0..=255u8).map(|first| self.objects().join(format!("{first:02x}"))));
+        all
+    }
+
+    pub(crate) fn objects(&self) -> PathBuf {
+        self.root.join("objects")
+    }
+
+    pub(crate) fn object(&self, key: ObjectKey) -> PathBuf {
+        let name = key.to_string();
+        let mut path = self.objects();
+        path.push(&name[..2]);
+        path.push(name);
+        path
+    }
+
+    pub(crate) fn slugs(&self) -> PathBuf {
+        self.root.join("slugs")
+    }
+
+    pub(crate) fn slug(&self, id: &SlugId) -> PathBuf {
+        self.slugs().join(id.as_str())
+    }
+
+    pub(crate) fn checkouts(&self) -> PathBuf {
+        self.root.join("checkouts")
+    }
+
+    pub(crate) fn checkout(&self, id: &SlugId) -> PathBuf {
+        self.checkouts().join(id.as_str())
+    }
+
+    pub(crate) fn staging(&self) -> PathBuf {
+        self.root.join("staging")
+    }
+
+    /// Held shared by everything that adds or reads, exclusively by what removes.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// Held while a checkout is made, so that callers who want the same one wait for it.
+    pub(crate) fn checkout_lock(&self) -> PathBuf {
+        self.root.join("checkout-lock")
+    }
+
+    pub(crate) fn packed(&self) -> PathBuf {
+        self.root.join("packed")
+    }
+}

@@ -1,0 +1,211 @@
+//! One file of a build's tree: hashed, weighed, and staged where the store does not hold it yet.
+
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use fs_err::os::unix::fs::OpenOptionsExt;
+
+use crate::error::{Result, StoreError, reading, writing};
+use crate::layout::Layout;
+use crate::object::{self, FIXED_TIME, FIXED_TIMES, ObjectKey};
+use crate::packed::{PackedSizes, Scale, weigh_stream};
+use crate::pyc;
+use crate::tree::{Tree, as_path};
+
+/// Files below this are read whole, once; larger ones are read bit by bit (bytes).
+const SMALL: usize = 1 << 20;
+
+/// What packing needs to know, the same for all files of a slug.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Packing<'a> {
+    pub(crate) tree: &'a Tree,
+    pub(crate) layout: &'a Layout,
+    /// Where new objects wait, under their keys, until the slug is known to fit.
+    pub(crate) stage: &'a Path,
+    pub(crate) sizes: &'a PackedSizes,
+    /// Whether files may be moved out of the tree.
+    pub(crate) consume: bool,
+}
+
+/// A file that the store holds or that is staged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Packed {
+    pub(crate) object: ObjectKey,
+    /// Unpacked (bytes).
+    pub(crate) size: u64,
+    /// Packed (bytes).
+    pub(crate) weight: u64,
+    /// Whether it was staged by this call.
+    pub(crate) new: bool,
+}
+
+/// Packs files one after another, with buffers that are used again.
+pub(crate) struct Packer<'a> {
+    packing: Packing<'a>,
+    scale: Scale,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Packer<'a> {
+    pub(crate) fn new(packing: Packing<'a>) -> Result<Self> {
+        let scale = Scale::new().map_err(reading(packing.stage))?;
+        Ok(Self { packing, scale, buffer: vec![0; SMALL] })
+    }
+
+    pub(crate) fn pack(&mut self, path: &[u8]) -> Result<Packed> {
+        let show = self.packing.tree.show(path);
+        let mut file = self.packing.tree.open_file(path).map_err(reading(&show))?;
+        let executable = file.metadata().map_err(reading(&show))?.mode() & 0o111 != 0;
+        let read = fill(&mut file, &mut self.buffer).map_err(reading(&show))?;
+        if read < SMALL {
+            self.pack_small(path, read, executable)
+        } else {
+            self.pack_large(path, &file, executable)
+        }
+    }
+
+    fn pack_small(&mut self, path: &[u8], read: usize, executable: bool) -> Result<Packed> {
+        let content = &mut self.buffer[..read];
+        let tree = self.packing.tree;
+        pyc::settle(path, content, FIXED_TIME, |source| tree.time_and_size(source));
+        let object = ObjectKey { hash: *blake3::hash(content).as_bytes(), executable };
+        let weight = match self.packing.sizes.get(&object.hash) {
+            Some(weight) => weight,
+            None => self.scale.weigh(content).map_err(reading(as_path(path)))?,
+        };
+        let size = read as u64;
+        let new = !self.packing.holds(object, size) && self.packing.stage_small(object, content)?;
+        Ok(Packed { object, size, weight, new })
+    }
+
+    fn pack_large(&mut self, path: &[u8], file: &fs_err::File, exec: bool) -> Result<Packed> {
+        let show = self.packing.tree.show(path);
+        let (hash, size) = self.hash(file).map_err(reading(&show))?;
+        let object = ObjectKey { hash, executable: exec };
+        let new = !self.packing.holds(object, size) && !self.packing.staged(object).exists();
+        if new {
+            self.stage_large(path, file, object)?;
+        }
+        let weight = match self.packing.sizes.get(&hash) {
+            Some(weight) => weight,
+            None => weigh(file).map_err(reading(&show))?,
+        };
+        Ok(Packed { object, size, weight, new })
+    }
+
+    /// Stages a large file, and hashes it again as it is staged: it may have changed since.
+    fn stage_large(&mut self, path: &[u8], file: &fs_err::File, object: ObjectKey) -> Result<()> {
+        let show = self.packing.tree.show(path);
+        let staged = self.packing.staged(object);
+        let partial = staged.with_extension(format!("{:?}", std::thread::current().id()));
+        let moved = self.packing.consume
+            && may_be_moved(file)
+            && self.packing.tree.take(path, &partial).is_ok()
+            && is_alone(file, &partial);
+        let staged_file = if moved {
+            fs_err::File::open(&partial).map_err(reading(&partial))?
+        } else {
+            // What was moved but has other names must not be written to.
+            let _ = fs_err::remove_file(&partial);
+            copy(file, &partial).map_err(writing(&partial))?
+        };
+        settle(&staged_file, object).map_err(writing(&partial))?;
+        if self.hash(&staged_file).map_err(reading(&partial))?.0 != object.hash {
+            return Err(StoreError::Changed { path: show });
+        }
+        fs_err::rename(&partial, &staged).map_err(writing(&staged))
+    }
+
+    fn hash(&mut self, mut file: &fs_err::File) -> io::Result<([u8; 32], u64)> {
+        file.rewind()?;
+        object::hash(file, &mut self.buffer)
+    }
+}
+
+impl Packing<'_> {
+    fn staged(&self, object: ObjectKey) -> PathBuf {
+        self.stage.join(object.to_string())
+    }
+
+    fn holds(&self, object: ObjectKey, size: u64) -> bool {
+        let metadata = fs_err::symlink_metadata(self.layout.object(object));
+        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
+    }
+
+    /// Stages a content, unless the same content is staged already.
+    fn stage_small(&self, object: ObjectKey, content: &[u8]) -> Result<bool> {
+        let path = self.staged(object);
+        let mode = object.mode().as_raw_mode();
+        let mut options = fs_err::OpenOptions::new();
+        match options.write(true).create_new(true).mode(mode).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(writing(&path)(error)),
+            Ok(mut file) => {
+                file.write_all(content).map_err(writing(&path))?;
+                settle(&file, object).map_err(writing(&path))?;
+                Ok(true)
+            }
+        }
+    }
+}
+
+/// Gives a file the mode and the times that all objects have. Clears a set-uid bit with it.
+pub(crate) fn settle(file: &fs_err::File, object: ObjectKey) -> io::Result<()> {
+    rustix::fs::fchmod(file, object.mode())?;
+    Ok(rustix::fs::futimens(file, &FIXED_TIMES)?)
+}
+
+fn weigh(mut file: &fs_err::File) -> io::Result<u64> {
+    file.rewind()?;
+    weigh_stream(file)
+}
+
+/// Copies a whole file to a new one.
+pub(crate) fn copy(mut from: &fs_err::File, to: &Path) -> io::Result<fs_err::File> {
+    from.rewind()?;
+    let mut options = fs_err::OpenOptions::new();
+    let mut copy = options.read(true).write(true).create_new(true).open(to)?;
+    io::copy(&mut from, &mut copy)?;
+    Ok(copy)
+}
+
+/// Whether a file could become an object as it is: its only name is in the tree, it carries no
+/// attributes such as capabilities, and it is, or can be made, ours.
+fn may_be_moved(file: &fs_err::File) -> bool {
+    let Ok(metadata) = file.metadata() else { return false };
+    let plain = match rustix::fs::flistxattr(file, &mut [0u8; 0]) {
+        Ok(length) => length == 0,
+        Err(error) => error == rustix::io::Errno::NOTSUP,
+    };
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    let ours = || {
+        metadata.uid() == user.as_raw() || rustix::fs::fchown(file, Some(user), Some(group)).is_ok()
+    };
+    metadata.nlink() == 1 && plain && ours()
+}
+
+/// Whether what was moved is the file that was looked at, and nobody holds another name of it.
+fn is_alone(file: &fs_err::File, moved: &Path) -> bool {
+    let same = |a: &std::fs::Metadata, b: &std::fs::Metadata| {
+        a.ino() == b.ino() && a.dev() == b.dev() && a.nlink() == 1
+    };
+    match (file.metadata(), fs_err::symlink_metadata(moved)) {
+        (Ok(file), Ok(moved)) => same(&file, &moved),
+        _ => false,
+    }
+}
+
+/// Reads until a buffer is full or the file ends.
+fn fill(file: &mut fs_err::File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,138 @@
+//! How large each object is when packed, remembered so that a known file is never packed again.
+//!
+//! The file `packed` only saves time: what it does not know is packed and measured once more. It
+//! grows at its end, and each record carries its own check, so a torn one is passed over.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::error::{Result, reading, writing};
+
+/// The compression that a slug's size is judged by: zstd's fastest, near to gzip's sizes.
+const LEVEL: i32 = 1;
+/// A record: 32 bytes of hash, 8 of size (little endian), 8 of check.
+const RECORD: usize = 48;
+
+type Hash = [u8; 32];
+
+/// Packed sizes (bytes) by content.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct PackedSizes {
+    known: HashMap<Hash, u64>,
+}
+
+impl PackedSizes {
+    pub(crate) fn load(path: &Path) -> Result<Self> {
+        let bytes = match fs_err::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(reading(path)(error)),
+        };
+        Ok(Self { known: bytes.chunks_exact(RECORD).filter_map(parse).collect() })
+    }
+
+    pub(crate) fn get(&self, hash: &Hash) -> Option<u64> {
+        self.known.get(hash).copied()
+    }
+
+    /// Remembers more sizes, in memory and at the end of the file.
+    pub(crate) fn extend(&mut self, path: &Path, sizes: &[(Hash, u64)]) -> Result<()> {
+        let is_new = |(hash, _): &&(Hash, u64)| !self.known.contains_key(hash);
+        let new: Vec<(Hash, u64)> = sizes.iter().filter(is_new).copied().collect();
+        let mut file = fs_err::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .map_err(writing(path))?;
+        // A torn record at the end would shift all that follow it.
+        let size = file.metadata().map_err(reading(path))?.len();
+        file.set_len(size - size % RECORD as u64).map_err(writing(path))?;
+        file.write_all(&new.iter().flat_map(record).collect::<Vec<u8>>()).map_err(writing(path))?;
+        self.known.extend(new);
+        Ok(())
+    }
+
+    /// Forgets all sizes but these, in memory and in the file.
+    pub(crate) fn retain(&mut self, path: &Path, live: impl Fn(&Hash) -> bool) -> Result<()> {
+        self.known.retain(|hash, _| live(hash));
+        let bytes: Vec<u8> = self.known.iter().flat_map(|(h, s)| record(&(*h, *s))).collect();
+        let new = path.with_extension("new");
+        fs_err::write(&new, bytes).map_err(writing(&new))?;
+        fs_err::rename(&new, path).map_err(writing(path))
+    }
+}
+
+fn record((hash, size): &(Hash, u64)) -> Vec<u8> {
+    let mut out = [hash.as_slice(), &size.to_le_bytes()].concat();
+    let check = blake3::hash(&out);
+    out.extend_from_slice(&check.as_bytes()[..8]);
+    out
+}
+
+fn parse(bytes: &[u8]) -> Option<(Hash, u64)> {
+    let hash: Hash = bytes[..32].try_into().ok()?;
+    let size = u64::from_le_bytes(bytes[32..40].try_into().ok()?);
+    (record(&(hash, size)) == bytes).then_some((hash, size))
+}
+
+/// Packs contents to learn their size. Holds buffers that are used again.
+pub(crate) struct Scale {
+    packer: zstd::bulk::Compressor<'static>,
+    packed: Vec<u8>,
+}
+
+impl Scale {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { packer: zstd::bulk::Compressor::new(LEVEL)?, packed: Vec::new() })
+    }
+
+    /// The packed size of a content in memory (bytes).
+    pub(crate) fn weigh(&mut self, content: &[u8]) -> io::Result<u64> {
+        self.packed.clear();
+        self.packed.reserve(zstd::zstd_safe::compress_bound(content.len()));
+        Ok(self.packer.compress_to_buffer(content, &mut self.packed)? as u64)
+    }
+}
+
+/// The packed size of a content that is read bit by bit (bytes).
+pub(crate) fn weigh_stream(mut content: impl io::Read) -> io::Result<u64> {
+    let mut packer = zstd::Encoder::new(Count(0), LEVEL)?;
+    io::copy(&mut content, &mut packer)?;
+    Ok(packer.finish()?.0)
+}
+
+/// Counts what is written to it (bytes).
+struct Count(u64);
+
+impl Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_or_changed_record_is_forgotten_and_the_rest_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("packed");
+        let mut sizes = PackedSizes::default();
+        sizes.extend(&path, &[([1; 32], 10), ([2; 32], 20)]).unwrap();
+        let mut bytes = fs_err::read(&path).unwrap();
+        bytes[40] ^= 1;
+        bytes.extend_from_slice(b"torn");
+        fs_err::write(&path, bytes).unwrap();
+        let mut sizes = PackedSizes::load(&path).unwrap();
+        sizes.extend(&path, &[([3; 32], 30)]).unwrap();
+        let sizes = PackedSizes::load(&path).unwrap();
+        assert_eq!([1, 2, 3].map(|n| sizes.get(&[n; 32])), [None, Some(20), Some(30)]);
+    }
+}

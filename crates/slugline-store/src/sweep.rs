@@ -1,0 +1,115 @@
+//! Removal: of one slug at once, and of everything that no slug needs.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use slugline_model::slug::SlugId;
+
+use crate::Store;
+use crate::error::{Result, reading, writing};
+use crate::object::ObjectKey;
+
+/// What a sweep removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Slugs.
+    pub slugs: u64,
+    /// Checkouts.
+    pub checkouts: u64,
+    /// Objects that no slug holds any more.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Removes a slug and its checkout. Its objects stay until the next sweep. No dyno may run on
+    /// it. A slug that is not there is none to remove.
+    pub fn remove(&self, id: &SlugId) -> Result<()> {
+        let _lock = self.lock_exclusive()?;
+        remove_if_there(&self.layout.slug(id), |path| fs_err::remove_file(path))?;
+        remove_if_there(&self.layout.checkout(id), |path| fs_err::remove_dir_all(path))
+    }
+
+    /// Removes every slug and checkout but these, the objects that only they had, and what killed
+    /// ingests left. Waits for ingests that run, and they for it. If one of the slugs to keep
+    /// cannot be read, nothing is removed.
+    pub fn sweep(&self, keep: &[SlugId]) -> Result<Swept> {
+        let _lock = self.lock_exclusive()?;
+        let live = self.live_objects(keep)?;
+        let kept = |name: &OsStr| keep.iter().any(|id| name == id.as_str());
+        let mut swept = Swept {
+            // Manifests before objects, so that no slug is seen whose objects are gone.
+            slugs: remove_but(&self.layout.slugs(), kept, |path| fs_err::remove_file(path))?,
+            checkouts: remove_but(&self.layout.checkouts(), kept, |path| {
+                fs_err::remove_dir_all(path)
+            })?,
+            ..Swept::default()
+        };
+        remove_but(&self.layout.staging(), |_| false, |path| fs_err::remove_dir_all(path))?;
+        self.sweep_objects(&live, &mut swept)?;
+        self.forget_sizes(&live)?;
+        Ok(swept)
+    }
+
+    fn live_objects(&self, keep: &[SlugId]) -> Result<HashSet<ObjectKey>> {
+        let mut live = HashSet::new();
+        for id in keep {
+            live.extend(self.read_manifest(id)?.files().map(|(_, object, _)| object));
+        }
+        Ok(live)
+    }
+
+    fn sweep_objects(&self, live: &HashSet<ObjectKey>, swept: &mut Swept) -> Result<()> {
+        let is_live = |name: &OsStr| {
+            name.to_str().and_then(ObjectKey::parse).is_some_and(|object| live.contains(&object))
+        };
+        for (_, directory) in list(&self.layout.objects())? {
+            let mut bytes = 0;
+            swept.objects += remove_but(&directory, is_live, |path| {
+                bytes += fs_err::symlink_metadata(path)?.len();
+                fs_err::remove_file(path)
+            })?;
+            swept.bytes += bytes;
+        }
+        Ok(())
+    }
+
+    fn forget_sizes(&self, live: &HashSet<ObjectKey>) -> Result<()> {
+        let live: HashSet<[u8; 32]> = live.iter().map(|object| object.hash).collect();
+        self.change_sizes(|sizes, path| {
+            Arc::make_mut(sizes).retain(path, |hash| live.contains(hash))
+        })?;
+        Ok(())
+    }
+}
+
+fn remove_but(
+    directory: &Path,
+    kept: impl Fn(&OsStr) -> bool,
+    mut remove: impl FnMut(&Path) -> std::io::Result<()>,
+) -> Result<u64> {
+    let mut removed = 0;
+    for (name, path) in list(directory)? {
+        if !kept(&name) {
+            remove(&path).map_err(writing(&path))?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+fn list(directory: &Path) -> Result<Vec<(std::ffi::OsString, PathBuf)>> {
+    let entries = fs_err::read_dir(directory).map_err(reading(directory))?;
+    let named = entries.map(|entry| entry.map(|entry| (entry.file_name(), entry.path())));
+    named.collect::<std::io::Result<_>>().map_err(reading(directory))
+}
+
+fn remove_if_there(path: &Path, remove: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
+    match remove(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(writing(path)(error)),
+        _ => Ok(()),
+    }
+}

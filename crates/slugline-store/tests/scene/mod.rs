@@ -1,0 +1,45 @@
+//! A store and a tree in a directory that is removed afterwards.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use slugline_model::slug::SlugSummary;
+use slugline_store::{IngestRequest, Store};
+
+pub(crate) struct Scene {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) root: PathBuf,
+    pub(crate) tree: PathBuf,
+    pub(crate) store: Store,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (root, tree) = (directory.path().join("store"), directory.path().join("tree"));
+        fs_err::create_dir(&tree).unwrap();
+        Self { store: Store::open(&root).unwrap(), directory, root, tree }
+    }
+
+    pub(crate) fn write(&self, path: &str, content: &str) {
+        let path = self.tree.join(path);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, content).unwrap();
+    }
+
+    pub(crate) fn ingest(&self) -> SlugSummary {
+        self.store.ingest(&self.tree, &IngestRequest::default(), &mut |_| {}).unwrap()
+    }
+
+    pub(crate) fn objects(&self) -> Vec<PathBuf> {
+        contents(&self.root.join("objects")).iter().flat_map(|path| contents(path)).collect()
+    }
+}
+
+pub(crate) fn contents(directory: &Path) -> Vec<PathBuf> {
+    fs_err::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+pub(crate) fn set_mode(path: &Path, mode: u32) {
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}

@@ -1,0 +1,139 @@
+//! A small client of the Platform API, over one connection a request.
+
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use crate::errors::CommandError;
+
+/// A client of one server.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    port: u16,
+    token: String,
+}
+
+impl Client {
+    pub(crate) fn new(port: u16, token: String) -> Self {
+        Self { port, token }
+    }
+
+    /// Asks for a resource.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, CommandError> {
+        self.call(Method::GET, path, None).await
+    }
+
+    /// Changes something.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, CommandError> {
+        self.call(method, path, Some(body)).await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, CommandError> {
+        let what = format!("{method} {path}");
+        let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let response = self.request(method, path, bytes).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(failed(&what))?.to_bytes();
+        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if status.is_success() {
+            Ok(value)
+        } else {
+            let found = value["message"].as_str().unwrap_or(status.as_str()).to_owned();
+            Err(CommandError::Api { what, found })
+        }
+    }
+
+    /// Puts bytes to a URL of the server's.
+    pub(crate) async fn put(&self, url: &str, bytes: Vec<u8>) -> Result<(), CommandError> {
+        let path = path_of(url);
+        let response = self.request(Method::PUT, path, bytes.into()).await?;
+        if response.status() == StatusCode::OK {
+            return Ok(());
+        }
+        let body = response.into_body().collect().await.map_err(failed(path))?.to_bytes();
+        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let found = value["message"].as_str().unwrap_or("it was not taken").to_owned();
+        Err(CommandError::Api { what: "upload the source".to_owned(), found })
+    }
+
+    /// Opens a stream of lines; none if it has not begun.
+    pub(crate) async fn lines(&self, url: &str) -> Result<Option<Lines>, CommandError> {
+        let response = self.request(Method::GET, path_of(url), Bytes::new()).await?;
+        let there = response.status().is_success();
+        Ok(there.then(|| Lines { body: response.into_body(), pending: Vec::new() }))
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<http::Response<Incoming>, CommandError> {
+        let what = format!("{method} {path}");
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).await;
+        let stream = TokioIo::new(stream.map_err(failed(&what))?);
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(stream).await.map_err(failed(&what))?;
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("Host", format!("localhost:{}", self.port))
+            .header("Accept", "application/vnd.heroku+json; version=3")
+            .header("Authorization", format!("Bearer {}", self.token))
+            .body(Full::new(body))
+            .map_err(failed(&what))?;
+        sender.send_request(request).await.map_err(failed(&what))
+    }
+}
+
+/// A stream's lines, as they come.
+pub(crate) struct Lines {
+    body: Incoming,
+    pending: Vec<u8>,
+}
+
+impl Lines {
+    /// The next line; none at the end.
+    pub(crate) async fn next(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.pending.drain(..=end).collect();
+                return Some(String::from_utf8_lossy(&line[..end]).into_owned());
+            }
+            match self.body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        self.pending.extend_from_slice(data);
+                    }
+                }
+                Some(Err(_)) | None if self.pending.is_empty() => return None,
+                Some(Err(_)) | None => self.pending.push(b'\n'),
+            }
+        }
+    }
+}
+
+/// The path of a URL of the server's.
+fn path_of(url: &str) -> &str {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    after_scheme.find('/').map_or("/", |slash| &after_scheme[slash..])
+}
+
+fn failed<E: std::fmt::Display>(what: &str) -> impl FnOnce(E) -> CommandError {
+    let what = what.to_owned();
+    move |error| CommandError::Api { what, found: error.to_string() }
+}

@@ -1,0 +1,134 @@
+//! Why a command could not do what it was asked for, and how that is said.
+
+use std::path::PathBuf;
+
+use slugline_model::build::exit_code;
+use slugline_model::message::Message;
+
+/// Why a command ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error("listen on 127.0.0.1:{port}")]
+    Listen { port: u16, flag: &'static str, source: std::io::Error },
+    #[error("use the data directory {}", path.display())]
+    DataDirectory { path: PathBuf, source: std::io::Error },
+    #[error("lock the data directory {}", path.display())]
+    DataDirectoryInUse { path: PathBuf, owner: String },
+    #[error("find a data directory")]
+    NoDataDirectory,
+    #[error("start the platform")]
+    Start(#[from] slugline_platform::StartError),
+    #[error("open the slug store")]
+    Store(#[from] slugline_store::StoreError),
+    #[error("start the engine")]
+    Engine(#[from] slugline_model::port::EngineError),
+    #[error("open the logs in {}", path.display())]
+    Logs { path: PathBuf, source: std::io::Error },
+    #[error("read the source in {}", path.display())]
+    Source { path: PathBuf, source: std::io::Error },
+    #[error("name the app")]
+    AppName { wanted: String },
+    #[error("talk to the Platform API: {what}")]
+    Api { what: String, found: String },
+}
+
+impl CommandError {
+    /// By phase, as for builds.
+    pub(crate) fn exit_code(&self) -> i32 {
+        match self {
+            Self::Source { .. } | Self::AppName { .. } => exit_code::SOURCE,
+            Self::Store(_) => exit_code::STORE,
+            _ => exit_code::INTERNAL,
+        }
+    }
+
+    /// For the operator at a terminal.
+    pub(crate) fn explain(&self) -> Message {
+        let state = "Nothing was started or changed.".to_owned();
+        let message = |what: String, found: String, allowed: &str, next: &str| Message {
+            what,
+            found,
+            allowed: allowed.to_owned(),
+            next: next.to_owned(),
+            state: state.clone(),
+        };
+        match self {
+            Self::Listen { port, flag, source } => message(
+                format!("cannot listen on 127.0.0.1:{port}"),
+                if source.kind() == std::io::ErrorKind::AddrInUse {
+                    format!("Port {port} is already taken by another program.")
+                } else {
+                    source.to_string()
+                },
+                "Any free port will do.",
+                &format!("slugline … {flag} {}", port.saturating_add(1)),
+            ),
+            Self::DataDirectory { path, source } => message(
+                format!("cannot use the data directory {}", path.display()),
+                source.to_string(),
+                "It must be a directory that this user may write to.",
+                "slugline … --data-dir DIRECTORY",
+            ),
+            Self::DataDirectoryInUse { path, owner } => message(
+                format!("cannot use the data directory {}", path.display()),
+                format!("Another slugline uses it: process {owner}."),
+                "One server at a time may use a data directory.",
+                "slugline … --data-dir ANOTHER, or stop the other one",
+            ),
+            Self::NoDataDirectory => message(
+                "cannot find a place for the data".to_owned(),
+                "Neither XDG_DATA_HOME nor HOME is set.".to_owned(),
+                "A data directory can be named instead.",
+                "slugline … --data-dir DIRECTORY",
+            ),
+            Self::Source { path, source } => message(
+                format!("cannot read the source in {}", path.display()),
+                source.to_string(),
+                "It must be a directory, with every file in it readable.",
+                "slugline up DIRECTORY",
+            ),
+            Self::AppName { wanted } => message(
+                format!("cannot name the app after `{wanted}`"),
+                slugline_model::name::NameError::App(wanted.clone()).to_string(),
+                "The app can be given another name than its directory.",
+                "slugline up DIRECTORY --app NAME",
+            ),
+            Self::Api { what, found } => {
+                let what = format!("the server refused: {what}");
+                Message { what, found: found.clone(), ..Message::default() }
+            }
+            other => message(format!("cannot {other}"), chain(other), "", "slugline doctor"),
+        }
+    }
+}
+
+/// The causes of an error, one a line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.map(|cause| format!("caused by: {cause}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_message_names_its_operand_and_the_next_command() {
+        let io = || std::io::Error::from(std::io::ErrorKind::AddrInUse);
+        let path = || PathBuf::from("/somewhere");
+        let errors = [
+            (CommandError::Listen { port: 5080, flag: "--port", source: io() }, "--port 5081"),
+            (CommandError::DataDirectory { path: path(), source: io() }, "/somewhere"),
+            (CommandError::DataDirectoryInUse { path: path(), owner: "12".into() }, "process 12"),
+            (CommandError::NoDataDirectory, "--data-dir"),
+            (CommandError::Source { path: path(), source: io() }, "/somewhere"),
+            (CommandError::AppName { wanted: "42".into() }, "`42` is not an app name"),
+            (CommandError::Logs { path: path(), source: io() }, "/somewhere"),
+        ];
+        for (error, expected) in errors {
+            let text = error.explain().plain();
+            assert!(text.contains(expected), "{text}");
+            assert!(text.ends_with("Nothing was started or changed."), "{text}");
+        }
+    }
+}
