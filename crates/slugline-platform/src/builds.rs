@@ -1,6 +1,6 @@
 //! Builds: source to slug to release, in a one-off dyno that runs `slugline compile`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
@@ -28,6 +28,26 @@ use crate::workspace::Workspace;
 
 /// Where the binary appears in a build.
 const PROGRAM: &str = "/.slugline/slugline";
+
+/// Configuration of package clients for every user of a machine. Never a user's own, which may
+/// hold tokens.
+const NETWORK_FILES: [&str; 3] = ["/etc/pip.conf", "/etc/uv/uv.toml", "/etc/npmrc"];
+
+/// Whether a path is in every dyno anyway, or is the dyno's own.
+fn is_of_the_stack(path: &str) -> bool {
+    const THERE: [&str; 9] = [
+        "/usr/",
+        "/etc/ssl/certs",
+        "/etc/pki",
+        "/tmp",
+        "/app",
+        "/proc",
+        "/sys",
+        "/dev",
+        "/var/tmp",
+    ];
+    path == "/usr" || THERE.iter().any(|start| path.starts_with(start))
+}
 
 /// Why a build ended without a release. The output already says it to the app's author.
 struct Failed {
@@ -242,14 +262,31 @@ impl Platform {
             ),
             env: self.compile_env(build),
             slug_tree: None,
-            binds: vec![
+            binds: [
                 bind(workspace.tmp(), "/tmp", true),
                 bind(self.inner.config.program.clone(), PROGRAM, false),
-            ],
+            ]
+            .into_iter()
+            .chain(self.network_binds())
+            .collect(),
             port: None,
             host_uid: None,
             times: Times { boot: 0, stop: millis(limits.stop), run: Some(millis(limits.build)) },
         }
+    }
+
+    /// Files of this machine that builds need to reach the network, where they are not part of the
+    /// stack: the clients' configuration for everyone, and what the operator's variables name.
+    fn network_binds(&self) -> impl Iterator<Item = Bind> {
+        let named = self.inner.config.network_env.values().map(String::as_str);
+        let paths: BTreeSet<PathBuf> = NETWORK_FILES
+            .into_iter()
+            .chain(named)
+            .filter(|path| path.starts_with('/') && !is_of_the_stack(path))
+            .map(PathBuf::from)
+            .filter(|path| path.exists())
+            .collect();
+        paths.into_iter().map(|path| Bind { from: path.clone(), to: path, writable: false })
     }
 
     /// Heroku's environment of a build, and what the network of this machine asks for. Config vars
