@@ -179,7 +179,7 @@ impl<'a> Building<'a> {
         if !status.success() {
             let buildpack = buildpack.name.clone();
             return Err(match failure {
-                Some(failure) => CompileError::Builtin { buildpack, failure },
+                Some(failure) => CompileError::Builtin { buildpack, failure: Box::new(failure) },
                 None => CompileError::Compile { buildpack, status },
             });
         }

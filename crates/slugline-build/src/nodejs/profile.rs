@@ -9,7 +9,7 @@ export NODE_HOME="$HOME/.heroku/node"
 export NODE_ENV="${NODE_ENV:-production}"
 "#;
 
-/// One process for each WEB_MEMORY megabytes, and one if that makes more than a machine can have.
+/// One process for each `WEB_MEMORY` megabytes, and one if that makes more than a machine can have.
 const WEB_CONCURRENCY_SH: &str = r#"slugline_web_concurrency() {
   local bytes megabytes
   for file in /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes; do

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::cache::{self, Key};
 use super::environment::{BuildEnvironment, python_home};
 use super::error::PythonError;
-use super::package_manager::PackageManager;
+use super::package_client::PackageClient;
 use super::requirements::{self, Uncacheable};
 use super::runtime::Runtime;
 use super::uv::Uv;
@@ -15,15 +15,15 @@ use crate::{files, log, program};
 /// Fills `.heroku/python`.
 pub(crate) fn install(
     call: &Call,
-    manager: PackageManager,
+    client: PackageClient,
     runtime: &Runtime,
     uv: &Uv,
     environment: &BuildEnvironment,
 ) -> Result<(), PythonError> {
     let installing = Installing { call, runtime, uv, environment };
-    match manager {
-        PackageManager::Requirements => installing.requirements(),
-        PackageManager::UvLock => installing.uv_lock(),
+    match client {
+        PackageClient::Requirements => installing.requirements(),
+        PackageClient::UvLock => installing.uv_lock(),
     }
 }
 
@@ -110,14 +110,14 @@ impl Installing<'_> {
         let reason = match (cache::read_key(cache_dir), key) {
             (_, Err(Uncacheable(why))) => format!("Dependencies are installed afresh: {why}"),
             (None, _) => "Nothing is cached yet".to_owned(),
-            (Some(kept), Ok(now)) => match kept.change(now) {
-                Some(change) => format!("Dependencies are installed afresh: {change}"),
-                None => {
+            (Some(kept), Ok(now)) => {
+                let Some(change) = kept.change(now) else {
                     cache::restore(cache_dir, &self.call.build_dir.join(".heroku/python"))?;
                     log::detail(format!("Restored dependencies from the cache: {file} unchanged"));
                     return Ok(true);
-                }
-            },
+                };
+                format!("Dependencies are installed afresh: {change}")
+            }
         };
         log::detail(reason);
         Ok(false)

@@ -1,5 +1,7 @@
 //! A build in a directory of its own, as a dyno would run it: `slugline compile`, the real one.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -24,7 +26,7 @@ pub(crate) struct Built {
     pub(crate) output: String,
     /// The exit code.
     pub(crate) code: i32,
-    /// BUILD_DIR.
+    /// `BUILD_DIR`.
     pub(crate) build_dir: PathBuf,
     /// What `--result` holds; null if it was not written.
     pub(crate) result: Value,
@@ -88,7 +90,7 @@ impl App {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Packs the source and builds it, in a new BUILD_DIR with the same cache.
+    /// Packs the source and builds it, in a new `BUILD_DIR` with the same cache.
     pub(crate) fn build(&mut self) -> Built {
         self.pack();
         self.builds += 1;
