@@ -49,8 +49,10 @@ fn lines(built: &Built) -> Vec<&str> {
     built.output.lines().filter(ours).filter(versions).collect()
 }
 
+#[track_caller]
 fn no_file_names(directory: &Path, text: &str) {
-    let found = Command::new("grep").args(["-rlF", "--", text]).arg(directory).output().unwrap();
+    let found = Command::new("grep").args(["-rlF", "--", text]).arg(directory).output();
+    let found = found.expect("grep runs");
     assert_eq!(String::from_utf8_lossy(&found.stdout), "", "files that hold {text}");
 }
 

@@ -1,5 +1,7 @@
 //! The app's dependencies: restored if nothing changed, else installed.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::cache::{self, Key};
@@ -88,7 +90,7 @@ impl Installing<'_> {
         }
     }
 
-    fn interpreter(&self) -> std::path::PathBuf {
+    fn interpreter(&self) -> PathBuf {
         python_home(self.call).join("bin/python")
     }
 
@@ -143,7 +145,7 @@ impl Installing<'_> {
             }
             Runtime::Standalone { from, .. } => {
                 let home = self.call.build_dir.join(".heroku/python");
-                files::copy_tree(from, &home).map_err(PythonError::io("copy Python into the slug"))
+                copy_runtime(from, &home).map_err(PythonError::io("copy Python into the slug"))
             }
         }
     }
@@ -157,4 +159,16 @@ impl Installing<'_> {
             Err(PythonError::Install { file: file.to_owned(), status })
         }
     }
+}
+
+/// The copy is the app's own: its hooks may install into it with pip.
+fn copy_runtime(from: &Path, home: &Path) -> io::Result<()> {
+    files::copy_tree(from, home)?;
+    for library in fs_err::read_dir(home.join("lib"))? {
+        let library = library?.path();
+        if library.is_dir() {
+            files::remove(&library.join("EXTERNALLY-MANAGED"))?;
+        }
+    }
+    Ok(())
 }
