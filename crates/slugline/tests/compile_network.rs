@@ -147,6 +147,13 @@ fn a_uv_lock_is_installed_as_locked_or_refused() {
     app("y").build().expect_lines(51, &[" !     uv.lock is out of step with pyproject.toml"]);
 }
 
+/// The version that uv is asked for has to come from somewhere.
+#[test]
+fn a_uv_lock_without_a_python_version_is_refused() {
+    let built = App::new().file("uv.lock", "").build();
+    built.expect_lines(50, &[" !     The app asks for no Python version"]);
+}
+
 /// An app with one package to run and one to build.
 fn nodejs() -> App {
     App::new()
@@ -191,6 +198,21 @@ fn a_nodejs_app_is_built_pruned_and_built_again_from_the_cache() {
         assert_eq!(built.read("cleaned"), "ms\n");
         assert_eq!(built.result["process_types"]["web"], "npm start");
     }
+}
+
+#[test]
+fn an_app_of_two_languages_is_nodejs_and_told_about_the_other() {
+    let built = nodejs().file("requirements.txt", "").file("bin/post_compile", "exit 1").build();
+    built.expect_lines(
+        0,
+        &[
+            "-----> Determining which buildpack to use for this app",
+            "       heroku/python recognises it too; name several in .buildpacks",
+            "-----> Node.js app detected",
+            " !     bin/post_compile was not run: heroku/nodejs runs the scripts heroku-prebuild and \
+             heroku-postbuild of package.json instead",
+        ],
+    );
 }
 
 #[test]
