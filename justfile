@@ -1,21 +1,35 @@
-# What can be done here
+# Lists the recipes.
 default:
     @just --list
 
-# All tests
+# What the README runs: the whole test suite.
 test:
     cargo test --workspace
 
-# Format, lints and documentation, without changing anything
+# The tests that start nothing: decisions, messages, house rules.
+quick:
+    cargo test -p slugline-model -p slugline-platform --lib
+    cargo test -p slugline --test tidy
+
+# Formatting, clippy and documentation, with warnings denied.
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
-    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
-# What has to pass before a change lands
-ci:
-    .ci/run
-
-# Runs the example at http://library.localhost:5080/
+# The example app, until Ctrl-C.
 example:
     cargo run --release -- up examples/library
+
+# What the store costs beside tar and gzip, and the router per request.
+bench:
+    cargo bench -p slugline-store
+    cargo bench -p slugline-router
+
+# Licences and advisories (needs cargo-deny).
+deny:
+    cargo deny check
+
+# All that the build server runs.
+ci:
+    .ci/run

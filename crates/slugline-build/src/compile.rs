@@ -81,6 +81,8 @@ struct Building<'a> {
 impl<'a> Building<'a> {
     fn new(request: &'a CompileRequest) -> Self {
         let base = Environment::base(std::env::vars_os(), &request.app_dir, &request.stack);
+        // Of an earlier build in the same directory.
+        drop(record::take(&request.buildpacks_dir.join("record")));
         let context = Context {
             build_dir: request.build_dir.clone(),
             cache_dir: request.cache_dir.clone(),
@@ -139,16 +141,23 @@ impl<'a> Building<'a> {
     }
 
     fn first_that_detects(&self) -> Result<Vec<Buildpack>, CompileError> {
+        let mut detecting = Vec::new();
         for builtin in Builtin::IN_DETECTION_ORDER {
             let buildpack = self.fetch(&Reference::Builtin(builtin))?;
             if self.detect(&buildpack)?.is_some() {
-                return Ok(vec![buildpack]);
+                detecting.push(buildpack);
             }
         }
-        Err(CompileError::NotRecognised {
-            app: self.request.app.clone(),
-            found: root_listing(&self.request.build_dir),
-        })
+        if detecting.is_empty() {
+            return Err(CompileError::NotRecognised {
+                app: self.request.app.clone(),
+                found: root_listing(&self.request.build_dir),
+            });
+        }
+        for other in detecting.drain(1..) {
+            log::detail(format!("{} recognises it too; name several in .buildpacks", other.name));
+        }
+        Ok(detecting)
     }
 
     fn detect(&self, buildpack: &Buildpack) -> Result<Option<String>, CompileError> {
@@ -179,7 +188,7 @@ impl<'a> Building<'a> {
         if !status.success() {
             let buildpack = buildpack.name.clone();
             return Err(match failure {
-                Some(failure) => CompileError::Builtin { buildpack, failure },
+                Some(failure) => CompileError::Builtin { buildpack, failure: Box::new(failure) },
                 None => CompileError::Compile { buildpack, status },
             });
         }

@@ -1,4 +1,4 @@
-//! ENV_DIR: one file a config var. Buildpacks read them there; hooks find them in the environment.
+//! `ENV_DIR`: one file a config var. Buildpacks read them there; hooks find them in the environment.
 
 use std::collections::BTreeMap;
 use std::io;

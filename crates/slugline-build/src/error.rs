@@ -76,7 +76,7 @@ pub enum CompileError {
         /// The buildpack.
         buildpack: String,
         /// What it told.
-        failure: Failure,
+        failure: Box<Failure>,
     },
     /// `bin/release` failed.
     #[error("{buildpack}: bin/release ended with {}", program::describe(*status))]

@@ -112,7 +112,11 @@ fn every_way_a_compile_fails_is_explained() {
             CompileError::Compile { buildpack: buildpack(), status: status(1) },
             exit_code::COMPILE,
         ),
-        ("builtin", CompileError::Builtin { buildpack: buildpack(), failure }, exit_code::HOOK),
+        (
+            "builtin",
+            CompileError::Builtin { buildpack: buildpack(), failure: Box::new(failure) },
+            exit_code::HOOK,
+        ),
         (
             "release",
             CompileError::Release { buildpack: buildpack(), status: ExitStatus::from_raw(9) },

@@ -1,7 +1,7 @@
 //! Line to reader: an app's last lines, who reads them as they come, and what a restart keeps.
 //!
-//! A line that is written gets a number within its app and a place in the app's [`history`]; every
-//! [`Session`] reads from there at its own pace. A [`segment`] on the disk keeps the history for
+//! A line that is written gets a number within its app and a place in the app's `history`; every
+//! [`Session`] reads from there at its own pace. A `segment` on the disk keeps the history for
 //! the next start of the server.
 
 mod history;

@@ -81,7 +81,8 @@ fn trim_end(line: &str) -> &str {
 fn path_matches(segments: &[String], names: &[&str]) -> bool {
     match (segments.split_first(), names.split_first()) {
         (None, None) => true,
-        (Some((first, [])), Some(_)) if first == "**" => true,
+        // `a/**` is everything below `a`, not `a` itself.
+        (Some((first, [])), below) if first == "**" => below.is_some(),
         (Some((first, rest)), _) if first == "**" => {
             (0..=names.len()).any(|skipped| path_matches(rest, &names[skipped..]))
         }
@@ -126,13 +127,11 @@ fn one_matches(glob: &[char], c: char) -> Option<usize> {
     }
 }
 
-/// `[abc]`, `[a-z]`, `[!a-z]`; a `[` that is never closed is itself.
+/// `[abc]`, `[a-z]`, `[!a-z]`; a `[` that is never closed matches nothing, as with git.
 fn class_matches(glob: &[char], c: char) -> Option<usize> {
     let negated = matches!(glob.get(1), Some('!' | '^'));
     let start = if negated { 2 } else { 1 };
-    let Some(length) = glob.get(start + 1..).and_then(|g| g.iter().position(|&c| c == ']')) else {
-        return (c == '[').then_some(1);
-    };
+    let length = glob.get(start + 1..)?.iter().position(|&c| c == ']')?;
     let end = start + 1 + length;
     (in_class(&glob[start..end], c) != negated).then_some(end + 1)
 }
@@ -157,15 +156,15 @@ mod tests {
 
     fn check(pattern: &str, ignored: &[&str], kept: &[&str]) {
         let slugignore = Slugignore::parse(pattern);
-        let ignores = |path: &str| {
+        let ignored_here = |path: &str| {
             let is_directory = path.ends_with('/');
             slugignore.ignores(path.trim_end_matches('/'), is_directory)
         };
         for path in ignored {
-            assert!(ignores(path), "`{pattern}` should ignore {path}");
+            assert!(ignored_here(path), "`{pattern}` should ignore {path}");
         }
         for path in kept {
-            assert!(!ignores(path), "`{pattern}` should keep {path}");
+            assert!(!ignored_here(path), "`{pattern}` should keep {path}");
         }
     }
 
@@ -181,7 +180,7 @@ mod tests {
         check("[a-c]?[!x]", &["azz", "c1a"], &["azx", "dzz", "az"]);
         check("\\#x", &["#x"], &["x"]);
         check("a\\*", &["a*"], &["ab"]);
-        check("[x", &["[x"], &["x"]);
+        check("[x", &[], &["[x", "x"]);
         check("a b  ", &["a b"], &["a b  "]);
         check("été*", &["été 2026"], &["ete"]);
     }

@@ -1,6 +1,6 @@
 //! Builds: source to slug to release, in a one-off dyno that runs `slugline compile`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
@@ -11,6 +11,7 @@ use slugline_model::name::{DynoName, ProcessType};
 use slugline_model::port::IngestError;
 use slugline_model::size;
 use slugline_model::slug::{SizeVerdict, SlugSummary, judge_size};
+use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use crate::clock;
@@ -28,6 +29,29 @@ use crate::workspace::Workspace;
 
 /// Where the binary appears in a build.
 const PROGRAM: &str = "/.slugline/slugline";
+
+/// Configuration of package clients for every user of a machine. Never a user's own, which may
+/// hold tokens.
+const NETWORK_FILES: [&str; 3] = ["/etc/pip.conf", "/etc/uv/uv.toml", "/etc/npmrc"];
+
+/// Whether a path is in every dyno anyway, or is the dyno's own.
+fn is_of_the_stack(path: &str) -> bool {
+    const THERE: [&str; 9] = [
+        "/usr/",
+        "/etc/ssl/certs",
+        "/etc/pki",
+        "/tmp",
+        "/app",
+        "/proc",
+        "/sys",
+        "/dev",
+        "/var/tmp",
+    ];
+    path == "/usr" || THERE.iter().any(|start| path.starts_with(start))
+}
+
+/// Statuses from here on say that a signal ended a process.
+const BY_SIGNAL: i32 = 128;
 
 /// Why a build ended without a release. The output already says it to the app's author.
 struct Failed {
@@ -71,21 +95,54 @@ impl Platform {
 
     async fn run_build(&self, app: &App, build: &mut Build, source: PathBuf) {
         self.say_api(&app.name, "Build started");
-        let failed = match self.inner.outputs.start(build.id) {
-            Ok(output) => match self.build_in_turn(app, build, source, &output).await {
-                Ok(()) => None,
-                Err(failed) => {
-                    output.line(&gutter_line(""));
-                    output.line(&gutter_line(&self.state_of_the_world(app)));
-                    Some(failed)
-                }
-            },
+        let output = match self.inner.outputs.start(build.id) {
+            Ok(output) => output,
             Err(error) => {
                 tracing::error!(?error, "a build's output could not be kept");
-                Some(Failed { exit_code: exit_code::INTERNAL })
+                let failed = Failed { exit_code: exit_code::INTERNAL };
+                return self.settle_build(app, build, Some(&failed));
             }
         };
-        build.exit_code = Some(failed.as_ref().map_or(exit_code::OK, |failed| failed.exit_code));
+        let turn = self.build_turn(app, &output).await;
+        let workspace = Workspace::new(&self.inner.config.data_dir, &app.name, build.id);
+        let failed = self.build(app, build, source, &output, &workspace).await.err();
+        if failed.is_some() {
+            output.line(&gutter_line(""));
+            output.line(&gutter_line(&self.state_of_the_world(app)));
+        }
+        self.settle_build(app, build, failed.as_ref());
+        // Nobody waits for this but the app's next build, which needs the cache.
+        self.blocking(move |_| workspace.clear()).await;
+        drop(turn);
+    }
+
+    /// Waits for the app's other builds.
+    async fn build_turn(&self, app: &App, output: &Output) -> OwnedMutexGuard<()> {
+        let turn = {
+            let turns = self.inner.build_turns.lock();
+            let mut turns = turns.unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(app.name.clone()).or_default())
+        };
+        if let Ok(turn) = Arc::clone(&turn).try_lock_owned() {
+            return turn;
+        }
+        output.line("-----> Waiting for the app's other build to finish");
+        turn.lock_owned().await
+    }
+
+    /// Waits until no build is left, nor anything of one.
+    pub(crate) async fn builds_are_over(&self) {
+        let turns: Vec<_> = {
+            let turns = self.inner.build_turns.lock();
+            turns.unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        };
+        for turn in turns {
+            drop(turn.lock().await);
+        }
+    }
+
+    fn settle_build(&self, app: &App, build: &mut Build, failed: Option<&Failed>) {
+        build.exit_code = Some(failed.map_or(exit_code::OK, |failed| failed.exit_code));
         build.status = if failed.is_some() { BuildStatus::Failed } else { BuildStatus::Succeeded };
         build.updated_at = clock::now();
         if let Err(error) = self.inner.db.transaction(|db| db::build::put(db, app.id, build)) {
@@ -106,29 +163,6 @@ impl Platform {
         }
     }
 
-    async fn build_in_turn(
-        &self,
-        app: &App,
-        build: &mut Build,
-        source: PathBuf,
-        output: &Arc<Output>,
-    ) -> Result<(), Failed> {
-        let turn = {
-            let mut turns = self.inner.build_turns.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(turns.entry(app.name.clone()).or_default())
-        };
-        let _turn = if let Ok(turn) = Arc::clone(&turn).try_lock_owned() {
-            turn
-        } else {
-            output.line("-----> Waiting for the app's other build to finish");
-            turn.lock_owned().await
-        };
-        let workspace = Workspace::new(&self.inner.config.data_dir, &app.name, build.id);
-        let result = self.build(app, build, source, output, &workspace).await;
-        self.blocking(move |_| workspace.clear()).await;
-        result
-    }
-
     /// The build, as its output tells it.
     async fn build(
         &self,
@@ -138,6 +172,10 @@ impl Platform {
         output: &Arc<Output>,
         workspace: &Workspace,
     ) -> Result<(), Failed> {
+        if self.dynos().is_shutting_down() {
+            output.line(&gutter_line("The server is stopping: the build was not begun."));
+            return Err(Failed { exit_code: exit_code::INTERNAL });
+        }
         let vars = self.inner.db.read(|db| db::config_var::of_app(db, app.id))?;
         self.prepare(workspace, source, vars, output).await?;
         let compiled = self.compile(app, build, workspace, output).await?;
@@ -191,7 +229,7 @@ impl Platform {
         match ending {
             Ending::Exited(0) => {}
             // It has said why.
-            Ending::Exited(exit_code) => return Err(Failed { exit_code }),
+            Ending::Exited(exit_code) if exit_code < BY_SIGNAL => return Err(Failed { exit_code }),
             ending => {
                 output.write(&self.explain_ending(&ending).gutter());
                 return Err(Failed { exit_code: exit_code::INTERNAL });
@@ -213,7 +251,14 @@ impl Platform {
                 next: "slugline doctor".to_owned(),
                 state: String::new(),
             },
-            _ => Message {
+            Ending::Exited(status) => Message {
+                what: "The build was stopped before it ended".to_owned(),
+                found: format!("It exited with status {status}."),
+                allowed: "The server was stopped, or something outside killed the build."
+                    .to_owned(),
+                ..Message::default()
+            },
+            Ending::OutOfTime => Message {
                 what: format!("The build took longer than {minutes} minutes and was stopped"),
                 found: "Its last lines are above.".to_owned(),
                 allowed: "A build's time is limited, so that one that hangs does not hang for \
@@ -242,14 +287,31 @@ impl Platform {
             ),
             env: self.compile_env(build),
             slug_tree: None,
-            binds: vec![
+            binds: [
                 bind(workspace.tmp(), "/tmp", true),
                 bind(self.inner.config.program.clone(), PROGRAM, false),
-            ],
+            ]
+            .into_iter()
+            .chain(self.network_binds())
+            .collect(),
             port: None,
             host_uid: None,
             times: Times { boot: 0, stop: millis(limits.stop), run: Some(millis(limits.build)) },
         }
+    }
+
+    /// Files of this machine that builds need to reach the network, where they are not part of the
+    /// stack: the clients' configuration for everyone, and what the operator's variables name.
+    fn network_binds(&self) -> impl Iterator<Item = Bind> {
+        let named = self.inner.config.network_env.values().map(String::as_str);
+        let paths: BTreeSet<PathBuf> = NETWORK_FILES
+            .into_iter()
+            .chain(named)
+            .filter(|path| path.starts_with('/') && !is_of_the_stack(path))
+            .map(PathBuf::from)
+            .filter(|path| path.exists())
+            .collect();
+        paths.into_iter().map(|path| Bind { from: path.clone(), to: path, writable: false })
     }
 
     /// Heroku's environment of a build, and what the network of this machine asks for. Config vars
@@ -300,9 +362,8 @@ impl Platform {
                     SizeVerdict::TooLarge(lines) => lines,
                     SizeVerdict::Fits | SizeVerdict::Large(_) => vec![],
                 };
-                let text: String =
-                    lines.iter().map(|line| format!("{}\n", gutter_line(line))).collect();
-                (text, exit_code::PACK)
+                let lines: Vec<String> = lines.iter().map(|line| gutter_line(line)).collect();
+                (lines.join("\n") + "\n", exit_code::PACK)
             }
             error => {
                 let message = Message {

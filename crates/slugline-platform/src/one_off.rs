@@ -62,6 +62,8 @@ impl Platform {
         let id = spec.id;
         if let Err(error) = self.blocking(move |inner| inner.engine.start(&spec)).await {
             self.report_failed_start(id, &LaunchError::Engine(error));
+        } else if self.is_stopping(id) {
+            self.stop(id).await;
         }
     }
 

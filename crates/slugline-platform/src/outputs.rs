@@ -44,13 +44,15 @@ impl Outputs {
 
     /// Starts an output.
     pub(crate) fn start(&self, id: Uuid) -> std::io::Result<Arc<Output>> {
+        // Held until the entry is there: a reader that finds a file without one takes it for whole.
+        let mut growing = self.growing();
         let path = self.directory.join(id.to_string());
         let mut options = fs_err::OpenOptions::new();
         let file = options.create(true).append(true).read(true).open(path)?;
         let output =
             Output { file: Mutex::new(file), progress: watch::channel(Progress::default()).0 };
         let output = Arc::new(output);
-        self.growing().insert(id, Arc::clone(&output));
+        growing.insert(id, Arc::clone(&output));
         Ok(output)
     }
 
@@ -67,7 +69,8 @@ impl Outputs {
         id: Uuid,
         from: u64,
     ) -> Option<impl Stream<Item = std::io::Result<Vec<u8>>> + Send + use<>> {
-        let progress = self.growing().get(&id).map(|output| output.progress.subscribe());
+        let growing = self.growing();
+        let progress = growing.get(&id).map(|output| output.progress.subscribe());
         let file = fs_err::File::open(self.directory.join(id.to_string())).ok()?;
         let state = Reader { file, at: from, progress };
         Some(futures_util::stream::try_unfold(state, Reader::next))
@@ -127,5 +130,32 @@ impl Output {
         let bytes =
             if text.starts_with(" !     The rest") { LIMIT } else { written + text.len() as u64 };
         self.progress.send_modify(|progress| progress.bytes = bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_sees_all_of_an_output_that_grows() {
+        let dir = tempfile::tempdir().unwrap();
+        let outputs = Outputs::new(dir.path().to_path_buf());
+        let id = Uuid::new_v4();
+        assert!(outputs.read(id, 0).is_none());
+        let output = outputs.start(id).unwrap();
+        let reader = outputs.read(id, 0).unwrap();
+        let reader = tokio::spawn(reader.try_concat());
+        for number in 0..1_000 {
+            output.line(&number.to_string());
+            tokio::task::yield_now().await;
+        }
+        outputs.finish(id);
+        let text = String::from_utf8(reader.await.unwrap().unwrap()).unwrap();
+        assert_eq!(text.lines().count(), 1_000);
+        let again = outputs.read(id, text.len() as u64 - 4).unwrap().try_concat().await.unwrap();
+        assert_eq!(again, b"999\n");
     }
 }

@@ -170,6 +170,7 @@ impl Platform {
         let mut settled = self.dynos().settled();
         // The sender lives as long as the platform, so this only ends when nothing is alive.
         let _ = settled.wait_for(|alive| *alive == 0).await;
+        self.builds_are_over().await;
     }
 
     pub(crate) fn dynos(&self) -> MutexGuard<'_, Dynos> {

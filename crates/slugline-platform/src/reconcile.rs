@@ -210,7 +210,7 @@ impl Platform {
         }
     }
 
-    fn is_stopping(&self, id: DynoId) -> bool {
+    pub(crate) fn is_stopping(&self, id: DynoId) -> bool {
         self.dynos().alive.get(&id).is_some_and(|dyno| dyno.state == DynoState::Stopping)
     }
 

@@ -7,11 +7,6 @@ use uuid::Uuid;
 use crate::platform::Platform;
 
 impl Platform {
-    /// A place for a new source.
-    pub(crate) fn new_source(&self) -> Uuid {
-        Uuid::new_v4()
-    }
-
     /// Where clients put and get a source. Whoever knows the URL may.
     pub(crate) fn source_url(&self, id: Uuid) -> String {
         format!("http://localhost:{}/sources/{id}", self.inner.config.api_port)

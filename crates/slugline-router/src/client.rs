@@ -19,8 +19,9 @@ use tokio::time::Sleep;
 
 use crate::Router;
 
-/// Header lines that a request may have. Heroku: 1,000.
-const MAX_HEADERS: usize = 1_000;
+/// Header lines that a request or an answer may have. Heroku: 1,000, which would cost each of them
+/// two cleared buffers of 40 kB.
+pub(crate) const MAX_HEADERS: usize = 256;
 
 /// Who asks.
 #[derive(Debug)]

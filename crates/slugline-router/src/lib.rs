@@ -1,10 +1,10 @@
 //! Request to dyno: host → app → a random dyno, both ways without buffering.
 //!
-//! The life of a request is the order of the modules: a [`client`] connects and asks; its
-//! [`exchange`] begins, which will be one line of the app's log whatever happens; a dyno is
-//! [`reach`]ed, over a connection from the [`pool`] or a new one; the request is [`forward`]ed with
-//! the headers that the rules in [`headers`] ask for, its body as an [`upload`]; what comes back is
-//! a [`relay`], or, after an upgrade, a [`tunnel`]. Where there is nothing to relay, a [`page`] says
+//! The life of a request is the order of the modules: a `client` connects and asks; its
+//! `exchange` begins, which will be one line of the app's log whatever happens; a dyno is
+//! reached (`reach`), over a connection from the `pool` or a new one; the request goes there (`forward`) with
+//! the headers that the rules in `headers` ask for, its body as an `upload`; what comes back is
+//! a `relay`, or, after an upgrade, a `tunnel`. Where there is nothing to relay, a `page` says
 //! why.
 
 mod client;

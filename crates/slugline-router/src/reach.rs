@@ -11,6 +11,7 @@ use slugline_model::route::{Backend, RouteTable, Serving};
 use tokio::net::TcpStream;
 
 use crate::Router;
+use crate::client::MAX_HEADERS;
 use crate::exchange::Exchange;
 use crate::pool::Sender;
 
@@ -111,7 +112,7 @@ impl Router {
         };
         let _ = stream.set_nodelay(true);
         let handshake = hyper::client::conn::http1::Builder::new()
-            .max_headers(1_000)
+            .max_headers(MAX_HEADERS)
             .handshake(TokioIo::new(stream));
         let (sender, connection) = handshake.await.map_err(|_| Code::H21)?;
         // It ends when the dyno closes it, or when the sender is dropped.

@@ -21,10 +21,17 @@ use crate::{Store, decode, parallel};
 
 /// The last file that is written into a checkout.
 const MARKER: &str = "complete";
+/// Holds [`APP`] and nothing else, so that it can be the lower layer of a dyno's root.
+const TREE: &str = "tree";
+
+/// Where a slug's files lie, in a dyno too.
+const APP: &str = "app";
+
 const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
 
 impl Store {
-    /// The directory that holds a slug's tree, for dynos to use as a read-only lower layer.
+    /// The directory `app` that holds a slug's files, for dynos to use as a read-only lower layer;
+    /// nothing lies beside it.
     ///
     /// The first call since the machine started checks every file against its hash; later ones
     /// check the manifest. Callers in any number of threads and processes may ask at once.
@@ -39,7 +46,7 @@ impl Store {
                 self.make_checkout(id, &text, &place, &boot)?;
             }
         }
-        Ok(place.join("app"))
+        Ok(place.join(TREE).join(APP))
     }
 
     /// Checks a slug's manifest, and each of its files against its hash.
@@ -110,8 +117,10 @@ impl Store {
 
     /// Makes the tree. Links come last, so that no path leads through one.
     fn plant(&self, manifest: &Manifest, new: &Path, staging: &Path) -> Result<()> {
-        let app = open_directory(new).and_then(|_| open_directory(&new.join("app")))?;
-        let show = |path: &[u8]| new.join("app").join(as_path(path));
+        let tree = new.join(TREE);
+        open_directory(new).and_then(|_| open_directory(&tree))?;
+        let app = open_directory(&tree.join(APP))?;
+        let show = |path: &[u8]| tree.join(APP).join(as_path(path));
         for path in directories(manifest) {
             rustix::fs::mkdirat(&app, path, DIRECTORY_MODE).map_err(writing(show(path)))?;
         }

@@ -188,7 +188,8 @@ fn a_killed_ingest_and_a_half_made_checkout_are_swept() {
     let id = scene.ingest().id;
     let staging = scene.root.join("staging");
     fs_err::create_dir_all(staging.join("1-0/half")).unwrap();
-    fs_err::create_dir_all(scene.root.join("checkouts").join(id.as_str()).join("app")).unwrap();
+    fs_err::create_dir_all(scene.root.join("checkouts").join(id.as_str()).join("tree/app"))
+        .unwrap();
     let reopened = Store::open(&scene.root).unwrap();
     let app = reopened.checkout(&id).unwrap();
     assert_eq!(fs_err::read(app.join("app.py")).unwrap(), b"x");

@@ -1,2 +1,99 @@
-//! .
-pub(crate) fn doctor() -> i32 { 0 }
+//! `slugline doctor`: whether this machine can run dynos, found out by running one.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use slugline_dyno::LocalEngine;
+use slugline_model::build::exit_code;
+use slugline_model::dyno::{DynoSpec, Event, Times};
+use slugline_model::name::DynoName;
+use slugline_model::port::Engine as _;
+
+use crate::console::{complain, say};
+
+/// How long a dyno that only says its name may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs a dyno that does nothing, and says how it went. Gives the exit code.
+pub(crate) fn doctor() -> i32 {
+    let who = if slugline_dyno::is_host_root() { "root" } else { "an ordinary user" };
+    say(&format!("Running as {who} on {}", rustix::system::uname().release().to_string_lossy()));
+    match run_a_dyno() {
+        Ok(()) => {
+            say("ok    a dyno starts: user, mount, pid, ipc and uts namespaces, overlay, bash");
+            for tool in ["git", "python3", "uv", "node", "npm"] {
+                say(&format!("{}", Tool(tool)));
+            }
+            exit_code::OK
+        }
+        Err(why) => {
+            complain(&format!("error: a dyno cannot be started here\n  {why}"));
+            exit_code::INTERNAL
+        }
+    }
+}
+
+/// A program that builds use where the host is the stack.
+struct Tool(&'static str);
+
+impl std::fmt::Display for Tool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let found = ["/usr/local/bin", "/usr/bin", "/bin"]
+            .iter()
+            .map(|directory| std::path::Path::new(directory).join(self.0))
+            .find(|path| path.exists());
+        match found {
+            Some(path) => write!(f, "ok    the stack has {}", path.display()),
+            None => {
+                write!(f, "none  the stack has no {}: builds fetch it where they need it", self.0)
+            }
+        }
+    }
+}
+
+fn run_a_dyno() -> Result<(), String> {
+    let directory =
+        tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))?;
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let (send, events) = mpsc::channel();
+    let sink = Box::new(move |_, event| {
+        let _ = send.send(event);
+    });
+    let engine = LocalEngine::open(directory.path(), &program, sink).map_err(|e| e.to_string())?;
+    let spec = spec()?;
+    engine.start(&spec).map_err(|error| format!("{}: {}", error.operation, error.source))?;
+    let mut verdict = Ok(());
+    loop {
+        match events.recv_timeout(PATIENCE).map(|timed| timed.event) {
+            Ok(Event::LaunchFailed { step, error, remedy }) => {
+                verdict = Err(format!("{step}: {error}\n  {remedy}"));
+            }
+            Ok(Event::Exited { status }) if status != 0 => {
+                verdict = Err(format!("bash exited with status {status}"));
+            }
+            Ok(Event::Discarded { .. }) => break,
+            Ok(_) => {}
+            Err(_) => return Err("the dyno did not end in time".to_owned()),
+        }
+    }
+    engine.forget(spec.id).map_err(|error| error.to_string())?;
+    verdict
+}
+
+fn spec() -> Result<DynoSpec, String> {
+    let named = |error: slugline_model::name::NameError| error.to_string();
+    Ok(DynoSpec {
+        id: uuid::Uuid::new_v4(),
+        app: "doctor".parse().map_err(named)?,
+        dyno: DynoName::new("run".parse().map_err(named)?, 1),
+        release: 1,
+        command: "true".to_owned(),
+        env: BTreeMap::from([("HOME".to_owned(), "/app".to_owned())]),
+        slug_tree: None,
+        binds: vec![],
+        port: None,
+        host_uid: None,
+        times: Times { boot: 0, stop: 1_000, run: Some(10_000) },
+    })
+}

@@ -6,6 +6,7 @@ mod console;
 mod doctor;
 mod errors;
 mod network;
+mod progress;
 mod server;
 mod slugs;
 mod source;

@@ -31,7 +31,9 @@ impl SlugStore for LocalSlugs {
     }
 
     fn checkout(&self, id: &SlugId) -> Result<PathBuf, CheckoutError> {
-        self.0.checkout(id).map_err(|error| CheckoutError(with_causes(&error)))
+        let app = self.0.checkout(id).map_err(|error| CheckoutError(with_causes(&error)))?;
+        let root = app.parent().map(Path::to_path_buf);
+        root.ok_or_else(|| CheckoutError(format!("{} has no parent", app.display())))
     }
 }
 

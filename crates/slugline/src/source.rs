@@ -69,8 +69,7 @@ fn git(directory: &Path, args: &[&str]) -> Option<Vec<u8>> {
 /// where the whole directory is ignored by the repository around it.
 fn git_paths(directory: &Path) -> Option<Vec<PathBuf>> {
     use std::os::unix::ffi::OsStrExt as _;
-    let listed =
-        git(directory, &["ls-files", "-z", "--cached", "--others", "--exclude-standard"])?;
+    let listed = git(directory, &["ls-files", "-z", "--cached", "--others", "--exclude-standard"])?;
     let mut paths: Vec<PathBuf> = listed
         .split(|byte| *byte == 0)
         .filter(|name| !name.is_empty())

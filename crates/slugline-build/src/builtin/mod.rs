@@ -88,25 +88,23 @@ impl Call {
 /// `slugline buildpack NAME PHASE ARGS…`: the answer is the exit code.
 pub fn builtin_main(name: &str, phase: &str, args: &[OsString]) -> i32 {
     let call = Call::parse(args);
-    let done = match (Builtin::named(name), phase) {
-        (Some(Builtin::Python), "detect") => return python::detect(&call),
-        (Some(Builtin::Python), "compile") => python::compile(&call),
-        (Some(Builtin::Python), "report") => python::report(&call),
+    match (Builtin::named(name), phase) {
         (Some(Builtin::Nodejs), "detect") => return nodejs::detect(&call),
-        (Some(Builtin::Nodejs), "compile") => nodejs::compile(&call),
+        (Some(Builtin::Nodejs), "compile") => return finish(&call, nodejs::compile(&call)),
         (Some(Builtin::Nodejs), "release") => nodejs::release(&call),
         (Some(Builtin::Nodejs), "report") => nodejs::report(&call),
-        (Some(Builtin::Python), "release") => {
-            crate::log::line("--- {}");
-            Ok(())
-        }
+        (Some(Builtin::Python), "detect") => return python::detect(&call),
+        (Some(Builtin::Python), "compile") => return finish(&call, python::compile(&call)),
+        (Some(Builtin::Python), "release") => python::release(),
+        (Some(Builtin::Python), "report") => python::report(&call),
         _ => return exit_code::INTERNAL,
-    };
-    done.map_or_else(|failure| fail(&call, failure), |()| exit_code::OK)
+    }
+    exit_code::OK
 }
 
 /// Tells the compile that started this, or, when nobody reads a record, the person who did.
-fn fail(call: &Call, failure: Failure) -> i32 {
+fn finish(call: &Call, done: Result<(), Failure>) -> i32 {
+    let Err(failure) = done else { return exit_code::OK };
     let exit_code = failure.exit_code;
     if call.record.is_none() {
         crate::log::line(failure.message().gutter().trim_end());

@@ -1,4 +1,4 @@
-//! node_modules and the app's own cache directories, kept from build to build.
+//! `node_modules` and the app's own cache directories, kept from build to build.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::error::NodejsError;
 use crate::builtin::Call;
 use crate::files;
 
-/// What node_modules was made from.
+/// What `node_modules` was made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Key {
@@ -38,7 +38,7 @@ fn home(cache_dir: &Path) -> PathBuf {
     cache_dir.join("nodejs")
 }
 
-/// What the kept node_modules was made from, if it is kept.
+/// What the kept `node_modules` was made from, if it is kept.
 pub(crate) fn read_key(cache_dir: &Path) -> Option<Key> {
     let text = fs_err::read_to_string(home(cache_dir).join("key.json")).ok()?;
     let key = serde_json::from_str(&text).ok()?;

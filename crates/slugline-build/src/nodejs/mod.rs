@@ -19,7 +19,7 @@ use error::NodejsError;
 use npm::Npm;
 use package_json::PackageJson;
 
-/// `bin/detect`: an app with a package.json, which it says if `.slugignore` took it.
+/// `bin/detect`: an app with a package.json.
 pub(crate) fn detect(call: &Call) -> i32 {
     if call.build_dir.join("package.json").is_file() {
         log::line("Node.js");
@@ -35,7 +35,7 @@ pub(crate) fn compile(call: &Call) -> Result<(), Failure> {
 }
 
 /// `bin/release`: what runs if the Procfile does not say so.
-pub(crate) fn release(call: &Call) -> Result<(), Failure> {
+pub(crate) fn release(call: &Call) {
     let procfile = fs_err::read_to_string(call.build_dir.join("Procfile")).unwrap_or_default();
     let serves_something_else = procfile.lines().any(|line| line.starts_with("mcp"));
     let starts = PackageJson::read(&call.build_dir).is_ok_and(|json| json.has_script("start"))
@@ -45,14 +45,12 @@ pub(crate) fn release(call: &Call) -> Result<(), Failure> {
     } else {
         log::line("--- {}");
     }
-    Ok(())
 }
 
 /// `bin/report`: what was built with, for whoever collects it.
-pub(crate) fn report(call: &Call) -> Result<(), Failure> {
+pub(crate) fn report(call: &Call) {
     let key = cache::read_key(&call.cache_dir);
     log::line(&serde_json::to_string(&key).unwrap_or_else(|_| "{}".to_owned()));
-    Ok(())
 }
 
 /// Heroku's order.

@@ -9,7 +9,7 @@ export NODE_HOME="$HOME/.heroku/node"
 export NODE_ENV="${NODE_ENV:-production}"
 "#;
 
-/// One process for each WEB_MEMORY megabytes, and one if that makes more than a machine can have.
+/// One process for each `WEB_MEMORY` megabytes, and one if that makes more than a machine can have.
 const WEB_CONCURRENCY_SH: &str = r#"slugline_web_concurrency() {
   local bytes megabytes
   for file in /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes; do
@@ -19,7 +19,10 @@ const WEB_CONCURRENCY_SH: &str = r#"slugline_web_concurrency() {
   if [[ "$bytes" =~ ^[0-9]{1,13}$ ]]; then
     megabytes=$(( bytes / 1048576 ))
   else
-    megabytes=$(( $(awk '/^MemTotal:/ { print $2 }' /proc/meminfo) / 1024 ))
+    local name kilobytes
+    while read -r name kilobytes _; do
+      [[ "$name" == MemTotal: ]] && megabytes=$(( kilobytes / 1024 ))
+    done < /proc/meminfo
   fi
   export MEMORY_AVAILABLE="${MEMORY_AVAILABLE:-$megabytes}"
   export WEB_MEMORY="${WEB_MEMORY:-$(( megabytes > 16384 ? 2048 : 512 ))}"

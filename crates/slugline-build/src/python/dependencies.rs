@@ -1,11 +1,13 @@
 //! The app's dependencies: restored if nothing changed, else installed.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::cache::{self, Key};
 use super::environment::{BuildEnvironment, python_home};
 use super::error::PythonError;
-use super::package_manager::PackageManager;
+use super::package_client::PackageClient;
 use super::requirements::{self, Uncacheable};
 use super::runtime::Runtime;
 use super::uv::Uv;
@@ -15,15 +17,15 @@ use crate::{files, log, program};
 /// Fills `.heroku/python`.
 pub(crate) fn install(
     call: &Call,
-    manager: PackageManager,
+    client: PackageClient,
     runtime: &Runtime,
     uv: &Uv,
     environment: &BuildEnvironment,
 ) -> Result<(), PythonError> {
     let installing = Installing { call, runtime, uv, environment };
-    match manager {
-        PackageManager::Requirements => installing.requirements(),
-        PackageManager::UvLock => installing.uv_lock(),
+    match client {
+        PackageClient::Requirements => installing.requirements(),
+        PackageClient::UvLock => installing.uv_lock(),
     }
 }
 
@@ -88,7 +90,7 @@ impl Installing<'_> {
         }
     }
 
-    fn interpreter(&self) -> std::path::PathBuf {
+    fn interpreter(&self) -> PathBuf {
         python_home(self.call).join("bin/python")
     }
 
@@ -110,14 +112,14 @@ impl Installing<'_> {
         let reason = match (cache::read_key(cache_dir), key) {
             (_, Err(Uncacheable(why))) => format!("Dependencies are installed afresh: {why}"),
             (None, _) => "Nothing is cached yet".to_owned(),
-            (Some(kept), Ok(now)) => match kept.change(now) {
-                Some(change) => format!("Dependencies are installed afresh: {change}"),
-                None => {
+            (Some(kept), Ok(now)) => {
+                let Some(change) = kept.change(now) else {
                     cache::restore(cache_dir, &self.call.build_dir.join(".heroku/python"))?;
                     log::detail(format!("Restored dependencies from the cache: {file} unchanged"));
                     return Ok(true);
-                }
-            },
+                };
+                format!("Dependencies are installed afresh: {change}")
+            }
         };
         log::detail(reason);
         Ok(false)
@@ -143,7 +145,7 @@ impl Installing<'_> {
             }
             Runtime::Standalone { from, .. } => {
                 let home = self.call.build_dir.join(".heroku/python");
-                files::copy_tree(from, &home).map_err(PythonError::io("copy Python into the slug"))
+                copy_runtime(from, &home).map_err(PythonError::io("copy Python into the slug"))
             }
         }
     }
@@ -157,4 +159,16 @@ impl Installing<'_> {
             Err(PythonError::Install { file: file.to_owned(), status })
         }
     }
+}
+
+/// The copy is the app's own: its hooks may install into it with pip.
+fn copy_runtime(from: &Path, home: &Path) -> io::Result<()> {
+    files::copy_tree(from, home)?;
+    for library in fs_err::read_dir(home.join("lib"))? {
+        let library = library?.path();
+        if library.is_dir() {
+            files::remove(&library.join("EXTERNALLY-MANAGED"))?;
+        }
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use crate::builtin::Call;
 use crate::env_dir::{self, ConfigVars, DENIED_BY_PYTHON};
 use crate::network::is_network_variable;
 
-/// Where the Python environment is: in the app as it will run, not in BUILD_DIR, so that every path
+/// Where the Python environment is: in the app as it will run, not in `BUILD_DIR`, so that every path
 /// written into scripts is right in a dyno.
 pub(crate) fn python_home(call: &Call) -> PathBuf {
     call.app_dir.join(".heroku/python")

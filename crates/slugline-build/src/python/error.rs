@@ -21,13 +21,13 @@ pub(crate) enum PythonError {
     NoDependencies,
     /// The app's lock file is of a tool that is not supported.
     #[error("{file} is not supported yet")]
-    UnsupportedPackageManager {
+    UnsupportedPackageClient {
         /// `poetry.lock`
         file: &'static str,
     },
     /// The app has files of several tools.
     #[error("the app has several files that name its dependencies: {}", files.join(", "))]
-    SeveralPackageManagers {
+    SeveralPackageClients {
         /// Those files.
         files: Vec<&'static str>,
     },
@@ -39,6 +39,9 @@ pub(crate) enum PythonError {
         /// What stands in it.
         found: String,
     },
+    /// A uv.lock without a `.python-version`, which uv itself would have written.
+    #[error("uv.lock comes without .python-version")]
+    NoVersionForUvLock,
     /// The version is too old or too new.
     #[error("Python {version} of {file} is not supported")]
     UnsupportedVersion {

@@ -17,8 +17,8 @@ pub(crate) fn explain(error: &PythonError) -> Message {
             allowed: "heroku/python installs from requirements.txt or uv.lock.".into(),
             ..Message::default()
         },
-        PythonError::UnsupportedPackageManager { file } => unsupported(file),
-        PythonError::SeveralPackageManagers { files } => Message {
+        PythonError::UnsupportedPackageClient { file } => unsupported(file),
+        PythonError::SeveralPackageClients { files } => Message {
             what: "The app's dependencies are named in several files".into(),
             found: format!("Found: {}", files.join(", ")),
             allowed: "Keep the one that is kept up to date: requirements.txt or uv.lock.".into(),
@@ -26,6 +26,16 @@ pub(crate) fn explain(error: &PythonError) -> Message {
             ..Message::default()
         },
         PythonError::VersionFile { file, found } => version_file(file, found),
+        PythonError::NoVersionForUvLock => Message {
+            what: "The app asks for no Python version".into(),
+            found: "There is a uv.lock, but no .python-version.".into(),
+            allowed: "An app with a uv.lock says in .python-version which Python it runs on, so \
+                      that uv uses the same one here as at home."
+                .into(),
+            next: "uv python pin 3.13 && git add .python-version && git commit -m 'Pin Python'"
+                .into(),
+            ..Message::default()
+        },
         PythonError::UnsupportedVersion { file, version } => Message {
             what: format!("Python {version} is not supported"),
             found: format!("It is asked for in {file}."),

@@ -53,12 +53,13 @@ fn what_the_app_asks_for_wrongly_is_explained() {
         output: "error: no download found\n".to_owned(),
     };
     for (name, error) in [
+        ("no_version_for_uv_lock", PythonError::NoVersionForUvLock),
         ("no_dependencies", PythonError::NoDependencies),
-        ("poetry_lock", PythonError::UnsupportedPackageManager { file: "poetry.lock" }),
-        ("pipfile_lock", PythonError::UnsupportedPackageManager { file: "Pipfile.lock" }),
+        ("poetry_lock", PythonError::UnsupportedPackageClient { file: "poetry.lock" }),
+        ("pipfile_lock", PythonError::UnsupportedPackageClient { file: "Pipfile.lock" }),
         (
-            "several_package_managers",
-            PythonError::SeveralPackageManagers { files: vec!["requirements.txt", "uv.lock"] },
+            "several_package_clients",
+            PythonError::SeveralPackageClients { files: vec!["requirements.txt", "uv.lock"] },
         ),
         ("version_file", PythonError::VersionFile { file: ".python-version", found: "3.x".into() }),
         ("runtime_txt", PythonError::VersionFile { file: "runtime.txt", found: String::new() }),

@@ -7,7 +7,7 @@ mod dependencies;
 mod environment;
 mod error;
 mod explain;
-mod package_manager;
+mod package_client;
 mod paths;
 mod profile;
 mod requirements;
@@ -22,11 +22,11 @@ use crate::record::{Entry, Failure};
 use crate::{hook, log};
 use environment::BuildEnvironment;
 use error::PythonError;
-use package_manager::PackageManager;
+use package_client::PackageClient;
 
 /// `bin/detect`: an app with requirements, or with a lock file, is a Python app.
 pub(crate) fn detect(call: &Call) -> i32 {
-    if package_manager::RECOGNISED.iter().any(|name| call.build_dir.join(name).is_file()) {
+    if package_client::RECOGNISED.iter().any(|name| call.build_dir.join(name).is_file()) {
         log::line("Python");
         exit_code::OK
     } else {
@@ -39,11 +39,15 @@ pub(crate) fn compile(call: &Call) -> Result<(), Failure> {
     build(call).map_err(|error| Failure::new(error.exit_code(), explain::explain(&error)))
 }
 
+/// `bin/release`: Python apps say in their Procfile what runs.
+pub(crate) fn release() {
+    log::line("--- {}");
+}
+
 /// `bin/report`: what was built with, for whoever collects it.
-pub(crate) fn report(call: &Call) -> Result<(), Failure> {
+pub(crate) fn report(call: &Call) {
     let key = cache::read_key(&call.cache_dir);
     log::line(&serde_json::to_string(&key).unwrap_or_else(|_| "{}".to_owned()));
-    Ok(())
 }
 
 /// Heroku's order: a hook sees all that came before it, and `bin/post_compile` sees everything.
@@ -51,13 +55,16 @@ fn build(call: &Call) -> Result<(), PythonError> {
     let mut environment = BuildEnvironment::new(call)?;
     run_hook(call, "bin/pre_compile", &environment)?;
 
-    let manager = PackageManager::of(&call.build_dir)?;
+    let client = PackageClient::of(&call.build_dir)?;
     let requested = version::requested(&call.build_dir)?;
+    if client == PackageClient::UvLock && requested.origin == version::Origin::Default {
+        return Err(PythonError::NoVersionForUvLock);
+    }
     let uv = uv::find_or_install(call, &environment)?;
     let runtime = runtime::choose(call, &requested, &uv, &environment)?;
     environment.set_runtime(&runtime);
     runtime::link_into_app(call)?;
-    dependencies::install(call, manager, &runtime, &uv, &environment)?;
+    dependencies::install(call, client, &runtime, &uv, &environment)?;
 
     collectstatic::run(call, &environment)?;
     profile::write(call, &runtime)?;

@@ -1,4 +1,4 @@
-//! Paths into BUILD_DIR, which is gone when the app runs, replaced by where the app will be.
+//! Paths into `BUILD_DIR`, which is gone when the app runs, replaced by where the app will be.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::builtin::Call;
 /// An editable install leaves the app's own path behind, in a handful of small files.
 const LARGEST: u64 = 1 << 20;
 
-/// Rewrites BUILD_DIR to the app's directory in scripts, `.pth` files and editable installs.
+/// Rewrites `BUILD_DIR` to the app's directory in scripts, `.pth` files and editable installs.
 pub(crate) fn name_the_app_dir(call: &Call) -> Result<(), PythonError> {
     let (from, to) = (path_bytes(&call.build_dir), path_bytes(&call.app_dir));
     if from == to {

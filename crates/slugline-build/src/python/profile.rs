@@ -27,7 +27,10 @@ const WEB_CONCURRENCY_SH: &str = r#"slugline_web_concurrency() {
   if [[ "$bytes" =~ ^[0-9]{1,13}$ ]]; then
     megabytes=$(( bytes / 1048576 ))
   else
-    megabytes=$(( $(awk '/^MemTotal:/ { print $2 }' /proc/meminfo) / 1024 ))
+    local name kilobytes
+    while read -r name kilobytes _; do
+      [[ "$name" == MemTotal: ]] && megabytes=$(( kilobytes / 1024 ))
+    done < /proc/meminfo
   fi
   cores=$(nproc)
   by_cores=$(( cores * 2 + 1 ))
@@ -60,4 +63,38 @@ pub(crate) fn write(call: &Call, runtime: &Runtime) -> Result<(), PythonError> {
         fs_err::write(call.buildpack_dir.join("export"), format!("{PYTHON_SH}{home}"))
     };
     write().map_err(PythonError::io("write .profile.d"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// What bash says after sourcing everything, in a dyno of this name.
+    fn sourced(environment: &[(&str, &str)], print: &str) -> (String, String) {
+        let script = format!("{PYTHON_SH}{GUNICORN_SH}{WEB_CONCURRENCY_SH}\necho {print}");
+        let mut command = Command::new("/bin/bash");
+        command.args(["-c", &script]).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/app");
+        let output = command.envs(environment.iter().copied()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap().trim().to_owned();
+        (text(output.stdout), text(output.stderr))
+    }
+
+    #[test]
+    fn a_dyno_finds_python_and_as_many_workers_as_fit() {
+        let (path, errors) = sourced(&[], "$PATH:$LD_LIBRARY_PATH");
+        assert_eq!(path, "/app/.heroku/python/bin:/usr/bin:/bin:/app/.heroku/python/lib");
+        assert_eq!(errors, "", "only a web dyno hears of its workers");
+        let (workers, errors) = sourced(&[("DYNO", "web.1")], "$WEB_CONCURRENCY");
+        assert!(workers.parse::<u32>().unwrap() > 0);
+        assert!(errors.contains(&format!("Defaulting WEB_CONCURRENCY to {workers}.")), "{errors}");
+    }
+
+    #[test]
+    fn config_vars_win() {
+        let set = [("WEB_CONCURRENCY", "7"), ("GUNICORN_CMD_ARGS", "-w 1"), ("DYNO", "web.1")];
+        let (values, errors) = sourced(&set, "$WEB_CONCURRENCY $GUNICORN_CMD_ARGS");
+        assert_eq!((values.as_str(), errors.as_str()), ("7 -w 1", ""));
+    }
 }

@@ -184,8 +184,8 @@ impl Unpacking<'_> {
         let mut file =
             fs_err::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
         // A sparse file's real size is not its entry's, so the bytes are bounded here as well.
-        let copied = io::copy(&mut entry.take(self.limits.source), &mut file)?;
-        if copied == self.limits.source {
+        let most = self.limits.source;
+        if io::copy(&mut entry.take(most.saturating_add(1)), &mut file)? > most {
             return Err(io::Error::other("larger than a source may be"));
         }
         Ok(())

@@ -10,14 +10,14 @@ pub(crate) const RECOGNISED: &[&str] =
 
 /// A tool, by the file it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PackageManager {
+pub(crate) enum PackageClient {
     /// requirements.txt
     Requirements,
     /// uv.lock and pyproject.toml
     UvLock,
 }
 
-impl PackageManager {
+impl PackageClient {
     /// The app's one tool. With several of their files it is a guess which one is kept up to date,
     /// so that is an error, as on Heroku.
     pub(crate) fn of(root: &Path) -> Result<Self, PythonError> {
@@ -28,8 +28,8 @@ impl PackageManager {
             ["requirements.txt"] => Ok(Self::Requirements),
             ["uv.lock"] => Ok(Self::UvLock),
             [] => Err(PythonError::NoDependencies),
-            [only] => Err(PythonError::UnsupportedPackageManager { file: only }),
-            several => Err(PythonError::SeveralPackageManagers { files: several.to_vec() }),
+            [only] => Err(PythonError::UnsupportedPackageClient { file: only }),
+            several => Err(PythonError::SeveralPackageClients { files: several.to_vec() }),
         }
     }
 }
@@ -38,18 +38,18 @@ impl PackageManager {
 mod tests {
     use super::*;
 
-    fn of(files: &[&str]) -> Result<PackageManager, PythonError> {
+    fn of(files: &[&str]) -> Result<PackageClient, PythonError> {
         let root = tempfile::tempdir().unwrap();
         for name in files {
             fs_err::write(root.path().join(name), "").unwrap();
         }
-        PackageManager::of(root.path())
+        PackageClient::of(root.path())
     }
 
     #[test]
     fn one_file_decides() {
-        assert_eq!(of(&["requirements.txt"]).unwrap(), PackageManager::Requirements);
-        assert_eq!(of(&["uv.lock", "pyproject.toml"]).unwrap(), PackageManager::UvLock);
+        assert_eq!(of(&["requirements.txt"]).unwrap(), PackageClient::Requirements);
+        assert_eq!(of(&["uv.lock", "pyproject.toml"]).unwrap(), PackageClient::UvLock);
     }
 
     #[test]
@@ -57,11 +57,11 @@ mod tests {
         assert!(matches!(of(&["Pipfile"]), Err(PythonError::NoDependencies)));
         assert!(matches!(
             of(&["poetry.lock"]),
-            Err(PythonError::UnsupportedPackageManager { file: "poetry.lock" })
+            Err(PythonError::UnsupportedPackageClient { file: "poetry.lock" })
         ));
         assert!(matches!(
             of(&["requirements.txt", "uv.lock"]),
-            Err(PythonError::SeveralPackageManagers { .. })
+            Err(PythonError::SeveralPackageClients { .. })
         ));
     }
 }

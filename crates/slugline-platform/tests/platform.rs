@@ -1,0 +1,197 @@
+//! The platform in one process: releases, the reconcile loop, routes, and the API that shows them.
+
+mod support;
+
+use http::StatusCode;
+use serde_json::json;
+use slugline_model::code::Code;
+use slugline_model::dyno::Event;
+use slugline_model::route::Serving;
+use support::{Script, TestPlatform};
+
+impl TestPlatform {
+    fn serving(&self) -> Option<Serving> {
+        let routes = self.platform.routes();
+        let table = routes.borrow().clone();
+        table.find("library.localhost:5080").map(|route| route.serving.clone())
+    }
+
+    async fn versions(&self) -> Vec<(u64, String, bool)> {
+        let releases = self.get("/apps/library/releases").await;
+        let releases = releases.as_array().unwrap().iter();
+        releases
+            .map(|r| {
+                let status = r["status"].as_str().unwrap().to_owned();
+                (r["version"].as_u64().unwrap(), status, r["current"] == true)
+            })
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn without_the_token_there_is_no_answer() {
+    let test = TestPlatform::new().await;
+    for path in ["/apps", "/account", "/apps/library/dynos"] {
+        let (status, body) = test.call_as("wrong", "GET", path, json!({})).await;
+        assert_eq!((status, &body["id"]), (StatusCode::UNAUTHORIZED, &json!("unauthorized")));
+    }
+}
+
+#[tokio::test]
+async fn bad_names_and_bodies_are_refused_in_herokus_shape() {
+    let test = TestPlatform::new().await;
+    let (status, body) = test.call("POST", "/apps", json!({ "name": "Owl" })).await;
+    assert_eq!((status.as_u16(), &body["id"]), (422, &json!("invalid_params")));
+    assert!(body["message"].as_str().unwrap().contains("`Owl` is not an app name"));
+    test.ok("POST", "/apps", json!({ "name": "owl" })).await;
+    let (status, body) = test.call("POST", "/apps", json!({ "name": "owl" })).await;
+    assert_eq!((status.as_u16(), &body["message"]), (422, &json!("Name owl is already taken")));
+    assert_eq!(test.call("POST", "/apps", json!([1])).await.0.as_u16(), 400);
+    let (status, body) = test.call("GET", "/apps/nobody", json!({})).await;
+    assert_eq!((status.as_u16(), &body["resource"]), (404, &json!("app")));
+}
+
+#[tokio::test]
+async fn a_build_makes_a_release_whose_web_dyno_is_routed_to_once_it_is_up() {
+    let test = TestPlatform::new().await;
+    test.ok("POST", "/apps", json!({ "name": "library" })).await;
+    test.until(async || test.serving() == Some(Serving::Nobody(Code::H81))).await;
+    let build = test.build().await;
+    assert_eq!((&build["status"], &build["exit_code"]), (&json!("succeeded"), &json!(0)));
+    assert_eq!(test.versions().await, [(1, "succeeded".into(), true)]);
+    let web = test.started("web.1", 1).await;
+    test.until(async || test.serving() == Some(Serving::Booting)).await;
+    let env = test.engine.running.lock().unwrap()[&web].env.clone();
+    assert_eq!((env["DYNO"].as_str(), env["HOME"].as_str()), ("web.1", "/app"));
+    test.engine.emit(web, Event::Up);
+    test.until(async || matches!(test.serving(), Some(Serving::Dynos(d)) if d.len() == 1)).await;
+    assert_eq!(test.dyno("worker.1").await, json!(null), "only web runs until it is scaled");
+    assert!(test.logged("heroku[web.1]: Starting process with command `serve`"));
+    assert!(test.logged("heroku[web.1]: State changed from starting to up"));
+}
+
+#[tokio::test]
+async fn a_failed_build_releases_nothing_and_what_runs_runs_on() {
+    let test = TestPlatform::with_app().await;
+    *test.engine.script.lock().unwrap() = Script { build_status: 40, release_phase_status: 0 };
+    let build = test.build().await;
+    assert_eq!((&build["status"], &build["exit_code"]), (&json!("failed"), &json!(40)));
+    assert_eq!(test.versions().await, [(1, "succeeded".into(), true)]);
+    assert_eq!(test.dyno("web.1").await["state"], "up");
+}
+
+#[tokio::test]
+async fn a_failed_release_phase_leaves_the_old_release_running() {
+    let test = TestPlatform::with_app().await;
+    *test.engine.procfile.lock().unwrap() = "web: serve\nrelease: migrate".into();
+    *test.engine.script.lock().unwrap() = Script { build_status: 0, release_phase_status: 1 };
+    let build = test.build().await;
+    assert_eq!((&build["status"], &build["exit_code"]), (&json!("failed"), &json!(80)));
+    let expected = [(1, "succeeded".into(), true), (2, "failed".into(), false)];
+    assert_eq!(test.versions().await, expected);
+    assert_eq!(test.dyno("web.1").await["release"]["version"], 1);
+    *test.engine.script.lock().unwrap() = Script { build_status: 0, release_phase_status: 0 };
+    assert_eq!(test.build().await["status"], "succeeded");
+    test.started("web.1", 3).await;
+}
+
+#[tokio::test]
+async fn config_vars_make_releases_numbered_without_gaps_and_reach_new_dynos() {
+    let test = TestPlatform::with_app().await;
+    let vars = "/apps/library/config-vars";
+    assert_eq!(test.ok("PATCH", vars, json!({ "A": "1" })).await, json!({ "A": "1" }));
+    test.ok("PATCH", vars, json!({ "A": "1" })).await;
+    let (status, _) = test.call("PATCH", vars, json!({ "HEROKU_X": "1" })).await;
+    assert_eq!(status.as_u16(), 422);
+    let web = test.started("web.1", 2).await;
+    assert_eq!(test.engine.running.lock().unwrap()[&web].env["A"], "1");
+    let versions: Vec<u64> = test.versions().await.iter().map(|v| v.0).collect();
+    assert_eq!(versions, [1, 2], "an unchanged value makes no release");
+}
+
+#[tokio::test]
+async fn a_rollback_brings_back_code_and_config() {
+    let test = TestPlatform::with_app().await;
+    test.ok("PATCH", "/apps/library/config-vars", json!({ "A": "1" })).await;
+    let body = json!({ "release": "1" });
+    let release = test.ok("POST", "/apps/library/releases", body).await;
+    assert_eq!(release["description"], "Rollback to v1");
+    assert_eq!(test.get("/apps/library/config-vars").await, json!({}));
+    let web = test.started("web.1", 3).await;
+    assert!(!test.engine.running.lock().unwrap()[&web].env.contains_key("A"));
+}
+
+#[tokio::test]
+async fn a_crash_restarts_at_once_and_a_second_one_waits_until_told() {
+    let test = TestPlatform::with_app().await;
+    for _ in 0..2 {
+        let web = test.started("web.1", 1).await;
+        test.engine.running.lock().unwrap().remove(&web);
+        test.engine.emit(web, Event::Exited { status: 0 });
+        test.engine
+            .emit(web, Event::Discarded { receipt: slugline_model::ledger::Receipt::default() });
+        test.until(async || test.logged("State changed from")).await;
+    }
+    test.until(async || test.dyno("web.1").await["state"] == "crashed").await;
+    assert!(test.logged("heroku[web.1]: Crashed again: the next start is in 1 min"));
+    test.until(async || test.serving() == Some(Serving::Nobody(Code::H10))).await;
+    test.ok("DELETE", "/apps/library/dynos/web.1", json!({})).await;
+    test.started("web.1", 1).await;
+}
+
+#[tokio::test]
+async fn a_restart_replaces_the_dyno_and_keeps_a_receipt() {
+    let test = TestPlatform::with_app().await;
+    let before = test.started("web.1", 1).await;
+    test.ok("DELETE", "/apps/library/dynos/web.1", json!({})).await;
+    test.until(async || test.get("/apps/library/receipts").await[0]["dyno"] == "web.1").await;
+    assert_ne!(test.started("web.1", 1).await, before);
+    let (status, body) = test.call("DELETE", "/apps/library/dynos/web.9", json!({})).await;
+    assert_eq!((status.as_u16(), &body["resource"]), (404, &json!("dyno")));
+}
+
+#[tokio::test]
+async fn scaling_starts_and_stops_and_bad_quantities_change_nothing() {
+    let test = TestPlatform::with_app().await;
+    let formation = "/apps/library/formation";
+    let scale = |web: serde_json::Value| json!({ "updates": [{ "type": "web", "quantity": web }] });
+    test.ok("PATCH", formation, scale(json!("+1"))).await;
+    test.started("web.2", 1).await;
+    for bad in [json!("-5"), json!("many"), json!(100_000)] {
+        assert_eq!(test.call("PATCH", formation, scale(bad)).await.0.as_u16(), 422);
+    }
+    let unknown = json!({ "updates": [{ "type": "nothing", "quantity": 1 }] });
+    assert_eq!(test.call("PATCH", formation, unknown).await.0.as_u16(), 404);
+    test.ok("PATCH", formation, scale(json!(0))).await;
+    test.until(async || test.get("/apps/library/dynos").await == json!([])).await;
+    test.until(async || test.serving() == Some(Serving::Nobody(Code::H14))).await;
+}
+
+#[tokio::test]
+async fn maintenance_and_destruction_are_seen_by_the_router() {
+    let test = TestPlatform::with_app().await;
+    test.ok("PATCH", "/apps/library", json!({ "maintenance": true })).await;
+    test.until(async || test.serving() == Some(Serving::Nobody(Code::H80))).await;
+    test.ok("DELETE", "/apps/library", json!({})).await;
+    test.until(async || test.serving().is_none()).await;
+    test.until(async || test.engine.running.lock().unwrap().is_empty()).await;
+}
+
+#[tokio::test]
+async fn stopping_everything_waits_for_the_last_receipt() {
+    let test = TestPlatform::with_app().await;
+    test.platform.stop_all().await;
+    assert!(test.engine.running.lock().unwrap().is_empty());
+    assert_eq!(test.get("/apps/library/dynos").await, json!([]));
+    assert_eq!(test.get("/apps/library/receipts").await.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_build_of_what_was_never_uploaded_is_refused() {
+    let test = TestPlatform::with_app().await;
+    for url in ["http://localhost:5055/sources/00000000-0000-4000-8000-000000000000", "ftp://x"] {
+        let body = json!({ "source_blob": { "url": url } });
+        let (status, body) = test.call("POST", "/apps/library/builds", body).await;
+        assert_eq!((status.as_u16(), &body["id"]), (422, &json!("invalid_params")));
+    }
+}

@@ -1,0 +1,265 @@
+//! A platform in this process, on an engine and a store that do what a test says.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::StreamExt as _;
+use http::{Request, StatusCode};
+use serde_json::{Value, json};
+use slugline_model::build::CompileResult;
+use slugline_model::dyno::{DynoId, DynoSpec, Event, TimedEvent};
+use slugline_model::ledger::Receipt;
+use slugline_model::limits::Limits;
+use slugline_model::logline::{LogLine, LogSink};
+use slugline_model::port::{CheckoutError, Engine, EngineError, IngestError, SlugStore};
+use slugline_model::procfile::{self, ProcessTypes};
+use slugline_model::slug::{SlugId, SlugSummary};
+use slugline_platform::{Config, Platform, Ports};
+use tokio::sync::mpsc;
+use tower::ServiceExt as _;
+
+pub(crate) const TOKEN: &str = "a-token";
+
+/// How a one-off dyno of the fake engine ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Script {
+    pub(crate) build_status: i32,
+    pub(crate) release_phase_status: i32,
+}
+
+/// Starts nothing: one-off dynos end as the script says, others when the test says.
+pub(crate) struct FakeEngine {
+    events: mpsc::UnboundedSender<(DynoId, TimedEvent)>,
+    pub(crate) running: Mutex<HashMap<DynoId, DynoSpec>>,
+    pub(crate) script: Mutex<Script>,
+    pub(crate) procfile: Mutex<String>,
+}
+
+impl FakeEngine {
+    pub(crate) fn emit(&self, id: DynoId, event: Event) {
+        let _ = self.events.send((id, TimedEvent { time: 1, event }));
+    }
+
+    fn end(&self, id: DynoId, status: i32) {
+        self.running.lock().unwrap().remove(&id);
+        self.emit(id, Event::Exited { status });
+        self.emit(id, Event::Discarded { receipt: Receipt::default() });
+    }
+
+    fn run_build(&self, spec: &DynoSpec) {
+        self.emit(spec.id, Event::Line { text: "-----> Compiling".into(), partial: false });
+        let status = self.script.lock().unwrap().build_status;
+        let tmp = &spec.binds.iter().find(|bind| bind.to == Path::new("/tmp")).unwrap().from;
+        let result = CompileResult {
+            process_types: procfile::parse(&self.procfile.lock().unwrap()).unwrap(),
+            detected: "Python".into(),
+            steps: vec![],
+        };
+        std::fs::write(tmp.join("result.json"), serde_json::to_vec(&result).unwrap()).unwrap();
+        self.end(spec.id, status);
+    }
+}
+
+impl Engine for FakeEngine {
+    fn start(&self, spec: &DynoSpec) -> Result<(), EngineError> {
+        self.running.lock().unwrap().insert(spec.id, spec.clone());
+        self.emit(spec.id, Event::Started { pid: 1 });
+        if spec.release == 0 {
+            self.run_build(spec);
+        } else if spec.dyno.process_type.is_release() {
+            let status = self.script.lock().unwrap().release_phase_status;
+            self.end(spec.id, status);
+        }
+        Ok(())
+    }
+
+    fn stop(&self, id: DynoId) -> Result<(), EngineError> {
+        if self.running.lock().unwrap().contains_key(&id) {
+            self.emit(id, Event::Stopping);
+            self.end(id, 143);
+        }
+        Ok(())
+    }
+
+    fn forget(&self, _: DynoId) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn adopt(&self) -> Result<Vec<DynoSpec>, EngineError> {
+        Ok(vec![])
+    }
+
+    fn catch_up(&self, _: DynoId) {}
+}
+
+/// Holds one slug, whatever is stored.
+struct FakeStore;
+
+impl SlugStore for FakeStore {
+    fn ingest(
+        &self,
+        tree: &Path,
+        process_types: &ProcessTypes,
+        _: &Limits,
+    ) -> Result<SlugSummary, IngestError> {
+        assert!(tree.is_dir());
+        Ok(SlugSummary {
+            id: "a".repeat(64).parse::<SlugId>().unwrap(),
+            process_types: process_types.clone(),
+            files: 1,
+            bytes: 2,
+            packed_bytes: 3,
+            new_files: 1,
+        })
+    }
+
+    fn checkout(&self, _: &SlugId) -> Result<PathBuf, CheckoutError> {
+        Ok(PathBuf::from("/slug"))
+    }
+}
+
+/// Keeps every line.
+#[derive(Default)]
+pub(crate) struct Lines(pub(crate) Mutex<Vec<String>>);
+
+impl LogSink for Lines {
+    fn write(&self, _: &str, line: LogLine) {
+        let text = format!("{}[{}]: {}", line.source.as_str(), line.process, line.text);
+        self.0.lock().unwrap().push(text);
+    }
+}
+
+/// A platform and what it stands on.
+pub(crate) struct TestPlatform {
+    pub(crate) platform: Platform,
+    pub(crate) engine: Arc<FakeEngine>,
+    pub(crate) log: Arc<Lines>,
+    _data: tempfile::TempDir,
+}
+
+impl TestPlatform {
+    pub(crate) async fn new() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let (send, events) = mpsc::unbounded_channel();
+        let engine = Arc::new(FakeEngine {
+            events: send,
+            running: Mutex::default(),
+            script: Mutex::new(Script { build_status: 0, release_phase_status: 0 }),
+            procfile: Mutex::new("web: serve\nworker: work".into()),
+        });
+        let log = Arc::<Lines>::default();
+        let config = Config {
+            data_dir: data.path().to_path_buf(),
+            domain: "localhost".into(),
+            router_port: 5080,
+            api_port: 5055,
+            program: "/bin/true".into(),
+            token: TOKEN.into(),
+            network_env: std::collections::BTreeMap::new(),
+            limits: Limits::default(),
+        };
+        let ports = Ports {
+            engine: Arc::clone(&engine) as _,
+            events,
+            store: Arc::new(FakeStore),
+            log: Arc::clone(&log) as _,
+            log_sessions: Arc::new(|_| futures_util::stream::empty().boxed()),
+        };
+        let platform = Platform::start(config, ports).await.unwrap();
+        Self { platform, engine, log, _data: data }
+    }
+
+    /// With an app that was built and released, and whose web dyno is up.
+    pub(crate) async fn with_app() -> Self {
+        let test = Self::new().await;
+        test.ok("POST", "/apps", json!({ "name": "library" })).await;
+        assert_eq!(test.build().await["status"], "succeeded");
+        let web = test.started("web.1", 1).await;
+        test.engine.emit(web, Event::Up);
+        test.until(async || test.dyno("web.1").await["state"] == "up").await;
+        test
+    }
+
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
+        self.call_as(TOKEN, method, path, body).await
+    }
+
+    pub(crate) async fn call_as(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("Authorization", format!("Bearer {token}"))
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let response = self.platform.api().oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    /// A call that must succeed.
+    pub(crate) async fn ok(&self, method: &str, path: &str, body: Value) -> Value {
+        let (status, body) = self.call(method, path, body).await;
+        assert!(status.is_success(), "{method} {path}: {status} {body}");
+        body
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        self.ok("GET", path, json!({})).await
+    }
+
+    /// Uploads a source, builds it, and gives the finished build.
+    pub(crate) async fn build(&self) -> Value {
+        let source = self.ok("POST", "/sources", json!({})).await;
+        let url = source["source_blob"]["put_url"].as_str().unwrap().to_owned();
+        let path = &url[url.find("/sources").unwrap()..];
+        self.ok("PUT", path, json!("tgz")).await;
+        let body = json!({ "source_blob": { "url": url, "version": "0123456789" } });
+        let build = self.ok("POST", "/apps/library/builds", body).await;
+        let path = format!("/apps/library/builds/{}", build["id"].as_str().unwrap());
+        self.until(async || self.get(&path).await["status"] != "pending").await;
+        self.get(&path).await
+    }
+
+    /// The dyno of this name and release, once the engine was asked to start it.
+    pub(crate) async fn started(&self, name: &str, release: u64) -> DynoId {
+        let find = || {
+            let running = self.engine.running.lock().unwrap();
+            let mut specs = running.values();
+            specs.find(|s| s.dyno.to_string() == name && s.release == release).map(|s| s.id)
+        };
+        self.until(async || find().is_some()).await;
+        find().unwrap()
+    }
+
+    /// A dyno as the API shows it; null where there is none.
+    pub(crate) async fn dyno(&self, name: &str) -> Value {
+        let dynos = self.get("/apps/library/dynos").await;
+        let mut dynos = dynos.as_array().unwrap().iter();
+        dynos.find(|dyno| dyno["name"] == name).cloned().unwrap_or_default()
+    }
+
+    /// Waits until something is so.
+    pub(crate) async fn until(&self, condition: impl AsyncFn() -> bool) {
+        for _ in 0..1_000 {
+            if condition().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("it never came true; the log: {:#?}", self.log.0.lock().unwrap());
+    }
+
+    pub(crate) fn logged(&self, line: &str) -> bool {
+        self.log.0.lock().unwrap().iter().any(|logged| logged.contains(line))
+    }
+}

@@ -1,0 +1,186 @@
+//! `slugline serve`: the platform, wired to its engine, store, router and logs.
+
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use rustix::fs::{FlockOperation, flock};
+use slugline_dyno::LocalEngine;
+use slugline_logs::Hub;
+use slugline_model::limits::Limits;
+use slugline_platform::{Config, LogQuery, LogSessions, Platform, Ports};
+use slugline_router::Router;
+use slugline_store::Store;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::ServerArgs;
+use crate::console::say;
+use crate::errors::CommandError;
+use crate::network::network_env;
+use crate::slugs::LocalSlugs;
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) platform: Platform,
+    pub(crate) token: String,
+    pub(crate) api_port: u16,
+    /// Held for as long as the server lives.
+    _lock: fs_err::File,
+}
+
+/// Serves until told to stop. Dynos run on: the next server takes them over.
+pub(crate) async fn serve(args: ServerArgs) -> Result<i32, CommandError> {
+    let data_dir = data_directory(&args)?;
+    let server = Server::start(&args).await?;
+    say(&format!("Platform API: http://localhost:{}", server.api_port));
+    say(&format!("Apps:         http://<app>.localhost:{}", args.port));
+    say(&format!("Token:        {}", data_dir.join("token").display()));
+    wait_for_the_end().await;
+    say("The server has stopped. Its dynos run on, and the next server takes them over.");
+    Ok(0)
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub(crate) async fn wait_for_the_end() {
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else { return };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+impl Server {
+    /// Starts everything, or nothing.
+    pub(crate) async fn start(args: &ServerArgs) -> Result<Self, CommandError> {
+        let data_dir = data_directory(args)?;
+        let router = listen(args.port, "--port").await?;
+        let api = listen(args.api_port, "--api-port").await?;
+        prepare(&data_dir)?;
+        let lock = lock(&data_dir)?;
+        let token = token(&data_dir)?;
+        let limits = Limits::default();
+        let logs = data_dir.join("logs");
+        let hub = Hub::open(&logs, &limits).map_err(|error| CommandError::Logs {
+            path: logs,
+            source: std::io::Error::other(error),
+        })?;
+        let hub = Arc::new(hub);
+        let config = Config {
+            data_dir: data_dir.clone(),
+            domain: "localhost".to_owned(),
+            router_port: args.port,
+            api_port: args.api_port,
+            program: program()?,
+            token: token.clone(),
+            network_env: network_env(),
+            limits: limits.clone(),
+        };
+        let ports = ports(&config, &hub)?;
+        let platform = Platform::start(config, ports).await?;
+        let routes = platform.routes();
+        tokio::spawn(Router::serve(router, routes, hub, limits, std::future::pending()));
+        let service = platform.api();
+        tokio::spawn(async move { axum::serve(api, service).await });
+        Ok(Self { platform, token, api_port: args.api_port, _lock: lock })
+    }
+}
+
+fn ports(config: &Config, hub: &Arc<Hub>) -> Result<Ports, CommandError> {
+    let store = Store::open(config.data_dir.join("store"))?;
+    let (send, events) = mpsc::unbounded_channel();
+    let sink = Box::new(move |id, event| {
+        // The platform takes events for as long as it lives.
+        let _ = send.send((id, event));
+    });
+    let engine = LocalEngine::open(&config.data_dir.join("dynos"), &config.program, sink)?;
+    Ok(Ports {
+        engine: Arc::new(engine),
+        events,
+        store: Arc::new(LocalSlugs(store)),
+        log: Arc::clone(hub) as _,
+        log_sessions: log_sessions(Arc::clone(hub)),
+    })
+}
+
+fn log_sessions(hub: Arc<Hub>) -> LogSessions {
+    Arc::new(move |query: LogQuery| {
+        let LogQuery { app, filter, lines, tail, after } = query;
+        let session = match after {
+            Some(after) => hub.resume(app.as_str(), filter, after, tail),
+            None => hub.session(app.as_str(), filter, lines, tail),
+        };
+        let next = |mut session: slugline_logs::Session| async move {
+            session.next().await.map(|line| (line, session))
+        };
+        futures_util::stream::unfold(session, next).boxed()
+    })
+}
+
+/// The data directory that was asked for, or the user's.
+fn data_directory(args: &ServerArgs) -> Result<PathBuf, CommandError> {
+    if let Some(directory) = &args.data_dir {
+        return Ok(std::path::absolute(directory).unwrap_or_else(|_| directory.clone()));
+    }
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || set("HOME").map(|home| home.join(".local/share"));
+    let base = set("XDG_DATA_HOME").or_else(home).ok_or(CommandError::NoDataDirectory)?;
+    Ok(base.join("slugline"))
+}
+
+/// Only the server's user may look inside: config vars are in there.
+fn prepare(data_dir: &Path) -> Result<(), CommandError> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
+    let writable = made.and_then(|()| tempfile::tempfile_in(data_dir).map(|_| ()));
+    writable.map_err(|source| CommandError::DataDirectory { path: data_dir.to_path_buf(), source })
+}
+
+/// One server at a time.
+fn lock(data_dir: &Path) -> Result<fs_err::File, CommandError> {
+    let path = data_dir.join("lock");
+    let error = |source| CommandError::DataDirectory { path: data_dir.to_path_buf(), source };
+    let mut options = fs_err::OpenOptions::new();
+    let mut file = options.create(true).truncate(false).write(true).open(&path).map_err(error)?;
+    if flock(file.file(), FlockOperation::NonBlockingLockExclusive).is_err() {
+        let owner = std::fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
+        return Err(CommandError::DataDirectoryInUse { path: data_dir.to_path_buf(), owner });
+    }
+    file.set_len(0).map_err(error)?;
+    writeln!(file, "{}", std::process::id()).map_err(error)?;
+    Ok(file)
+}
+
+/// The API's token, made at the first start.
+fn token(data_dir: &Path) -> Result<String, CommandError> {
+    let path = data_dir.join("token");
+    let error = |source| CommandError::DataDirectory { path: data_dir.to_path_buf(), source };
+    if let Ok(token) = std::fs::read_to_string(&path)
+        && !token.trim().is_empty()
+    {
+        return Ok(token.trim().to_owned());
+    }
+    let token = format!("SLUGLINE-{}-{}", uuid::Uuid::new_v4(), uuid::Uuid::new_v4().simple());
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+    file.and_then(|mut file| writeln!(file, "{token}")).map_err(error)?;
+    Ok(token)
+}
+
+async fn listen(port: u16, flag: &'static str) -> Result<TcpListener, CommandError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|source| CommandError::Listen {
+        port,
+        flag,
+        source,
+    })
+}
+
+/// This very binary, for supervisors and builds.
+fn program() -> Result<PathBuf, CommandError> {
+    std::env::current_exe()
+        .map_err(|source| CommandError::Source { path: PathBuf::from("/proc/self/exe"), source })
+}

@@ -1,0 +1,229 @@
+//! `slugline up`: a server, a build, a log, all in one terminal.
+//!
+//! Everything but starting and stopping the server goes through the Platform API, as for any
+//! client.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+use slugline_model::build::exit_code;
+use slugline_model::name::{AppName, app_name_from_directory};
+use slugline_model::size;
+
+use crate::UpArgs;
+use crate::client::{Client, Lines};
+use crate::console::say;
+use crate::errors::CommandError;
+use crate::progress::Progress;
+use crate::server::{Server, wait_for_the_end};
+use crate::source::{PackedSource, pack};
+
+/// What a shell gives for a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+/// How long the log may be silent after the last receipt before it is taken to be complete.
+const LAST_LINES: Duration = Duration::from_millis(300);
+
+/// Builds an app, runs it, and shows its log until Ctrl-C. Gives the exit code: of the phase that
+/// failed, where one did.
+pub(crate) async fn up(args: UpArgs) -> Result<i32, CommandError> {
+    let name = app_name(&args)?;
+    let source = pack(&args.directory)?;
+    let server = Server::start(&args.server).await?;
+    let client = Client::new(server.api_port, server.token.clone());
+    let app = App { name, client };
+    let mut log = None;
+    let outcome = tokio::select! {
+        outcome = app.deploy(&args.directory, source, &mut log) => outcome,
+        () = wait_for_the_end() => Ok(INTERRUPTED),
+    };
+    let code = match outcome {
+        Ok(exit_code::OK) => {
+            app.show_log_until_the_end(log.as_mut()).await;
+            exit_code::OK
+        }
+        other => {
+            server.platform.stop_all().await;
+            return other;
+        }
+    };
+    say("");
+    say("-----> Stopping");
+    let stopped = server.platform.stop_all();
+    app.show_log_while(log.as_mut(), stopped).await;
+    app.tell_losses().await?;
+    Ok(code)
+}
+
+fn app_name(args: &UpArgs) -> Result<AppName, CommandError> {
+    if let Some(name) = &args.app {
+        return name.parse().map_err(|_| CommandError::AppName { wanted: name.clone() });
+    }
+    let directory = std::path::absolute(&args.directory).unwrap_or_else(|_| args.directory.clone());
+    let directory = directory.canonicalize().unwrap_or(directory);
+    let name = directory.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = name.unwrap_or_default();
+    app_name_from_directory(&name).ok_or(CommandError::AppName { wanted: name })
+}
+
+/// The app, as a client of the API sees it.
+struct App {
+    name: AppName,
+    client: Client,
+}
+
+impl App {
+    fn path(&self, rest: &str) -> String {
+        format!("/apps/{}{rest}", self.name)
+    }
+
+    /// Source in, release out, every process type running. Gives the build's exit code.
+    async fn deploy(
+        &self,
+        directory: &Path,
+        source: PackedSource,
+        log: &mut Option<Lines>,
+    ) -> Result<i32, CommandError> {
+        self.create_if_missing().await?;
+        let before = self.process_types().await?;
+        *log = self.open_log().await?;
+        say(&format!("-----> Fetching source from {}", directory.display()));
+        say(&format!(
+            "       {}, {} packed{}",
+            size::files(source.files),
+            size::human(source.tgz.len() as u64),
+            source.version.as_deref().map(|v| format!(", commit {}", short(v))).unwrap_or_default()
+        ));
+        let build = self.start_build(source).await?;
+        self.show_output(&build).await?;
+        let id = build["id"].as_str().unwrap_or_default();
+        let build = self.client.get(&self.path(&format!("/builds/{id}"))).await?;
+        if build["status"] != "succeeded" {
+            let code = build["exit_code"].as_i64().and_then(|code| i32::try_from(code).ok());
+            return Ok(code.unwrap_or(exit_code::INTERNAL));
+        }
+        self.run_new_process_types(&before).await?;
+        Ok(exit_code::OK)
+    }
+
+    async fn create_if_missing(&self) -> Result<(), CommandError> {
+        let apps = self.client.get("/apps").await?;
+        let known = apps
+            .as_array()
+            .is_some_and(|apps| apps.iter().any(|app| app["name"] == self.name.as_str()));
+        if !known {
+            let body = json!({ "name": self.name });
+            self.client.send(Method::POST, "/apps", &body).await?;
+        }
+        Ok(())
+    }
+
+    async fn start_build(&self, source: PackedSource) -> Result<Value, CommandError> {
+        let place = self.client.send(Method::POST, "/sources", &json!({})).await?;
+        let urls = &place["source_blob"];
+        self.client.put(urls["put_url"].as_str().unwrap_or_default(), source.tgz).await?;
+        let body = json!({
+            "source_blob": { "url": urls["get_url"], "version": source.version }
+        });
+        self.client.send(Method::POST, &self.path("/builds"), &body).await
+    }
+
+    async fn show_output(&self, build: &Value) -> Result<(), CommandError> {
+        let url = build["output_stream_url"].as_str().unwrap_or_default();
+        let progress = Progress::start();
+        // The output begins a moment after the build.
+        let mut lines = loop {
+            if let Some(lines) = self.client.lines(url).await? {
+                break lines;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        while let Some(line) = lines.next().await {
+            progress.line(&line);
+        }
+        progress.finish();
+        Ok(())
+    }
+
+    async fn process_types(&self) -> Result<BTreeSet<String>, CommandError> {
+        let formation = self.client.get(&self.path("/formation")).await?;
+        let types = formation.as_array().cloned().unwrap_or_default();
+        Ok(types.iter().filter_map(|row| row["type"].as_str().map(str::to_owned)).collect())
+    }
+
+    /// On Heroku only `web` runs until it is scaled; here each new process type runs once, because
+    /// that is what a developer wants to see.
+    async fn run_new_process_types(&self, known: &BTreeSet<String>) -> Result<(), CommandError> {
+        let now = self.process_types().await?;
+        let updates: Vec<Value> = now
+            .difference(known)
+            .map(|process_type| json!({ "type": process_type, "quantity": 1 }))
+            .collect();
+        if !updates.is_empty() {
+            let body = json!({ "updates": updates });
+            self.client.send(Method::PATCH, &self.path("/formation"), &body).await?;
+        }
+        Ok(())
+    }
+
+    async fn open_log(&self) -> Result<Option<Lines>, CommandError> {
+        let body = json!({ "lines": 0, "tail": true });
+        let session = self.client.send(Method::POST, &self.path("/log-sessions"), &body).await?;
+        self.client.lines(session["logplex_url"].as_str().unwrap_or_default()).await
+    }
+
+    async fn show_log_until_the_end(&self, log: Option<&mut Lines>) {
+        self.show_log_while(log, wait_for_the_end()).await;
+    }
+
+    /// Shows the log until something else is over, and then what is left of it.
+    async fn show_log_while(&self, log: Option<&mut Lines>, other: impl Future<Output = ()>) {
+        let Some(log) = log else {
+            other.await;
+            return;
+        };
+        let mut other = std::pin::pin!(other);
+        loop {
+            tokio::select! {
+                () = &mut other => break,
+                line = log.next() => match line {
+                    Some(line) => say(&line),
+                    None => {
+                        other.await;
+                        return;
+                    }
+                },
+            }
+        }
+        while let Ok(Some(line)) = tokio::time::timeout(LAST_LINES, log.next()).await {
+            say(&line);
+        }
+    }
+
+    /// What the dynos lost when they were stopped just now.
+    async fn tell_losses(&self) -> Result<(), CommandError> {
+        let receipts = self.client.get(&self.path("/receipts")).await?;
+        let receipts = receipts.as_array().cloned().unwrap_or_default();
+        let mut told = BTreeSet::new();
+        for receipt in &receipts {
+            let dyno = receipt["dyno"].as_str().unwrap_or_default();
+            let kept_to_the_end = !dyno.starts_with("release.") && told.insert(dyno.to_owned());
+            if kept_to_the_end {
+                let headline = receipt["headline"].as_str().unwrap_or_default();
+                say(&format!("       {dyno}: {headline}"));
+            }
+        }
+        say(&format!(
+            "       {} has stopped. Its slug is kept: `slugline up` starts it again.",
+            self.name
+        ));
+        Ok(())
+    }
+}
+
+fn short(version: &str) -> &str {
+    version.get(..8).unwrap_or(version)
+}

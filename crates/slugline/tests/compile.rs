@@ -1,0 +1,256 @@
+//! `slugline compile` with real buildpacks made of bash scripts: nothing here needs a network.
+
+mod building;
+
+use building::App;
+use serde_json::json;
+
+const DETECT: (&str, &str) = ("detect", "echo Test");
+
+#[test]
+fn a_buildpack_turns_a_source_into_a_tree_and_process_types() {
+    let mut app = App::new()
+        .file("Procfile", "web: ./serve\n")
+        .file("docs/book.md", "long")
+        .file(".slugignore", "/docs\n")
+        .buildpack(
+            "first",
+            &[
+                ("detect", "[[ ! -e $1/docs ]] && echo Test"),
+                ("compile", "echo '-----> Compiling'; echo partial >&2; echo x > \"$1/serve\""),
+                ("release", "printf -- '---\\ndefault_process_types:\\n  worker: ./work\\n'"),
+            ],
+        );
+    let built = app.build();
+    built.expect(
+        0,
+        "\
+-----> Building on the Host stack
+       Left out 1 entry of the source, as .slugignore says
+-----> Using buildpack: $ROOT/buildpacks-of-the-test/first
+-----> Test app detected
+-----> Compiling
+partial
+       $ROOT/buildpacks-of-the-test/first: 1 file and 2B more in Ns (now 3 files, 21B)
+-----> Discovering process types
+       Procfile declares types     -> web
+       Default types for buildpack -> worker
+",
+    );
+    assert_eq!(built.result["process_types"], json!({"web": "./serve", "worker": "./work"}));
+    assert_eq!(built.result["detected"], "Test");
+    assert_eq!(built.result["steps"][0]["after"], json!({"files": 3, "bytes": 21}));
+    assert_eq!(built.read("serve"), "x\n");
+}
+
+#[test]
+fn a_buildpack_gets_herokus_environment_and_the_operators_network() {
+    let print = "env | grep -vE '^(_|PWD|OLDPWD|SHLVL)=' | sort; echo \"$#: $*\"; cat \"$3/SECRET\"
+        echo; [[ -e /dev/fd/3 ]] && echo log >&3 && echo 'descriptor 3 is open'; pwd";
+    let built = App::new()
+        .file("Procfile", "web: x")
+        .config_var("SECRET", "s3cret")
+        .variable("https_proxy", "http://proxy.example")
+        .variable("AWS_SECRET_ACCESS_KEY", "no")
+        .variable("GIT_DIR", "/nowhere")
+        .buildpack("printing", &[DETECT, ("compile", print)])
+        .build();
+    built.expect_lines(
+        0,
+        &[
+            "BUILDPACK_LOG_FILE=/dev/fd/3",
+            "DYNO=run.1234",
+            "HOME=/app",
+            "LANG=en_US.UTF-8",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "REQUEST_ID=r",
+            "SOURCE_VERSION=abc",
+            "STACK=host",
+            "https_proxy=http://proxy.example",
+            "3: $BUILD_DIR $CACHE_DIR $ENV_DIR",
+            "s3cret",
+            "descriptor 3 is open",
+            "$BUILD_DIR",
+        ],
+    );
+    for absent in ["SECRET=", "AWS_", "GIT_DIR"] {
+        assert!(!built.output.contains(absent), "{}", built.output);
+    }
+}
+
+#[test]
+fn what_one_buildpack_exports_reaches_the_next_but_no_release() {
+    let export = "echo 'export FOUND=\"by the first\"' > \"$(dirname \"$0\")/../export\"";
+    let built = App::new()
+        .file("Procfile", "web: x")
+        .buildpack("first", &[("detect", "echo One"), ("compile", export)])
+        .buildpack(
+            "second",
+            &[
+                ("detect", "echo Two"),
+                ("compile", "echo \"found ${FOUND-nothing}\""),
+                ("release", "echo \"release found ${FOUND-nothing}\" >&2"),
+            ],
+        )
+        .build();
+    built.expect_lines(
+        0,
+        &[
+            "-----> Using buildpacks:",
+            "       1. $ROOT/buildpacks-of-the-test/first",
+            "       2. $ROOT/buildpacks-of-the-test/second",
+            "-----> One app detected",
+            "-----> Two app detected",
+            "found by the first",
+            "release found nothing",
+        ],
+    );
+    assert_eq!(built.result["detected"], "One, Two");
+}
+
+#[test]
+fn the_cache_outlives_a_build_and_the_tree_does_not() {
+    let compile =
+        "cat \"$2/kept\" 2>/dev/null; ls \"$1\"; echo kept > \"$2/kept\"; touch \"$1/new\"";
+    let mut app =
+        App::new().file("Procfile", "web: x").buildpack("b", &[DETECT, ("compile", compile)]);
+    app.build().expect_lines(0, &["Procfile"]);
+    let second = app.build();
+    second.expect_lines(0, &["kept", "Procfile"]);
+    assert!(!second.output.contains("new"));
+}
+
+#[test]
+fn a_failing_buildpack_is_reported_on_and_fails_the_build() {
+    let report = "touch \"$2/reported\"; exit 1";
+    let mut app =
+        App::new().buildpack("b", &[DETECT, ("compile", "echo why; exit 9"), ("report", report)]);
+    let built = app.build();
+    built.expect(
+        50,
+        "\
+-----> Building on the Host stack
+-----> Using buildpack: $ROOT/buildpacks-of-the-test/b
+-----> Test app detected
+why
+ !     $ROOT/buildpacks-of-the-test/b: bin/compile ended with status 9
+ !
+ !     The reason is in its output above.
+",
+    );
+    assert!(app.path("cache/reported").exists());
+    assert!(built.result.is_null());
+}
+
+#[test]
+fn an_app_that_nobody_recognises_is_told_what_was_looked_for() {
+    let built = App::new().file("README.md", "").file("src/app.rb", "").build();
+    built.expect(
+        30,
+        "\
+-----> Building on the Host stack
+-----> Determining which buildpack to use for this app
+ !     No buildpack recognises this app
+ !
+ !     Looked in the root directory for: package.json (heroku/nodejs); requirements.txt, uv.lock, \
+poetry.lock or Pipfile.lock (heroku/python); bin/detect and bin/compile (the app's own).
+ !     Found: README.md, src/
+ !
+ !     If the app is in a subdirectory, move it to the root. If a file is missing, commit it: files \
+listed in .gitignore or .slugignore are not part of a push.
+ !
+ !     Next: heroku buildpacks:set heroku/python -a owl-1234
+",
+    );
+}
+
+#[test]
+fn an_apps_own_buildpack_is_run_with_its_bits_set() {
+    let built = App::new()
+        .file("bin/detect", "#!/bin/sh\necho Own\n")
+        .file("bin/compile", "#!/bin/sh\necho compiled\n")
+        .file("Procfile", "web: x")
+        .build();
+    let lines = ["-----> Using buildpack: heroku/inline", "-----> Own app detected", "compiled"];
+    built.expect_lines(0, &lines);
+}
+
+#[test]
+fn a_git_buildpack_is_checked_out_at_its_reference() {
+    let app = App::new().file("Procfile", "web: x");
+    let git = app.path("git");
+    let script = "set -e
+        git init -q . && git config user.email a@example.com && git config user.name a
+        mkdir bin && printf '#!/bin/sh\\necho v1' > bin/compile && cp bin/compile bin/detect
+        git add . && git commit -qm 1 && git tag v1
+        printf '#!/bin/sh\\necho v2' > bin/compile && git commit -qam 2";
+    std::fs::create_dir(&git).unwrap();
+    let made = std::process::Command::new("bash").args(["-c", script]).current_dir(&git).status();
+    assert!(made.unwrap().success());
+    let url = format!("file://{}", git.display());
+    let list = format!("# ours\n{url}#v1\n{url}\n");
+    let built = app.file(".buildpacks", &list).build();
+    built.expect_lines(
+        0,
+        &["       1. file://$ROOT/git#v1", "       2. file://$ROOT/git", "v1", "v2"],
+    );
+}
+
+#[test]
+fn buildpacks_that_cannot_be_had_are_named() {
+    let missing = App::new().argument("--buildpack").argument("file:///nowhere/bp").build();
+    missing.expect_lines(
+        30,
+        &[" !     Fetch buildpack file:///nowhere/bp: git ended with status 128"],
+    );
+    let unknown =
+        App::new().file("app.json", r#"{"buildpacks": [{"url": "heroku/cobol"}]}"#).build();
+    unknown.expect_lines(
+        30,
+        &[" !     `heroku/cobol` names no buildpack", " !     It stands in app.json."],
+    );
+}
+
+#[test]
+fn a_procfile_that_does_not_parse_names_its_line() {
+    let built = App::new()
+        .file("Procfile", "web: x\nworker\n")
+        .buildpack("b", &[DETECT, ("compile", "")])
+        .build();
+    built.expect_lines(21, &[" !     Procfile line 2 does not declare a process type: `worker`"]);
+}
+
+#[test]
+fn an_app_with_nothing_to_run_is_told_about_the_procfile() {
+    let built =
+        App::new().file("procfile", "web: x").buildpack("b", &[DETECT, ("compile", "")]).build();
+    built.expect_lines(
+        52,
+        &[
+            "       Procfile declares types     -> (none)",
+            " !     There is nothing to run: the app declares no process types",
+            " !     There is no Procfile, but a file named procfile.",
+            " !     Next: git mv procfile Procfile && git commit -m 'Name the Procfile'",
+        ],
+    );
+}
+
+#[test]
+fn a_source_that_is_too_large_is_refused() {
+    let built =
+        App::new().file("a", "12345678901").argument("--source-limit").argument("10").build();
+    built.expect_lines(
+        20,
+        &[" !     The source was refused: the source is larger than 10 bytes unpacked"],
+    );
+}
+
+#[test]
+fn tmp_is_emptied_after_the_build() {
+    let mut app = App::new()
+        .file("Procfile", "web: x")
+        .file("tmp/old", "")
+        .buildpack("b", &[DETECT, ("compile", "touch \"$1/tmp/new\"")]);
+    let built = app.build();
+    assert_eq!(std::fs::read_dir(built.build_dir.join("tmp")).unwrap().count(), 0);
+}
