@@ -14,6 +14,7 @@ pub(crate) fn good(account: &Account) -> Scene {
 /// Its buildpack has no default either.
 pub(crate) fn without_procfile(account: &Account) -> Scene {
     let scene = Scene::new(account, "shelf");
+    scene.write("README.md", "# Shelf\n");
     scene.write("bin/detect", "#!/bin/sh\necho Shelf\n");
     scene.write("bin/compile", "#!/bin/sh\necho '-----> Nothing to compile'\n");
     scene

@@ -21,6 +21,6 @@ pub(crate) fn wait_for<T>(
             return answer;
         }
         assert!(start.elapsed() < patience, "waited {patience:?} for {what}");
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(100));
     }
 }

@@ -63,8 +63,10 @@ impl<'a> Server<'a> {
 
     /// Waits until the app answers; says how long that took.
     pub(crate) fn wait_until_it_answers(&mut self) -> Duration {
-        let scene = self.scene;
+        let (scene, output) = (self.scene, self.output.clone());
         self.wait("the app's first answer", BUILD, || {
+            let crashed = "heroku[web.1]: State changed from starting to crashed";
+            assert!(!joined(&output).contains(crashed), "web.1 crashed");
             scene.try_get("/").ok().filter(|answer| answer.status == 200)
         });
         self.started.elapsed()
@@ -104,7 +106,9 @@ impl<'a> Server<'a> {
     pub(crate) fn api(&mut self) -> Api {
         let path = self.scene.data().join("token");
         let port = self.scene.api_port;
-        let token = self.wait("the API's token", STOP, || std::fs::read_to_string(&path).ok());
+        let token = self.wait("the API's token", STOP, || {
+            std::fs::read_to_string(&path).ok().filter(|token| token.ends_with('\n'))
+        });
         Api { port, token: token.trim().to_owned() }
     }
 
