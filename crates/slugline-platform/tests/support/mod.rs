@@ -40,7 +40,9 @@ pub(crate) struct FakeEngine {
 
 impl FakeEngine {
     pub(crate) fn emit(&self, id: DynoId, event: Event) {
-        let _ = self.events.send((id, TimedEvent { time: 1, event }));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let time = i64::try_from(now.as_micros()).unwrap();
+        let _ = self.events.send((id, TimedEvent { time, event }));
     }
 
     fn end(&self, id: DynoId, status: i32) {
