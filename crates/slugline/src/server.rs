@@ -83,8 +83,8 @@ impl Server {
         };
         let ports = ports(&config, &hub)?;
         let platform = Platform::start(config, ports).await?;
-        let routes = platform.routes();
-        tokio::spawn(Router::serve(router, routes, hub, limits, std::future::pending()));
+        let table = platform.routes();
+        tokio::spawn(Router::serve(router, table, hub, limits, std::future::pending()));
         let service = platform.api();
         tokio::spawn(async move { axum::serve(api, service).await });
         Ok(Self { platform, token, api_port: args.api_port, _lock: lock })

@@ -189,13 +189,13 @@ impl App {
         loop {
             tokio::select! {
                 () = &mut other => break,
-                line = log.next() => match line {
-                    Some(line) => say(&line),
-                    None => {
+                line = log.next() => {
+                    let Some(line) = line else {
                         other.await;
                         return;
-                    }
-                },
+                    };
+                    say(&line);
+                }
             }
         }
         while let Ok(Some(line)) = tokio::time::timeout(LAST_LINES, log.next()).await {

@@ -1,4 +1,5 @@
 //! A platform in this process, on an engine and a store that do what a test says.
+#![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,9 @@ pub(crate) struct FakeEngine {
 
 impl FakeEngine {
     pub(crate) fn emit(&self, id: DynoId, event: Event) {
-        let _ = self.events.send((id, TimedEvent { time: 1, event }));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let time = i64::try_from(now.as_micros()).unwrap();
+        let _ = self.events.send((id, TimedEvent { time, event }));
     }
 
     fn end(&self, id: DynoId, status: i32) {
