@@ -48,23 +48,18 @@ pub fn supervise(dyno_directory: &Path) -> i32 {
     0
 }
 
-/// Takes the lock that says that a supervisor lives.
-pub(crate) fn lock(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
-    let file = open_lock(dyno_directory)?;
-    let operation = FlockOperation::NonBlockingLockExclusive;
-    flock(file.file(), operation).op(|| "lock the dyno".to_owned())?;
-    Ok(file)
-}
-
-fn open_lock(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
-    let path = dyno_directory.join(LOCK);
-    let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    file.op(|| format!("make {}", path.display()))
+/// Whether a supervisor lives: it holds the lock. Looking makes no file, since the directory may be
+/// in the middle of its removal.
+pub(crate) fn is_alive(dyno_directory: &Path) -> bool {
+    let lock = fs_err::File::open(dyno_directory.join(LOCK));
+    lock.is_ok_and(|lock| flock(lock.file(), FlockOperation::NonBlockingLockExclusive).is_err())
 }
 
 /// Takes the lock for as long as this supervisor lives, and writes its pid there.
 fn lock_as_supervisor(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
-    let mut lock = open_lock(dyno_directory)?;
+    let path = dyno_directory.join(LOCK);
+    let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let mut lock = file.op(|| format!("make {}", path.display()))?;
     // Whoever looks whether it is free holds it for a moment.
     flock(lock.file(), FlockOperation::LockExclusive).op(|| "lock the dyno".to_owned())?;
     writeln!(lock, "{}", std::process::id()).op(|| "write the pid".to_owned())?;
