@@ -80,6 +80,18 @@ impl Host {
     }
 }
 
+/// No dyno outlives its test, though it outlives its server.
+impl Drop for Host {
+    fn drop(&mut self) {
+        for directory in std::fs::read_dir(self.dynos()).into_iter().flatten().flatten() {
+            let pid = std::fs::read_to_string(directory.path().join("lock")).unwrap_or_default();
+            if let Some(pid) = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+    }
+}
+
 fn open(directory: &Path) -> (LocalEngine, mpsc::Receiver<(DynoId, TimedEvent)>) {
     let (send, events) = mpsc::channel();
     let sink = Box::new(move |id, event| {

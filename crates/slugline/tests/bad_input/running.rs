@@ -14,13 +14,18 @@ use super::support::scene::Scene;
 use super::support::server::Server;
 use super::support::{trace, wait_for};
 
+/// A dyno has a minute to boot.
+const START: Duration = Duration::from_mins(1);
+
+/// What a shell gives for a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
 #[test]
 fn a_build_that_fails_changes_nothing_that_runs() {
     for account in Account::all() {
         let scene = apps::good(&account);
         let mut server = Server::start(&scene);
-        server.wait_until_it_answers();
-        server.wait_for_line(0, &["       Released v1"]);
+        server.wait_for_release(1);
         let api = server.api();
         let before = api.dynos("shelf");
         assert_eq!(before.len(), 1, "{before:?}");
@@ -39,6 +44,31 @@ fn a_build_that_fails_changes_nothing_that_runs() {
         assert_eq!(releases.as_array().map(Vec::len), Some(1), "{releases}");
         let ended = server.interrupt();
         assert_eq!(ended.code, Some(0), "{}", ended.output);
+        trace::assert_none(&scene.data());
+    }
+}
+
+#[test]
+fn ctrl_c_ends_a_build_and_what_ran_beside_it() {
+    for account in Account::all() {
+        let scene = apps::good(&account);
+        let mut server = Server::start(&scene);
+        server.wait_for_release(1);
+        assert_eq!(server.interrupt().code, Some(0));
+
+        scene.write("bin/compile", "#!/bin/sh\necho the build waits\nsleep 3600\n");
+        let mut server = Server::start(&scene);
+        server.wait_for_line(0, &["the build waits"]);
+        wait_for("the release before to serve", START, || {
+            scene.try_get("/").ok().filter(|answer| answer.status == 200)
+        });
+        let ended = server.interrupt();
+        assert_eq!(ended.code, Some(INTERRUPTED), "{}", ended.output);
+        assert!(
+            ended.output.contains("Nothing was released. shelf still runs v1."),
+            "{}",
+            ended.output
+        );
         trace::assert_none(&scene.data());
     }
 }

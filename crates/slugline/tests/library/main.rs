@@ -26,14 +26,14 @@ fn the_library_keeps_its_assets_and_loses_its_uploads() {
         let scene = Scene::copy_of(&account, "library", &example);
 
         let mut server = Server::start(&scene);
-        let cold = server.wait_until_it_answers();
+        let cold = server.wait_for_release(1);
         build_and_serve(&mut server);
         a_restart_loses_what_was_written_and_told(&mut server);
         dynos_share_nothing(&mut server);
         stop_without_a_trace(server);
 
         let mut server = Server::start(&scene);
-        let warm = server.wait_until_it_answers();
+        let warm = server.wait_for_release(2);
         println!("as {account}: {cold:.1?} cold, {warm:.1?} warm");
         assert_it_was_warm(&server.output());
         a_killed_server_is_recovered(server);

@@ -119,7 +119,7 @@ pub(crate) fn a_killed_server_is_recovered(server: Server) {
     assert_dynos_are_alive_or_gone(scene);
 
     let mut server = Server::start(scene);
-    server.wait_until_it_answers();
+    server.wait_for_release(3);
     let api = server.api();
     wait_for("each dyno once", RESTART, || {
         let names = api.names_if_up("library")?;

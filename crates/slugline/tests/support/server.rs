@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::api::Api;
+use super::api::{Api, Dyno};
 use super::scene::Scene;
 use super::wait_for;
 
 /// A first build fetches Python's and Node's packages.
 const BUILD: Duration = Duration::from_mins(15);
+
+/// Dynos have 60 s to boot, and those before them 30 s to stop.
+const START: Duration = Duration::from_mins(2);
 
 /// Dynos have 30 s to stop.
 const STOP: Duration = Duration::from_mins(1);
@@ -61,14 +64,20 @@ impl<'a> Server<'a> {
         Self { scene, child, output, readers, started: Instant::now() }
     }
 
-    /// Waits until the app answers; says how long that took.
-    pub(crate) fn wait_until_it_answers(&mut self) -> Duration {
-        let (scene, output) = (self.scene, self.output.clone());
-        self.wait("the app's first answer", BUILD, || {
-            let crashed = "heroku[web.1]: State changed from starting to crashed";
-            assert!(!joined(&output).contains(crashed), "web.1 crashed");
-            scene.try_get("/").ok().filter(|answer| answer.status == 200)
+    /// Waits until this release answers, and no earlier one; says how long that took.
+    pub(crate) fn wait_for_release(&mut self, version: u64) -> Duration {
+        let api = self.api();
+        let released = format!("       Released v{version}");
+        self.wait_at_most(BUILD, &[&released], 0);
+        let app = self.scene.app;
+        self.wait("every dyno to be up on the new release", START, || {
+            let dynos = api.dynos(app);
+            let crashed = dynos.iter().find(|dyno| dyno.state == "crashed");
+            assert!(crashed.is_none(), "{crashed:?}");
+            let is_new = |dyno: &Dyno| dyno.state == "up" && dyno.release == version;
+            (!dynos.is_empty() && dynos.iter().all(is_new)).then_some(())
         });
+        assert_eq!(self.scene.get("/").status, 200);
         self.started.elapsed()
     }
 
@@ -91,10 +100,14 @@ impl<'a> Server<'a> {
     /// The first line with all these words in it, which may still have to come. Lines before the
     /// given number of lines do not count.
     pub(crate) fn wait_for_line(&mut self, after: usize, words: &[&str]) -> String {
+        self.wait_at_most(STOP, words, after)
+    }
+
+    fn wait_at_most(&mut self, patience: Duration, words: &[&str], after: usize) -> String {
         let output = self.output.clone();
         let has_all = |line: &&String| words.iter().all(|word| line.contains(word));
         let find = || lock(&output).iter().skip(after).find(has_all).cloned();
-        self.wait(&format!("a line with {words:?}"), STOP, find)
+        self.wait(&format!("a line with {words:?}"), patience, find)
     }
 
     /// How many lines it has printed.
