@@ -66,14 +66,12 @@ impl LocalEngine {
             if !directory.exists() {
                 return None;
             }
-            match supervisor::lock(directory) {
-                Err(_) => {
-                    if let Some(pid) = supervisor_pid(directory) {
-                        return Some(pid);
-                    }
+            if supervisor::is_alive(directory) {
+                if let Some(pid) = supervisor_pid(directory) {
+                    return Some(pid);
                 }
-                Ok(_) if !self.is_running_child(id) => return None,
-                Ok(_) => {}
+            } else if !self.is_running_child(id) {
+                return None;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -186,7 +184,7 @@ fn supervisor_pid(directory: &Path) -> Option<Pid> {
 /// A supervisor that has reported its last event still removes the layer.
 fn wait_for_lock(directory: &Path) {
     for _ in 0..600 {
-        if supervisor::lock(directory).is_ok() {
+        if !supervisor::is_alive(directory) {
             return;
         }
         std::thread::sleep(Duration::from_millis(50));

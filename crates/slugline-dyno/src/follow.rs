@@ -190,7 +190,7 @@ impl Tail {
             if attempt > 0 {
                 std::thread::sleep(LOCK_PAUSE);
             }
-            supervisor::lock(&self.directory).is_ok()
+            !supervisor::is_alive(&self.directory)
         })
     }
 }
