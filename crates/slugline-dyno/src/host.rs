@@ -45,6 +45,9 @@ pub(crate) fn remedy(step: &str) -> String {
         "overlay" => "overlay mounts in user namespaces need Linux 5.11 or newer with overlayfs: \
                       load it with `sudo modprobe overlay`"
             .to_owned(),
+        "proc" => "a sandbox around this shell hides parts of /proc, so the kernel refuses a new \
+                   one: run Slugline outside of it"
+            .to_owned(),
         _ => String::new(),
     }
 }
