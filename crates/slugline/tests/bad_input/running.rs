@@ -1,6 +1,8 @@
 //! What runs keeps running, whatever becomes of the next build.
 
+use std::panic::AssertUnwindSafe;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -69,6 +71,29 @@ fn ctrl_c_ends_a_build_and_what_ran_beside_it() {
             "{}",
             ended.output
         );
+        trace::assert_none(&scene.data());
+    }
+}
+
+#[test]
+fn ctrl_c_stops_an_app_under_traffic() {
+    for account in Account::all() {
+        let scene = apps::good(&account);
+        let mut server = Server::start(&scene);
+        server.wait_for_release(1);
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let _ = scene.try_get("/");
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            });
+            let ended = std::panic::catch_unwind(AssertUnwindSafe(|| server.interrupt()));
+            stop.store(true, Ordering::Relaxed);
+            let ended = ended.unwrap_or_else(|reason| std::panic::resume_unwind(reason));
+            assert_eq!(ended.code, Some(0), "{}", ended.output);
+        });
         trace::assert_none(&scene.data());
     }
 }

@@ -104,9 +104,13 @@ pub(crate) fn stop_without_a_trace(server: Server) {
     assert_eq!(ended.code, Some(0), "{}", ended.output);
     let last: Vec<&str> = ended.output.lines().skip(lines).collect();
     for dyno in ["web.1", "worker.1"] {
-        let told = |line: &&str| line.contains(&format!("heroku[{dyno}]: Discarded "));
-        assert!(last.iter().any(told), "nothing of {dyno} in:\n{}", last.join("\n"));
+        for words in [format!("heroku[{dyno}]: Discarded "), format!("       {dyno}: Discarded ")] {
+            let told = |line: &&str| line.contains(&words);
+            assert!(last.iter().any(told), "no `{words}` in:\n{}", last.join("\n"));
+        }
     }
+    let gone = |line: &&str| line.contains("web.2: Discarded");
+    assert!(!last.iter().any(gone), "web.2 was told of when it stopped:\n{}", last.join("\n"));
     trace::assert_none(&scene.data());
 }
 
