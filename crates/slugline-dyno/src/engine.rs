@@ -161,6 +161,10 @@ impl Engine for LocalEngine {
         Ok(specs)
     }
 
+    fn remove_tree(&self, tree: &Path) -> Result<(), EngineError> {
+        discard::remove_tree(tree).map_err(Into::into)
+    }
+
     fn catch_up(&self, id: DynoId) {
         self.follower.catch_up(id);
     }

@@ -64,6 +64,7 @@ fn launched(
 /// As root on the host, leaves root's identity for the dyno's own. Otherwise the one mapped id is
 /// the process's already.
 fn take_identity(spec: &DynoSpec) -> Result<(), OpError> {
+    sys::leave_keyring().op(|| "leave the server's keyring".to_owned())?;
     if spec.host_uid.is_some() {
         sys::drop_groups().op(|| "leave root's groups".to_owned())?;
         let gid = Gid::from_raw(DYNO_UID);

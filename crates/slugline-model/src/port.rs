@@ -23,6 +23,9 @@ pub trait Engine: Send + Sync {
     /// through the sink, from the first one that was not reported yet, once [`Engine::catch_up`]
     /// was called.
     fn adopt(&self) -> Result<Vec<DynoSpec>, EngineError>;
+    /// Removes a tree that a dyno could write to, whatever its shape and its permissions. The dyno
+    /// must be gone; nothing there is fine.
+    fn remove_tree(&self, tree: &Path) -> Result<(), EngineError>;
     /// Reports the events of an adopted dyno that nobody has taken yet.
     fn catch_up(&self, id: DynoId);
 }

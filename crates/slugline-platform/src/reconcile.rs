@@ -40,7 +40,8 @@ impl Platform {
         for spec in &specs {
             self.adopt(spec, now);
         }
-        self.blocking(|inner| crate::workspace::salvage(&inner.config.data_dir)).await;
+        self.blocking(|inner| crate::workspace::salvage(&inner.config.data_dir, &*inner.engine))
+            .await;
         Ok(())
     }
 

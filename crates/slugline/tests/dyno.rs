@@ -250,3 +250,40 @@ fn a_dyno_has_no_capabilities_and_cannot_get_any() {
     assert!(text.contains("NoNewPrivs:1"), "{text}");
     assert!(text.contains("Permission denied"), "init is hidden: {text}");
 }
+
+#[test]
+fn what_the_server_was_started_under_does_not_reach_a_dyno() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let wrapper = directory.path().join("wrapper");
+    // A session keyring with a key in it, as a login leaves one, and an ignored signal, as `nohup`
+    // leaves one.
+    let script = format!(
+        "#!/usr/bin/env python3\n\
+         import ctypes, os, signal, sys\n\
+         signal.signal(signal.SIGHUP, signal.SIG_IGN)\n\
+         libc = ctypes.CDLL(None)\n\
+         libc.syscall({keyctl}, 1, None)\n\
+         libc.syscall({add_key}, b'user', b'slugline-test', b'secret', 6, ctypes.c_int(-3))\n\
+         os.execv('{program}', sys.argv)\n",
+        keyctl = if cfg!(target_arch = "x86_64") { 250 } else { 219 },
+        add_key = if cfg!(target_arch = "x86_64") { 248 } else { 217 },
+        program = env!("CARGO_BIN_EXE_slugline"),
+    );
+    std::fs::write(&wrapper, script).unwrap();
+    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut host = Host::new();
+    let (send, events) = mpsc::channel();
+    let sink = Box::new(move |id, event| drop(send.send((id, event))));
+    host.engine = LocalEngine::open(&host.dynos(), &wrapper, sink).unwrap();
+    host.events = events;
+    let request_key = if cfg!(target_arch = "x86_64") { 249 } else { 218 };
+    let outcome = host.run(&format!(
+        "python3 -c 'import ctypes; \
+         print(ctypes.CDLL(None).syscall({request_key}, b\"user\", b\"slugline-test\", None, 0))'; \
+         grep SigIgn /proc/self/status"
+    ));
+    assert_eq!(outcome.lines[0], "-1", "a key of the server's was found: {outcome:?}");
+    let ignored = u64::from_str_radix(outcome.lines[1].split_whitespace().nth(1).unwrap(), 16);
+    assert_eq!(ignored.unwrap() & 1, 0, "SIGHUP is ignored: {outcome:?}");
+}

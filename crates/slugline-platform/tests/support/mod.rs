@@ -95,6 +95,11 @@ impl Engine for FakeEngine {
         Ok(vec![])
     }
 
+    fn remove_tree(&self, tree: &Path) -> Result<(), EngineError> {
+        std::fs::remove_dir_all(tree).unwrap();
+        Ok(())
+    }
+
     fn catch_up(&self, _: DynoId) {}
 }
 
