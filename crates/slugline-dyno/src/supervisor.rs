@@ -36,6 +36,10 @@ pub fn supervise(dyno_directory: &Path) -> i32 {
     let Ok(signals) = Signals::take(&[Signal::TERM]) else { return 1 };
     let Ok(mut spool) = Spool::open(dyno_directory) else { return 1 };
     let Ok(_lock) = lock_as_supervisor(dyno_directory) else { return 1 };
+    // A server that found nobody here has buried the dyno meanwhile.
+    if !spool.is_fresh() {
+        return 1;
+    }
     match prepare(dyno_directory, signals).and_then(|prepared| prepared.start(&mut spool)) {
         Ok(watch) => watch.run(&mut spool),
         Err(FailedStep { step, error }) => spool.write(Event::LaunchFailed {
@@ -69,6 +73,12 @@ fn lock_as_supervisor(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
     flock(lock.file(), FlockOperation::LockExclusive).op(|| "lock the dyno".to_owned())?;
     writeln!(lock, "{}", std::process::id()).op(|| "write the pid".to_owned())?;
     Ok(lock)
+}
+
+/// The pid of the supervisor that holds the lock, or held it last.
+pub(crate) fn pid(dyno_directory: &Path) -> Option<Pid> {
+    let pid = std::fs::read_to_string(dyno_directory.join(LOCK)).ok()?;
+    pid.trim().parse().ok().and_then(Pid::from_raw)
 }
 
 /// Writes the receipt and removes the layer.

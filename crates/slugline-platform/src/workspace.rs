@@ -154,7 +154,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use slugline_model::dyno::{DynoId, DynoSpec};
-    use slugline_model::port::EngineError;
+    use slugline_model::port::{Adopted, EngineError};
 
     use super::*;
 
@@ -171,7 +171,7 @@ mod tests {
         fn forget(&self, _: DynoId) -> Result<(), EngineError> {
             unreachable!()
         }
-        fn adopt(&self) -> Result<Vec<DynoSpec>, EngineError> {
+        fn adopt(&self) -> Result<Vec<Adopted>, EngineError> {
             unreachable!()
         }
         fn remove_tree(&self, tree: &Path) -> Result<(), EngineError> {

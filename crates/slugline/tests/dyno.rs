@@ -204,13 +204,18 @@ fn a_dyno_outlives_its_server_and_is_adopted_by_the_next() {
     let spec = host.spec("echo one; while [ ! -e /tmp/go ]; do sleep 0.05; done");
     host.engine.start(&spec).unwrap();
     while !matches!(host.next(), Event::Line { .. }) {}
-    let offset = host.dynos().join(spec.id.to_string()).join("offset");
-    while !offset.exists() {
+    let directory = host.dynos().join(spec.id.to_string());
+    let read_to_the_end = || {
+        let offset = std::fs::read_to_string(directory.join("offset")).unwrap_or_default();
+        let offset = offset.split(' ').next().and_then(|offset| offset.parse::<u64>().ok());
+        offset == Some(directory.join("events").metadata().unwrap().len())
+    };
+    while !read_to_the_end() {
         std::thread::yield_now();
     }
     let (next, events) = open(host.directory.path());
     let adopted = next.adopt().unwrap();
-    assert_eq!(adopted.iter().map(|s| s.id).collect::<Vec<_>>(), [spec.id]);
+    assert_eq!(adopted.iter().map(|dyno| dyno.spec.id).collect::<Vec<_>>(), [spec.id]);
     next.catch_up(spec.id);
     next.stop(spec.id).unwrap();
     let mut seen = Vec::new();
