@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use slugline_model::dyno::{DynoId, DynoSpec};
-use slugline_model::port::{Engine, EngineError, EventSink};
+use slugline_model::port::{Adopted, Engine, EngineError, EventSink};
 
 use crate::follow::Follower;
 use crate::op_error::{OpError, Operation};
@@ -67,7 +67,7 @@ impl LocalEngine {
                 return None;
             }
             if supervisor::is_alive(directory) {
-                if let Some(pid) = supervisor_pid(directory) {
+                if let Some(pid) = supervisor::pid(directory) {
                     return Some(pid);
                 }
             } else if !self.is_running_child(id) {
@@ -138,25 +138,30 @@ impl Engine for LocalEngine {
         if !directory.exists() {
             return Ok(());
         }
-        wait_for_lock(&directory);
+        // Kept until the directory is gone: a supervisor that was about to begin finds it so.
+        let _lock = wait_for_lock(&directory);
         discard::remove_tree(&directory).map_err(Into::into)
     }
 
-    fn adopt(&self) -> Result<Vec<DynoSpec>, EngineError> {
-        let mut specs = Vec::new();
+    fn adopt(&self) -> Result<Vec<Adopted>, EngineError> {
+        let mut adopted = Vec::new();
         let entries = fs_err::read_dir(&self.root).op(|| "list dynos".to_owned())?;
         for entry in entries.flatten() {
             let directory = entry.path();
             match supervisor::read_spec(&directory) {
                 Ok(spec) => {
-                    self.follower.follow(spec.id, &directory)?;
-                    specs.push(spec);
+                    let state = self.follower.follow(spec.id, &directory)?;
+                    adopted.push(Adopted { spec, state });
                 }
                 // Its server died before it was started.
-                Err(_) => discard::remove_tree(&directory)?,
+                Err(_) => drop(discard::remove_tree(&directory)),
             }
         }
-        Ok(specs)
+        Ok(adopted)
+    }
+
+    fn remove_tree(&self, tree: &Path) -> Result<(), EngineError> {
+        discard::remove_tree(tree).map_err(Into::into)
     }
 
     fn catch_up(&self, id: DynoId) {
@@ -176,19 +181,14 @@ fn write_files(spec: &DynoSpec, directory: &Path) -> Result<(), OpError> {
     written.op(|| format!("write {}", path.display()))
 }
 
-fn supervisor_pid(directory: &Path) -> Option<Pid> {
-    let pid = std::fs::read_to_string(directory.join(supervisor::LOCK)).ok()?;
-    pid.trim().parse().ok().and_then(Pid::from_raw)
-}
-
 /// A supervisor that has reported its last event still removes the layer.
-fn wait_for_lock(directory: &Path) {
-    for _ in 0..600 {
-        if !supervisor::is_alive(directory) {
-            return;
+fn wait_for_lock(directory: &Path) -> Option<fs_err::File> {
+    (0..600).find_map(|attempt| {
+        if attempt > 0 {
+            std::thread::sleep(Duration::from_millis(50));
         }
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        supervisor::lock(directory).ok()
+    })
 }
 
 /// A uid of the dyno's own, so that dynos of one host cannot reach each other as their user.

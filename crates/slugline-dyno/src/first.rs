@@ -1,7 +1,9 @@
 //! The dyno's first process: takes on its identity, carries out the launch, becomes init.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Gid, Signal, Uid};
 use slugline_model::dyno::DynoSpec;
 use slugline_model::sandbox::{DYNO_UID, Step};
@@ -18,6 +20,10 @@ pub(crate) fn run(spec: &DynoSpec, steps: &[Step], trees: Option<Trees>, ends: F
     let FarEnds { stdout, stderr, go, failure, disk } = ends;
     let prepared =
         wait_for_ids(&go).and_then(|()| launched(spec, steps, trees, &disk)).and_then(|signals| {
+            // It may have died while this process's wish to die with it was taken back.
+            if is_gone(&failure) {
+                sys::exit(1);
+            }
             let streams = Streams { stdout, stderr };
             let command = named("run", init::start(spec, streams))?;
             Ok((command, signals))
@@ -34,7 +40,14 @@ pub(crate) fn run(spec: &DynoSpec, steps: &[Step], trees: Option<Trees>, ends: F
     }
 }
 
-fn wait_for_ids(go: &std::os::fd::OwnedFd) -> Result<(), FailedStep> {
+/// Whether nobody reads a pipe any more.
+fn is_gone(pipe: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(pipe, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::ERR)
+}
+
+fn wait_for_ids(go: &OwnedFd) -> Result<(), FailedStep> {
     let _ = sys::die_with_parent();
     let mut word = [0; 2];
     let read = rustix::io::retry_on_intr(|| rustix::io::read(go, &mut word));
@@ -64,6 +77,7 @@ fn launched(
 /// As root on the host, leaves root's identity for the dyno's own. Otherwise the one mapped id is
 /// the process's already.
 fn take_identity(spec: &DynoSpec) -> Result<(), OpError> {
+    sys::leave_keyring().op(|| "leave the server's keyring".to_owned())?;
     if spec.host_uid.is_some() {
         sys::drop_groups().op(|| "leave root's groups".to_owned())?;
         let gid = Gid::from_raw(DYNO_UID);

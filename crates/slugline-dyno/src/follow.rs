@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::fs::{FallocateFlags, fallocate};
-use slugline_model::dyno::{DynoId, Event, TimedEvent};
+use rustix::process::test_kill_process;
+use slugline_model::dyno::{DynoId, DynoState, Event, TimedEvent};
 use slugline_model::port::EventSink;
 
 use crate::op_error::{OpError, Operation};
@@ -43,8 +44,11 @@ struct Tail {
     spool: fs_err::File,
     offset: u64,
     freed: u64,
-    exited: bool,
-    discarded: bool,
+    /// What the events so far made of the dyno.
+    state: DynoState,
+    /// Where the receipt begins, once it was passed on. The next server begins there: this one may
+    /// be killed before the receipt is written down.
+    receipt_at: Option<u64>,
 }
 
 impl Follower {
@@ -61,7 +65,8 @@ impl Follower {
     }
 
     /// Follows a dyno's spool, which must exist, from where it was read to.
-    pub(crate) fn follow(&self, id: DynoId, directory: &Path) -> Result<(), OpError> {
+    /// Gives what the dyno was there.
+    pub(crate) fn follow(&self, id: DynoId, directory: &Path) -> Result<DynoState, OpError> {
         let path = directory.join(spool::NAME);
         let file = fs_err::OpenOptions::new().read(true).write(true).open(&path);
         let file = file.op(|| format!("open {}", path.display()))?;
@@ -69,8 +74,10 @@ impl Follower {
         let flags = WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE;
         let watch = inotify::add_watch(&self.inotify, &path, flags)
             .op(|| format!("watch {}", path.display()))?;
-        tails.insert(watch, Tail::new(id, directory, file));
-        Ok(())
+        let tail = Tail::new(id, directory, file);
+        let state = tail.state;
+        tails.insert(watch, tail);
+        Ok(state)
     }
 
     /// Reads what is there, whether or not the kernel said so, and buries the dyno if its
@@ -118,10 +125,10 @@ impl Follower {
 
 impl Tail {
     fn new(id: DynoId, directory: &Path, spool: fs_err::File) -> Self {
-        let offset = std::fs::read_to_string(directory.join(OFFSET));
-        let offset = offset.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        let remembered = std::fs::read_to_string(directory.join(OFFSET)).unwrap_or_default();
+        let (offset, state) = recall(&remembered).unwrap_or((0, DynoState::Starting));
         let directory = directory.to_path_buf();
-        Self { id, directory, spool, offset, freed: 0, exited: false, discarded: false }
+        Self { id, directory, spool, offset, freed: 0, state, receipt_at: None }
     }
 
     /// Passes on every whole line that is new.
@@ -138,8 +145,8 @@ impl Tail {
             };
             for line in buffer[..end].split(|byte| *byte == b'\n') {
                 self.pass_on(line, sink);
+                self.offset += line.len() as u64 + 1;
             }
-            self.offset += end as u64 + 1;
             self.remember();
         }
     }
@@ -148,8 +155,10 @@ impl Tail {
         // A line that does not parse was cut by a full disk; what follows it is whole.
         let Ok(event) = serde_json::from_slice::<TimedEvent>(line) else { return };
         match event.event {
-            Event::Exited { .. } | Event::LaunchFailed { .. } => self.exited = true,
-            Event::Discarded { .. } => self.discarded = true,
+            Event::Up => self.state = DynoState::Up,
+            Event::Stopping => self.state = DynoState::Stopping,
+            Event::Exited { .. } | Event::LaunchFailed { .. } => self.state = DynoState::Down,
+            Event::Discarded { .. } => self.receipt_at = Some(self.offset),
             _ => {}
         }
         sink(self.id, event);
@@ -157,8 +166,14 @@ impl Tail {
 
     /// Keeps the offset for the next server, and gives the disk space back.
     fn remember(&mut self) {
-        let _ = std::fs::write(self.directory.join(OFFSET), self.offset.to_string());
-        if self.offset - self.freed >= FREE_EVERY {
+        let offset = self.receipt_at.unwrap_or(self.offset);
+        // Of one width and written over, so that a killed server leaves the old text or the new.
+        let text = format!("{offset:020} {:8}\n", self.state.as_str());
+        let mut options = std::fs::OpenOptions::new();
+        let file =
+            options.write(true).create(true).truncate(false).open(self.directory.join(OFFSET));
+        let _ = file.and_then(|file| file.write_all_at(text.as_bytes(), 0));
+        if self.receipt_at.is_none() && self.offset - self.freed >= FREE_EVERY {
             let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             let _ = fallocate(self.spool.file(), hole, 0, self.offset);
             self.freed = self.offset;
@@ -167,30 +182,106 @@ impl Tail {
 
     /// A supervisor that was killed leaves no receipt: it is written here instead.
     fn bury_if_orphaned(&mut self, spool_was_closed: bool, sink: &EventSink) {
-        if self.discarded || !self.is_orphaned(spool_was_closed) {
+        if self.receipt_at.is_some() {
             return;
         }
+        // Kept meanwhile: a supervisor that is about to begin waits, and then finds the dyno buried.
+        let Some(_lock) = self.lock_of_the_dead(spool_was_closed) else { return };
         self.pump(sink);
-        if self.discarded {
+        if self.receipt_at.is_some() {
             return;
         }
         let Ok(mut spool) = Spool::open(&self.directory) else { return };
-        if !self.exited {
+        if self.state != DynoState::Down {
             spool.write(Event::Exited { status: 137 });
         }
         supervisor::finish(&self.directory, &mut spool);
         self.pump(sink);
     }
 
-    /// Whether the supervisor's lock is free. After its spool was closed it is dead or dying, and
-    /// init, which the kernel kills with it, may hold the lock a moment longer.
-    fn is_orphaned(&self, spool_was_closed: bool) -> bool {
-        let tries = if spool_was_closed { LOCK_TRIES } else { 1 };
-        (0..tries).any(|attempt| {
+    /// The supervisor's lock, if nobody has it any more. After its spool was closed it is dead or
+    /// dying, and init, which the kernel kills with it, may hold the lock a moment longer.
+    fn lock_of_the_dead(&self, spool_was_closed: bool) -> Option<fs_err::File> {
+        let tries = if spool_was_closed || self.supervisor_is_gone() { LOCK_TRIES } else { 1 };
+        (0..tries).find_map(|attempt| {
             if attempt > 0 {
                 std::thread::sleep(LOCK_PAUSE);
             }
-            !supervisor::is_alive(&self.directory)
+            supervisor::lock(&self.directory).ok()
         })
+    }
+
+    fn supervisor_is_gone(&self) -> bool {
+        supervisor::pid(&self.directory)
+            .is_some_and(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+    }
+}
+
+/// Reads what [`Tail::remember`] wrote.
+fn recall(text: &str) -> Option<(u64, DynoState)> {
+    let (offset, state) = text.trim().split_once(' ')?;
+    let states = [DynoState::Up, DynoState::Stopping, DynoState::Down];
+    let state = states.into_iter().find(|known| known.as_str() == state.trim());
+    Some((offset.parse().ok()?, state.unwrap_or(DynoState::Starting)))
+}
+
+#[cfg(test)]
+mod tests {
+    use slugline_model::ledger::{Change, ChangeKind, Receipt};
+
+    use super::*;
+
+    type Taken = Arc<Mutex<Vec<Event>>>;
+
+    fn follower() -> (Arc<Follower>, Taken) {
+        let taken = Taken::default();
+        let sink = Arc::clone(&taken);
+        let sink = Box::new(move |_, timed: TimedEvent| sink.lock().unwrap().push(timed.event));
+        (Follower::start(sink).unwrap(), taken)
+    }
+
+    fn spool(directory: &Path, events: &[Event]) {
+        std::fs::write(directory.join(spool::NAME), "").unwrap();
+        let mut spool = Spool::open(directory).unwrap();
+        for event in events {
+            spool.write(event.clone());
+        }
+    }
+
+    #[test]
+    fn a_receipt_that_a_killed_server_took_is_told_to_the_next_one_and_nothing_else_twice() {
+        let directory = tempfile::tempdir().unwrap();
+        let id = DynoId::nil();
+        let mut receipt = Receipt::default();
+        receipt.add(Change { path: "/app/a".into(), kind: ChangeKind::Created, bytes: 7 });
+        let discarded = Event::Discarded { receipt: receipt.finish() };
+        let line = Event::Line { text: "a".into(), partial: false };
+        let events = [Event::Up, line, Event::Exited { status: 0 }, discarded.clone()];
+        spool(directory.path(), &events);
+        for expected in [&events[..], &[discarded]] {
+            let (follower, taken) = follower();
+            follower.follow(id, directory.path()).unwrap();
+            follower.catch_up(id);
+            assert_eq!(taken.lock().unwrap().as_slice(), expected);
+        }
+    }
+
+    #[test]
+    fn a_dyno_that_was_stopping_is_adopted_as_such() {
+        let directory = tempfile::tempdir().unwrap();
+        let id = DynoId::nil();
+        let events = [Event::Started { pid: 1 }, Event::Up, Event::Stopping];
+        let _supervisor = supervisor::lock(directory.path()).unwrap();
+        for (count, state) in
+            [DynoState::Starting, DynoState::Up, DynoState::Stopping].into_iter().enumerate()
+        {
+            spool(directory.path(), &events[..=count]);
+            let _ = std::fs::remove_file(directory.path().join(OFFSET));
+            let (first, _) = follower();
+            first.follow(id, directory.path()).unwrap();
+            first.catch_up(id);
+            let (next, _) = follower();
+            assert_eq!(next.follow(id, directory.path()).unwrap(), state);
+        }
     }
 }

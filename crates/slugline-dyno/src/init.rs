@@ -30,7 +30,7 @@ pub(crate) fn start(spec: &DynoSpec, streams: Streams) -> Result<Pid, OpError> {
         Forked::Parent(pid, _) => Ok(pid),
         Forked::Child => {
             let _ = rustix::process::setsid();
-            sys::unblock_all();
+            sys::as_a_shell_has_them();
             let error = command(spec, streams).exec();
             // Init sees the status that a shell gives for a command that cannot be run.
             eprintln_raw(&format!("bash: {error}\n"));

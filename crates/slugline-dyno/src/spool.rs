@@ -29,10 +29,10 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
-    /// Opens a dyno's spool for appending.
+    /// Opens a dyno's spool, which must exist, for appending.
     pub(crate) fn open(dyno_directory: &Path) -> Result<Self, OpError> {
         let path = dyno_directory.join(NAME);
-        let file = fs_err::OpenOptions::new().create(true).append(true).open(&path);
+        let file = fs_err::OpenOptions::new().append(true).open(&path);
         let file = file.op(|| format!("open {}", path.display()))?;
         Ok(Self { file: Some(file), since_check: CHECK_EVERY, full: false, dropped: 0 })
     }
@@ -52,6 +52,14 @@ impl Spool {
         if self.append(event).is_err() {
             self.dropped += 1;
         }
+    }
+
+    /// Whether nothing was ever written, and the dyno's directory is still there.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.file
+            .as_ref()
+            .and_then(|file| rustix::fs::fstat(file.file()).ok())
+            .is_some_and(|stat| stat.st_size == 0 && stat.st_nlink > 0)
     }
 
     /// Lets the file go, in a process that has a copy of it by fork.

@@ -36,6 +36,10 @@ pub fn supervise(dyno_directory: &Path) -> i32 {
     let Ok(signals) = Signals::take(&[Signal::TERM]) else { return 1 };
     let Ok(mut spool) = Spool::open(dyno_directory) else { return 1 };
     let Ok(_lock) = lock_as_supervisor(dyno_directory) else { return 1 };
+    // A server that found nobody here has buried the dyno meanwhile.
+    if !spool.is_fresh() {
+        return 1;
+    }
     match prepare(dyno_directory, signals).and_then(|prepared| prepared.start(&mut spool)) {
         Ok(watch) => watch.run(&mut spool),
         Err(FailedStep { step, error }) => spool.write(Event::LaunchFailed {
@@ -55,15 +59,33 @@ pub(crate) fn is_alive(dyno_directory: &Path) -> bool {
     lock.is_ok_and(|lock| flock(lock.file(), FlockOperation::NonBlockingLockExclusive).is_err())
 }
 
-/// Takes the lock for as long as this supervisor lives, and writes its pid there.
-fn lock_as_supervisor(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
+/// Takes the lock of a dyno whose supervisor is gone.
+pub(crate) fn lock(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
+    let lock = make_lock(dyno_directory)?;
+    let operation = FlockOperation::NonBlockingLockExclusive;
+    flock(lock.file(), operation).op(|| "lock the dyno".to_owned())?;
+    Ok(lock)
+}
+
+fn make_lock(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
     let path = dyno_directory.join(LOCK);
     let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let mut lock = file.op(|| format!("make {}", path.display()))?;
+    file.op(|| format!("make {}", path.display()))
+}
+
+/// Takes the lock for as long as this supervisor lives, and writes its pid there.
+fn lock_as_supervisor(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
+    let mut lock = make_lock(dyno_directory)?;
     // Whoever looks whether it is free holds it for a moment.
     flock(lock.file(), FlockOperation::LockExclusive).op(|| "lock the dyno".to_owned())?;
     writeln!(lock, "{}", std::process::id()).op(|| "write the pid".to_owned())?;
     Ok(lock)
+}
+
+/// The pid of the supervisor that holds the lock, or held it last.
+pub(crate) fn pid(dyno_directory: &Path) -> Option<Pid> {
+    let pid = std::fs::read_to_string(dyno_directory.join(LOCK)).ok()?;
+    pid.trim().parse().ok().and_then(Pid::from_raw)
 }
 
 /// Writes the receipt and removes the layer.

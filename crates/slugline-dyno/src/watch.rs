@@ -13,6 +13,12 @@ use crate::pipes::Output;
 use crate::spool::Spool;
 use crate::sys::Signals;
 
+/// Bytes read at once.
+const BUFFER: usize = 16 * 1024;
+
+/// The most that a pipe can hold (bytes): the kernel's `fs.pipe-max-size` for ordinary users.
+const FULLEST_PIPE: usize = 1 << 20;
+
 /// How often a booting web dyno's port is looked at.
 const BOOT_POLL: Duration = Duration::from_millis(20);
 
@@ -108,7 +114,7 @@ impl Watch {
     /// Reads what a pipe holds; closes it at its end.
     fn read(&mut self, pipe: usize, spool: &mut Spool) {
         let Some((fd, lines)) = &mut self.pipes[pipe] else { return };
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = [0; BUFFER];
         match rustix::io::retry_on_intr(|| rustix::io::read(&*fd, &mut buffer)) {
             Ok(0) | Err(_) => {
                 lines.finish(|event| spool.write(event));
@@ -118,11 +124,21 @@ impl Watch {
         }
     }
 
-    /// Reads the rest. Everyone who could write is gone, so the pipes end.
+    /// Reads the rest, which is there already. A dyno may have handed its pipe to somebody else,
+    /// who is not waited for: so no end of the pipe is awaited, and no more read than it can hold.
     fn drain(&mut self, spool: &mut Spool) {
         for pipe in 0..self.pipes.len() {
-            while self.pipes[pipe].is_some() {
+            for _ in 0..FULLEST_PIPE / BUFFER {
+                let Some((fd, _)) = &self.pipes[pipe] else { break };
+                let mut waiting = [PollFd::new(fd, PollFlags::IN)];
+                let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+                if !matches!(poll(&mut waiting, Some(&now)), Ok(1..)) {
+                    break;
+                }
                 self.read(pipe, spool);
+            }
+            if let Some((_, mut lines)) = self.pipes[pipe].take() {
+                lines.finish(|event| spool.write(event));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::dyno::{DynoId, DynoSpec, TimedEvent};
+use crate::dyno::{DynoId, DynoSpec, DynoState, TimedEvent};
 use crate::limits::Limits;
 use crate::procfile::ProcessTypes;
 use crate::slug::{SlugId, SlugSummary};
@@ -21,10 +21,23 @@ pub trait Engine: Send + Sync {
     fn forget(&self, id: DynoId) -> Result<(), EngineError>;
     /// The dynos that an earlier server started and that are not forgotten. Their events follow
     /// through the sink, from the first one that was not reported yet, once [`Engine::catch_up`]
-    /// was called.
-    fn adopt(&self) -> Result<Vec<DynoSpec>, EngineError>;
+    /// was called. The receipt of one that is not forgotten is always among them: the earlier
+    /// server may have died before it was written down.
+    fn adopt(&self) -> Result<Vec<Adopted>, EngineError>;
+    /// Removes a tree that a dyno could write to, whatever its shape and its permissions. The dyno
+    /// must be gone; nothing there is fine.
+    fn remove_tree(&self, tree: &Path) -> Result<(), EngineError>;
     /// Reports the events of an adopted dyno that nobody has taken yet.
     fn catch_up(&self, id: DynoId);
+}
+
+/// A dyno that an earlier server started.
+#[derive(Debug, Clone)]
+pub struct Adopted {
+    /// As it was started.
+    pub spec: DynoSpec,
+    /// What its events that the earlier server took made of it.
+    pub state: DynoState,
 }
 
 /// Why the engine could not do as asked.

@@ -112,7 +112,7 @@ impl Platform {
         }
         self.settle_build(app, build, failed.as_ref());
         // Nobody waits for this but the app's next build, which needs the cache.
-        self.blocking(move |_| workspace.clear()).await;
+        self.blocking(move |inner| workspace.clear(&*inner.engine)).await;
         drop(turn);
     }
 

@@ -7,7 +7,7 @@ use slugline_model::code::Code;
 use slugline_model::dyno::{DynoId, DynoSpec, DynoState, Event, TimedEvent, Times};
 use slugline_model::name::{AppName, DynoName};
 use slugline_model::plan::{Action, Desired, dynos, plan};
-use slugline_model::port::EngineError;
+use slugline_model::port::{Adopted, EngineError};
 use uuid::Uuid;
 
 use crate::clock;
@@ -36,24 +36,25 @@ impl Platform {
             db::build::fail_pending(db, now)?;
             db::release::fail_pending(db, now)
         })?;
-        let specs = self.blocking(|inner| inner.engine.adopt()).await?;
-        for spec in &specs {
-            self.adopt(spec, now);
+        let all = self.blocking(|inner| inner.engine.adopt()).await?;
+        for adopted in &all {
+            self.adopt(adopted, now);
         }
-        self.blocking(|inner| crate::workspace::salvage(&inner.config.data_dir)).await;
+        self.blocking(|inner| crate::workspace::salvage(&inner.config.data_dir, &*inner.engine))
+            .await;
         Ok(())
     }
 
-    fn adopt(&self, spec: &DynoSpec, now: i64) {
+    /// One that was stopping goes on stopping, and one that was booting is not asked to serve.
+    fn adopt(&self, adopted: &Adopted, now: i64) {
+        let Adopted { spec, state } = adopted;
         let one_off = match spec.release {
             0 => Some(Role::Build),
             _ if spec.dyno.process_type.is_release() => Some(Role::ReleasePhase),
             _ => None,
         };
         self.dynos().add(spec, one_off.unwrap_or(Role::Formation), now);
-        // Its past events were reported to the earlier server: a living one has booted or will
-        // be found out by its supervisor.
-        self.dynos().set_state(spec.id, DynoState::Up, now);
+        self.dynos().set_state(spec.id, *state, now);
         let (platform, id) = (self.clone(), spec.id);
         tokio::spawn(async move {
             platform.blocking(move |inner| inner.engine.catch_up(id)).await;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use slugline_model::build::CompileResult;
 use slugline_model::config_vars::ConfigVars;
 use slugline_model::name::AppName;
+use slugline_model::port::Engine;
 use uuid::Uuid;
 
 /// The most that a build's result may take (bytes).
@@ -90,8 +91,8 @@ impl Workspace {
     }
 
     /// Keeps the cache for the next build and removes the rest.
-    pub(crate) fn clear(&self) {
-        clear(&self.root, &self.cache_home);
+    pub(crate) fn clear(&self, engine: &dyn Engine) {
+        clear(&self.root, &self.cache_home, engine);
     }
 }
 
@@ -105,38 +106,35 @@ fn is_directory(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 
-fn clear(root: &Path, cache_home: &Path) {
+fn clear(root: &Path, cache_home: &Path, engine: &dyn Engine) {
     let tmp = root.join("tmp");
-    let way = [tmp.join("codon"), tmp.join("codon/tmp"), tmp.join(CACHE)];
-    if way.iter().all(|directory| is_directory(directory)) && !cache_home.exists() {
-        let _ = std::fs::rename(&way[2], cache_home);
+    let way = [tmp.clone(), tmp.join("codon"), tmp.join("codon/tmp"), tmp.join(CACHE)];
+    // A directory that denies itself to its owner could be neither moved nor used again.
+    if way.iter().all(|directory| open_up(directory)) && !cache_home.exists() {
+        let _ = std::fs::rename(&way[3], cache_home);
     }
-    remove_tree(root);
+    remove(root, engine);
 }
 
-/// Removes a tree whose directories may deny it to their owner.
-fn remove_tree(root: &Path) {
-    if std::fs::remove_dir_all(root).is_ok() || !root.exists() {
-        return;
+/// Gives a directory's owner every right to it; false for anything else than a directory.
+fn open_up(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    if !is_directory(path) {
+        return false;
     }
-    open_up(root);
-    if let Err(error) = std::fs::remove_dir_all(root) {
+    let mode = std::fs::symlink_metadata(path).map_or(0, |found| found.permissions().mode());
+    let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode | 0o700));
+    true
+}
+
+fn remove(root: &Path, engine: &dyn Engine) {
+    if let Err(error) = engine.remove_tree(root) {
         tracing::error!(?error, root = %root.display(), "a build's directory could not be removed");
     }
 }
 
-fn open_up(path: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    if is_directory(path) {
-        let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700));
-        for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-            open_up(&entry.path());
-        }
-    }
-}
-
 /// Clears what builds of a killed server left.
-pub(crate) fn salvage(data_dir: &Path) {
+pub(crate) fn salvage(data_dir: &Path, engine: &dyn Engine) {
     use std::os::unix::ffi::OsStringExt as _;
     for entry in std::fs::read_dir(data_dir.join("builds")).into_iter().flatten().flatten() {
         let root = entry.path();
@@ -145,15 +143,43 @@ pub(crate) fn salvage(data_dir: &Path) {
         // A name that is not ours was not written by us.
         let home = home.filter(|home| home.parent() == Some(&data_dir.join("cache")));
         match home {
-            Some(home) => clear(&root, &home),
-            None => remove_tree(&root),
+            Some(home) => clear(&root, &home, engine),
+            None => remove(&root, engine),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use slugline_model::dyno::{DynoId, DynoSpec};
+    use slugline_model::port::{Adopted, EngineError};
+
     use super::*;
+
+    /// Removes trees, and runs nothing.
+    struct NoEngine;
+
+    impl Engine for NoEngine {
+        fn start(&self, _: &DynoSpec) -> Result<(), EngineError> {
+            unreachable!()
+        }
+        fn stop(&self, _: DynoId) -> Result<(), EngineError> {
+            unreachable!()
+        }
+        fn forget(&self, _: DynoId) -> Result<(), EngineError> {
+            unreachable!()
+        }
+        fn adopt(&self) -> Result<Vec<Adopted>, EngineError> {
+            unreachable!()
+        }
+        fn remove_tree(&self, tree: &Path) -> Result<(), EngineError> {
+            std::fs::remove_dir_all(tree).unwrap();
+            Ok(())
+        }
+        fn catch_up(&self, _: DynoId) {}
+    }
 
     fn workspace(data: &Path) -> Workspace {
         fs_err::create_dir_all(data.join("cache")).unwrap();
@@ -173,9 +199,21 @@ mod tests {
             std::fs::write(&cached, "one").unwrap();
             let env = build.tmp().join(&build.env_name).join("A");
             assert_eq!(std::fs::read_to_string(env).unwrap(), "line 1\nline 2");
-            build.clear();
+            build.clear(&NoEngine);
             assert!(!build.root.exists());
         }
+    }
+
+    #[test]
+    fn a_cache_that_denied_itself_can_be_used_by_the_next_build() {
+        let data = tempfile::tempdir().unwrap();
+        let build = workspace(data.path());
+        build.prepare(&data.path().join("source"), &ConfigVars::new()).unwrap();
+        let closed = std::fs::Permissions::from_mode(0o000);
+        std::fs::set_permissions(build.tmp().join(CACHE), closed).unwrap();
+        build.clear(&NoEngine);
+        let mode = data.path().join("cache/library").metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o700, 0o700);
     }
 
     #[test]
@@ -184,7 +222,7 @@ mod tests {
         let build = workspace(data.path());
         build.prepare(&data.path().join("source"), &ConfigVars::new()).unwrap();
         std::fs::write(build.tmp().join(CACHE).join("file"), "kept").unwrap();
-        salvage(data.path());
+        salvage(data.path(), &NoEngine);
         assert!(!build.root.exists());
         let kept = std::fs::read_to_string(data.path().join("cache/library/file"));
         assert_eq!(kept.unwrap(), "kept");
@@ -204,7 +242,7 @@ mod tests {
         std::fs::remove_dir(build.tmp().join(&build.tree_name)).unwrap();
         link(Path::new("/etc"), build.tmp().join(&build.tree_name));
         assert!(build.result().is_none() && build.tree().is_none());
-        build.clear();
+        build.clear(&NoEngine);
         assert!(precious.exists() && !build.root.exists());
     }
 }

@@ -216,15 +216,18 @@ fn a_dyno_outlives_its_server_and_is_adopted_by_the_next() {
     let spec = host.spec("echo one; while [ ! -e /tmp/go ]; do sleep 0.05; done");
     host.engine.start(&spec).unwrap();
     while !matches!(host.next(), Event::Line { .. }) {}
-    // A line is passed on before its end is kept, and comes twice from a server that dies between.
     let directory = host.dynos().join(spec.id.to_string());
-    let length = || std::fs::metadata(directory.join("events")).unwrap().len().to_string();
-    while !std::fs::read_to_string(directory.join("offset")).is_ok_and(|text| text == length()) {
+    let read_to_the_end = || {
+        let offset = std::fs::read_to_string(directory.join("offset")).unwrap_or_default();
+        let offset = offset.split(' ').next().and_then(|offset| offset.parse::<u64>().ok());
+        offset == Some(directory.join("events").metadata().unwrap().len())
+    };
+    while !read_to_the_end() {
         std::thread::yield_now();
     }
     let (next, events) = open(host.directory.path());
     let adopted = next.adopt().unwrap();
-    assert_eq!(adopted.iter().map(|s| s.id).collect::<Vec<_>>(), [spec.id]);
+    assert_eq!(adopted.iter().map(|dyno| dyno.spec.id).collect::<Vec<_>>(), [spec.id]);
     next.catch_up(spec.id);
     next.stop(spec.id).unwrap();
     let mut seen = Vec::new();
@@ -263,4 +266,41 @@ fn a_dyno_has_no_capabilities_and_cannot_get_any() {
     assert!(text.contains("CapBnd:0000000000000000"), "{text}");
     assert!(text.contains("NoNewPrivs:1"), "{text}");
     assert!(text.contains("Permission denied"), "init is hidden: {text}");
+}
+
+#[test]
+fn what_the_server_was_started_under_does_not_reach_a_dyno() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let wrapper = directory.path().join("wrapper");
+    // A session keyring with a key in it, as a login leaves one, and an ignored signal, as `nohup`
+    // leaves one.
+    let script = format!(
+        "#!/usr/bin/env python3\n\
+         import ctypes, os, signal, sys\n\
+         signal.signal(signal.SIGHUP, signal.SIG_IGN)\n\
+         libc = ctypes.CDLL(None)\n\
+         libc.syscall({keyctl}, 1, None)\n\
+         libc.syscall({add_key}, b'user', b'slugline-test', b'secret', 6, ctypes.c_int(-3))\n\
+         os.execv('{program}', sys.argv)\n",
+        keyctl = if cfg!(target_arch = "x86_64") { 250 } else { 219 },
+        add_key = if cfg!(target_arch = "x86_64") { 248 } else { 217 },
+        program = env!("CARGO_BIN_EXE_slugline"),
+    );
+    std::fs::write(&wrapper, script).unwrap();
+    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut host = Host::new();
+    let (send, events) = mpsc::channel();
+    let sink = Box::new(move |id, event| drop(send.send((id, event))));
+    host.engine = LocalEngine::open(&host.dynos(), &wrapper, sink).unwrap();
+    host.events = events;
+    let request_key = if cfg!(target_arch = "x86_64") { 249 } else { 218 };
+    let outcome = host.run(&format!(
+        "python3 -c 'import ctypes; \
+         print(ctypes.CDLL(None).syscall({request_key}, b\"user\", b\"slugline-test\", None, 0))'; \
+         grep SigIgn /proc/self/status"
+    ));
+    assert_eq!(outcome.lines[0], "-1", "a key of the server's was found: {outcome:?}");
+    let ignored = u64::from_str_radix(outcome.lines[1].split_whitespace().nth(1).unwrap(), 16);
+    assert_eq!(ignored.unwrap() & 1, 0, "SIGHUP is ignored: {outcome:?}");
 }

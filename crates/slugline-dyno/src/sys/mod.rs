@@ -8,5 +8,6 @@ mod signals;
 pub(crate) use idmap::{idmap_mount, restrict_mount};
 pub(crate) use process::{
     Forked, clone_into_namespaces, die_with_parent, drop_groups, exit, fork, kill_all,
+    leave_keyring,
 };
-pub(crate) use signals::{Signals, unblock_all};
+pub(crate) use signals::{Signals, as_a_shell_has_them};

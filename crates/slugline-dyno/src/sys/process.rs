@@ -69,6 +69,24 @@ pub(crate) fn die_with_parent() -> Result<(), Errno> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
 }
 
+/// Takes on a session keyring of its own: the one that the server was started with may hold its
+/// user's keys, and whoever inherits it may read them.
+pub(crate) fn leave_keyring() -> Result<(), Errno> {
+    // SAFETY: no memory is involved; the null pointer asks for a keyring without a name.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            libc::KEYCTL_JOIN_SESSION_KEYRING,
+            std::ptr::null::<libc::c_char>(),
+        )
+    };
+    match check(result) {
+        // A kernel without keyrings, or a sandbox that forbids them, has none to leak.
+        Err(Errno::NOSYS | Errno::PERM) => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
 /// Leaves all supplementary groups.
 pub(crate) fn drop_groups() -> Result<(), Errno> {
     rustix::thread::set_thread_groups(&[])

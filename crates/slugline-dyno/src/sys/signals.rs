@@ -53,8 +53,14 @@ fn block(signals: &[Signal]) -> Result<libc::sigset_t, Errno> {
     }
 }
 
-/// Lets all signals through again: a command starts with none blocked, as a shell would have it.
-pub(crate) fn unblock_all() {
+/// Lets all signals through again and ignores none: a command starts as a shell would have it,
+/// whatever the server was started under, such as `nohup`.
+pub(crate) fn as_a_shell_has_them() {
+    for number in 1..=64 {
+        // SAFETY: the default action involves no memory of ours. Numbers that may not be changed
+        // are refused, which is fine.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
     // SAFETY: `sigemptyset` initialises the set before it is read; the null pointer says that the
     // old mask is not wanted.
     unsafe {

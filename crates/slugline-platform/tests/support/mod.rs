@@ -15,7 +15,7 @@ use slugline_model::dyno::{DynoId, DynoSpec, Event, TimedEvent};
 use slugline_model::ledger::Receipt;
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogLine, LogSink};
-use slugline_model::port::{CheckoutError, Engine, EngineError, IngestError, SlugStore};
+use slugline_model::port::{Adopted, CheckoutError, Engine, EngineError, IngestError, SlugStore};
 use slugline_model::procfile::{self, ProcessTypes};
 use slugline_model::slug::{SlugId, SlugSummary};
 use slugline_platform::{Config, Platform, Ports};
@@ -91,8 +91,13 @@ impl Engine for FakeEngine {
         Ok(())
     }
 
-    fn adopt(&self) -> Result<Vec<DynoSpec>, EngineError> {
+    fn adopt(&self) -> Result<Vec<Adopted>, EngineError> {
         Ok(vec![])
+    }
+
+    fn remove_tree(&self, tree: &Path) -> Result<(), EngineError> {
+        std::fs::remove_dir_all(tree).unwrap();
+        Ok(())
     }
 
     fn catch_up(&self, _: DynoId) {}
