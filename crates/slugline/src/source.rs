@@ -34,6 +34,8 @@ pub(crate) fn pack(directory: &Path) -> Result<PackedSource, CommandError> {
     };
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     archive.follow_symlinks(false);
+    // Named `./`, so that an app with one top directory is not taken for an archive of it.
+    archive.append_dir("./", directory).map_err(error(directory))?;
     let mut files = 0;
     for path in paths {
         let full = directory.join(&path);
@@ -41,9 +43,7 @@ pub(crate) fn pack(directory: &Path) -> Result<PackedSource, CommandError> {
         if full.symlink_metadata().is_err() {
             continue;
         }
-        // Below `./`, so that an app with one top directory is not taken for an archive of it.
-        let name = Path::new("./").join(&path);
-        archive.append_path_with_name(&full, name).map_err(error(&full))?;
+        archive.append_path_with_name(&full, &path).map_err(error(&full))?;
         files += 1;
     }
     let finished = archive.into_inner().and_then(GzEncoder::finish).and_then(|mut tgz| {
@@ -124,7 +124,7 @@ mod tests {
         std::os::unix::fs::symlink("nowhere", dir.path().join("link")).unwrap();
         let packed = pack(dir.path()).unwrap();
         assert_eq!((packed.files, packed.version), (2, None));
-        assert_eq!(names(&packed.tgz), ["./a b/ü#", "./link"]);
+        assert_eq!(names(&packed.tgz), ["./", "a b/ü#", "link"]);
     }
 
     #[test]
@@ -134,7 +134,7 @@ mod tests {
         for (name, text) in [(".gitignore", "*.log\n"), ("a.log", ""), ("new.txt", "x")] {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
-        assert_eq!(names(&pack(dir.path()).unwrap().tgz), ["./.gitignore", "./new.txt"]);
+        assert_eq!(names(&pack(dir.path()).unwrap().tgz), ["./", ".gitignore", "new.txt"]);
     }
 
     #[test]
