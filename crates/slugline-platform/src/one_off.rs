@@ -9,6 +9,9 @@ use crate::dynos::Role;
 use crate::platform::Platform;
 use crate::reconcile::LaunchError;
 
+/// The status of a process that SIGTERM ended.
+const STOPPED: i32 = 143;
+
 /// How a one-off dyno ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -34,6 +37,10 @@ impl Platform {
         let (send, mut events) = mpsc::unbounded_channel::<TimedEvent>();
         {
             let mut dynos = self.dynos();
+            // Whoever stops the server does not wait for what begins now.
+            if dynos.is_shutting_down() {
+                return Ending::Exited(STOPPED);
+            }
             dynos.add(&spec, role, clock::now());
             dynos.watchers.insert(id, send);
         }

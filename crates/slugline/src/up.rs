@@ -18,7 +18,7 @@ use crate::client::{Client, Lines};
 use crate::console::say;
 use crate::errors::CommandError;
 use crate::progress::Progress;
-use crate::server::{Server, wait_for_the_end};
+use crate::server::{End, Server};
 use crate::source::{PackedSource, pack};
 
 /// What a shell gives for a program that Ctrl-C ended.
@@ -32,17 +32,18 @@ const LAST_LINES: Duration = Duration::from_millis(300);
 pub(crate) async fn up(args: UpArgs) -> Result<i32, CommandError> {
     let name = app_name(&args)?;
     let source = pack(&args.directory)?;
+    let mut end = End::new()?;
     let server = Server::start(&args.server).await?;
     let client = Client::new(server.api_port, server.token.clone());
     let app = App { name, client };
     let mut log = None;
     let outcome = tokio::select! {
         outcome = app.deploy(&args.directory, source, &mut log) => outcome,
-        () = wait_for_the_end() => Ok(INTERRUPTED),
+        () = end.wait() => Ok(INTERRUPTED),
     };
     let code = match outcome {
         Ok(exit_code::OK) => {
-            app.show_log_until_the_end(log.as_mut()).await;
+            app.show_log_while(log.as_mut(), end.wait()).await;
             exit_code::OK
         }
         other => {
@@ -173,10 +174,6 @@ impl App {
         let body = json!({ "lines": 0, "tail": true });
         let session = self.client.send(Method::POST, &self.path("/log-sessions"), &body).await?;
         self.client.lines(session["logplex_url"].as_str().unwrap_or_default()).await
-    }
-
-    async fn show_log_until_the_end(&self, log: Option<&mut Lines>) {
-        self.show_log_while(log, wait_for_the_end()).await;
     }
 
     /// Shows the log until something else is over, and then what is left of it.
