@@ -60,10 +60,12 @@ pub(crate) fn lock(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
     Ok(file)
 }
 
+/// Never makes the file: whoever comes too late must not put it into a directory that is being
+/// removed.
 fn open_lock(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
     let path = dyno_directory.join(LOCK);
-    let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    file.op(|| format!("make {}", path.display()))
+    let file = fs_err::OpenOptions::new().write(true).open(&path);
+    file.op(|| format!("open {}", path.display()))
 }
 
 /// Takes the lock for as long as this supervisor lives, and writes its pid there.
