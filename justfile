@@ -21,8 +21,9 @@ lint:
 example:
     cargo run --release -- up examples/library
 
-# What the store costs beside tar and gzip, and the router per request.
+# What a dyno, the store and the router cost beside their peers.
 bench:
+    cargo bench -p slugline --bench dyno_start
     cargo bench -p slugline-store
     cargo bench -p slugline-router
 

@@ -13,6 +13,12 @@ use crate::source::UnpackError;
 const OURS: &str = "This is not a problem of your app. Build again; if it persists, tell the \
                     operator.";
 
+/// What helps against a machine that is in the way.
+const DOCTOR: &str = "slugline doctor";
+
+/// What helps where only the author knows how to mend it.
+const AGAIN: &str = "mend it, then build again: slugline up";
+
 /// What to tell the app's author.
 pub fn explain(error: &CompileError) -> Message {
     match error {
@@ -20,29 +26,34 @@ pub fn explain(error: &CompileError) -> Message {
             what: format!("The build could not use {}", path.display()),
             found: source.to_string(),
             allowed: OURS.into(),
+            next: DOCTOR.into(),
             ..Message::default()
         },
         CompileError::Source(error) => unpack(error),
         CompileError::Choose(error) => choose(error),
         CompileError::Fetch(error) => fetch(error),
-        CompileError::NotRecognised { app, found } => not_recognised(app.as_str(), found),
+        CompileError::NotRecognised { found, .. } => not_recognised(found),
         CompileError::NotCompatible { buildpack, found } => Message {
             what: format!("App not compatible with buildpack: {buildpack}"),
             found: format!("Its bin/detect did not recognise: {}", listing(found)),
             allowed: "The files that a buildpack looks for have to be in the root directory and \
                       committed: files listed in .gitignore or .slugignore are not part of a push."
                 .into(),
+            next: "git status --ignored".into(),
             ..Message::default()
         },
         CompileError::Script { buildpack, script, source } => Message {
             what: format!("{buildpack}: {script} could not be run"),
             found: source.to_string(),
             allowed: "A buildpack's scripts are executable files that the stack can run.".into(),
+            next: format!("head -1 {script}, in the buildpack: that interpreter must exist"),
             ..Message::default()
         },
         CompileError::Compile { .. } | CompileError::Release { .. } => Message {
             what: error.to_string(),
             found: "The reason is in its output above.".into(),
+            allowed: "A buildpack's script has to exit with status 0.".into(),
+            next: AGAIN.into(),
             ..Message::default()
         },
         CompileError::Builtin { failure, .. } => failure.message(),
@@ -52,20 +63,23 @@ pub fn explain(error: &CompileError) -> Message {
             allowed: "It prints YAML whose default_process_types name a command for each process \
                       type."
                 .into(),
+            next: "bin/release DIRECTORY, in the buildpack, shows what it prints".into(),
             ..Message::default()
         },
         CompileError::Procfile(error) => Message {
-            what: error.to_string(),
+            what: "The Procfile cannot be read".into(),
+            found: error.to_string(),
             allowed: "Each line is `name: command`; names hold letters, digits, `-` and `_`, and \
                       `#` starts a comment."
                 .into(),
+            next: AGAIN.into(),
             ..Message::default()
         },
         CompileError::NoProcessTypes { misnamed } => no_process_types(misnamed.as_deref()),
     }
 }
 
-fn not_recognised(app: &str, found: &[String]) -> Message {
+fn not_recognised(found: &[String]) -> Message {
     Message {
         what: "No buildpack recognises this app".into(),
         found: format!(
@@ -77,7 +91,7 @@ fn not_recognised(app: &str, found: &[String]) -> Message {
         allowed: "If the app is in a subdirectory, move it to the root. If a file is missing, \
                   commit it: files listed in .gitignore or .slugignore are not part of a push."
             .into(),
-        next: format!("heroku buildpacks:set heroku/python -a {app}"),
+        next: "echo heroku/python > .buildpacks, to choose a buildpack yourself".into(),
         ..Message::default()
     }
 }
@@ -121,12 +135,14 @@ fn choose(error: &ChooseError) -> Message {
             allowed: "A buildpack is heroku/python, heroku/nodejs, heroku/inline, a git URL with \
                       an optional #ref, the URL of a .tgz, or a directory."
                 .into(),
+            next: AGAIN.into(),
             ..Message::default()
         },
         ChooseError::AppJson(source) => Message {
             what: "app.json could not be read".into(),
             found: source.to_string(),
             allowed: "It is a JSON object; its buildpacks are a list of {\"url\": …}.".into(),
+            next: "python3 -m json.tool app.json".into(),
             ..Message::default()
         },
     }
@@ -143,8 +159,8 @@ fn fetch(error: &FetchError) -> Message {
         FetchError::Unpack { source, .. } => unpack(source).allowed,
         FetchError::NotABuildpack { .. } => "A buildpack has an executable bin/compile.".to_owned(),
     };
-    let found = error.source().map(ToString::to_string).unwrap_or_default();
-    Message { what: sentence(&error.to_string()), found, allowed, ..Message::default() }
+    let what = "A buildpack could not be fetched".to_owned();
+    Message { what, found: with_cause(error), allowed, next: AGAIN.into(), ..Message::default() }
 }
 
 fn unpack(error: &UnpackError) -> Message {
@@ -163,9 +179,16 @@ fn unpack(error: &UnpackError) -> Message {
             "Leave out what the app does not need to run, or keep it in object storage."
         }
     };
-    let found = error.source().map(ToString::to_string).unwrap_or_default();
-    let what = format!("The source was refused: {error}");
-    Message { what, found, allowed: allowed.into(), ..Message::default() }
+    let what = "The source was refused".to_owned();
+    let found = with_cause(error);
+    let next = if allowed == OURS { DOCTOR } else { AGAIN };
+    Message { what, found, allowed: allowed.into(), next: next.into(), ..Message::default() }
+}
+
+/// What went wrong, as a sentence, and why.
+fn with_cause(error: &dyn Error) -> String {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{}{cause}.", sentence(&error.to_string()))
 }
 
 /// With a capital first letter.

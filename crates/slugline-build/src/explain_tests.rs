@@ -24,7 +24,9 @@ fn status(code: i32) -> ExitStatus {
 fn check(name: &str, error: impl Into<CompileError>, expect: i32) {
     let error = error.into();
     assert_eq!(error.exit_code(), expect, "{name}");
-    insta::assert_snapshot!(name, explain(&error).gutter());
+    let message = explain(&error);
+    assert_eq!(message.silent_parts(), ["state"], "{message:?}");
+    insta::assert_snapshot!(name, message.gutter());
 }
 
 #[test]
@@ -80,7 +82,13 @@ fn every_way_a_compile_fails_is_explained() {
     let found = || vec!["README.md".to_owned(), "src/".to_owned()];
     let failure = Failure::new(
         exit_code::HOOK,
-        Message { what: "What the buildpack said".into(), ..Message::default() },
+        Message {
+            what: "What the buildpack said".into(),
+            found: "What it found".into(),
+            allowed: "What it allows".into(),
+            next: "what it advises".into(),
+            ..Message::default()
+        },
     );
     let failing = [
         (

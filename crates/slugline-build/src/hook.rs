@@ -124,13 +124,13 @@ pub(crate) fn explain(error: &HookError) -> Message {
         state: String::new(),
     };
     match error {
-        HookError::Failed { .. } => message(
+        HookError::Failed { hook, .. } => message(
             error.to_string(),
             "The reason is in its output above.",
             "A hook has to exit with status 0. It sees the config vars and the programs of the \
              stack, and may write in $BUILD_DIR and $CACHE_DIR."
                 .to_owned(),
-            "",
+            &format!("put `set -x` into {hook} to see each of its commands, and build again"),
         ),
         HookError::WindowsLineEndings { hook, shebang } => message(
             format!("{hook} cannot run: its first line ends with a carriage return"),
@@ -144,14 +144,14 @@ pub(crate) fn explain(error: &HookError) -> Message {
             &format!("Its first line is `{shebang}`."),
             "The first line has to name a program of the stack, such as `#!/usr/bin/env bash`."
                 .to_owned(),
-            "",
+            &format!("sed -i '1s|.*|#!/usr/bin/env bash|' {hook}, if it is a script of bash"),
         ),
-        HookError::Start { source, .. } => message(
-            format!("{error}: {source}"),
-            "",
+        HookError::Start { hook, source } => message(
+            format!("{hook} cannot be started"),
+            &source.to_string(),
             "A hook is an executable file: a script with `#!` in its first line, or a program."
                 .to_owned(),
-            "",
+            &format!("file {hook}"),
         ),
     }
 }

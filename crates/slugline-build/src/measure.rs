@@ -45,14 +45,17 @@ pub(crate) fn tree_size(tree: &Path) -> TreeSize {
     size
 }
 
-/// `bin/post_compile: 1,204 files and 8.1MB more in 12.3s (now 9,310 files, 61.0MB)`
+/// `bin/post_compile: 1,204 files and 8.1MB more in 12.3s (before: 8,106 files, 52.9MB; now: 9,310
+/// files, 61.0MB)`
 pub(crate) fn describe(measure: &StepMeasure) -> String {
     let StepMeasure { step, millis, before, after } = measure;
     format!(
-        "{step}: {} in {}.{}s (now {}, {})",
+        "{step}: {} in {}.{}s (before: {}, {}; now: {}, {})",
         change(before, after),
         millis / 1000,
         millis % 1000 / 100,
+        size::files(before.files),
+        size::human(before.bytes),
         size::files(after.files),
         size::human(after.bytes)
     )
@@ -93,11 +96,24 @@ mod tests {
         check(
             (8_106, 52_900_000),
             (9_310, 61_000_000),
-            "1,204 files and 8.1MB more in 12.3s (now 9,310 files, 61.0MB)",
+            "1,204 files and 8.1MB more in 12.3s (before: 8,106 files, 52.9MB; now: 9,310 \
+             files, 61.0MB)",
         );
-        check((3, 900), (2, 500), "1 file and 400B less in 12.3s (now 2 files, 500B)");
-        check((3, 900), (4, 500), "1 file more and 400B less in 12.3s (now 4 files, 500B)");
-        check((3, 900), (3, 900), "as many files and bytes as before in 12.3s (now 3 files, 900B)");
+        check(
+            (3, 900),
+            (2, 500),
+            "1 file and 400B less in 12.3s (before: 3 files, 900B; now: 2 files, 500B)",
+        );
+        check(
+            (3, 900),
+            (4, 500),
+            "1 file more and 400B less in 12.3s (before: 3 files, 900B; now: 4 files, 500B)",
+        );
+        check(
+            (3, 900),
+            (3, 900),
+            "as many files and bytes as before in 12.3s (before: 3 files, 900B; now: 3 files, 900B)",
+        );
     }
 
     #[test]

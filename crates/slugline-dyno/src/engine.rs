@@ -66,14 +66,12 @@ impl LocalEngine {
             if !directory.exists() {
                 return None;
             }
-            match supervisor::lock(directory) {
-                Err(_) => {
-                    if let Some(pid) = supervisor::pid(directory) {
-                        return Some(pid);
-                    }
+            if supervisor::is_alive(directory) {
+                if let Some(pid) = supervisor::pid(directory) {
+                    return Some(pid);
                 }
-                Ok(_) if !self.is_running_child(id) => return None,
-                Ok(_) => {}
+            } else if !self.is_running_child(id) {
+                return None;
             }
             std::thread::sleep(Duration::from_millis(5));
         }

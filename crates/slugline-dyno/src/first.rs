@@ -9,7 +9,7 @@ use slugline_model::dyno::DynoSpec;
 use slugline_model::sandbox::{DYNO_UID, Step};
 
 use crate::init::{self, Streams};
-use crate::launch::{FailedStep, launch};
+use crate::launch::{FailedStep, launch, named};
 use crate::op_error::{OpError, Operation};
 use crate::pipes::{FarEnds, report};
 use crate::sys::{self, Signals};
@@ -89,8 +89,4 @@ fn take_identity(spec: &DynoSpec) -> Result<(), OpError> {
     }
     // A change of identity takes the first request back.
     sys::die_with_parent().op(|| "die with the supervisor".to_owned())
-}
-
-fn named<T>(step: &'static str, result: Result<T, OpError>) -> Result<T, FailedStep> {
-    result.map_err(|error| FailedStep { step, error })
 }

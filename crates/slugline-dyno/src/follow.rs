@@ -245,7 +245,9 @@ mod tests {
             std::fs::write(directory.join(name), "").unwrap();
         }
         let mut spool = Spool::open(directory).unwrap();
-        events.iter().for_each(|event| spool.write(event.clone()));
+        for event in events {
+            spool.write(event.clone());
+        }
     }
 
     #[test]

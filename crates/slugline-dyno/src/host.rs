@@ -28,12 +28,14 @@ pub(crate) fn host_facts() -> HostFacts {
 /// Whether mounts may be idmapped and any uid may be used: root on the host itself, not root of
 /// somebody's user namespace.
 pub fn is_host_root() -> bool {
-    let whole_map = |map: String| {
-        let mut words = map.split_whitespace();
-        words.next() == Some("0") && words.next() == Some("0") && map.lines().count() == 1
-    };
     rustix::process::geteuid().is_root()
-        && std::fs::read_to_string("/proc/self/uid_map").is_ok_and(whole_map)
+        && std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_whole(&map))
+}
+
+/// Whether a `uid_map` is the host's own, which maps every uid to itself. Root who makes a user
+/// namespace maps 0 to 0 too, but only that one.
+fn is_whole(uid_map: &str) -> bool {
+    uid_map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// What the operator can do when a launch fails at a step; empty where nothing is known.
@@ -42,6 +44,9 @@ pub(crate) fn remedy(step: &str) -> String {
         "clone" => user_namespace_remedy(),
         "overlay" => "overlay mounts in user namespaces need Linux 5.11 or newer with overlayfs: \
                       load it with `sudo modprobe overlay`"
+            .to_owned(),
+        "proc" => "a sandbox around this shell hides parts of /proc, so the kernel refuses a new \
+                   one: run Slugline outside of it"
             .to_owned(),
         _ => String::new(),
     }
@@ -68,5 +73,18 @@ fn user_namespace_remedy() -> String {
         None => "user namespaces are not allowed here; the kernel needs CONFIG_USER_NS, and a \
                  sandbox around this shell must permit them"
             .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_hosts_own_map_is_whole() {
+        assert!(is_whole("         0          0 4294967295\n"));
+        assert!(!is_whole("         0          0          1\n"), "root's own namespace");
+        assert!(!is_whole("         0       1000          1\n"), "a user's namespace");
+        assert!(!is_whole("         0     100000      65536\n"), "a container's");
     }
 }

@@ -53,7 +53,8 @@ pub(crate) fn launch(steps: &[Step], trees: &Trees) -> Result<(), FailedStep> {
     Ok(())
 }
 
-fn named(step: &'static str, result: Result<(), OpError>) -> Result<(), FailedStep> {
+/// Says which step it was that failed.
+pub(crate) fn named<T>(step: &'static str, result: Result<T, OpError>) -> Result<T, FailedStep> {
     result.map_err(|error| FailedStep { step, error })
 }
 

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
 use slugline_model::dyno::{DynoSpec, Event};
 use slugline_model::sandbox::{DYNO_UID, Step, plan};
 
-use crate::launch::FailedStep;
+use crate::launch::{FailedStep, named};
 use crate::op_error::{OpError, Operation};
 use crate::pipes::Pipes;
 use crate::spool::Spool;
@@ -52,12 +52,19 @@ pub fn supervise(dyno_directory: &Path) -> i32 {
     0
 }
 
-/// Takes the lock that says that a supervisor lives.
+/// Whether a supervisor lives: it holds the lock. Looking makes no file, since the directory may be
+/// in the middle of its removal.
+pub(crate) fn is_alive(dyno_directory: &Path) -> bool {
+    let lock = fs_err::File::open(dyno_directory.join(LOCK));
+    lock.is_ok_and(|lock| flock(lock.file(), FlockOperation::NonBlockingLockExclusive).is_err())
+}
+
+/// Takes the lock of a dyno whose supervisor is gone.
 pub(crate) fn lock(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
-    let file = open_lock(dyno_directory)?;
+    let lock = open_lock(dyno_directory)?;
     let operation = FlockOperation::NonBlockingLockExclusive;
-    flock(file.file(), operation).op(|| "lock the dyno".to_owned())?;
-    Ok(file)
+    flock(lock.file(), operation).op(|| "lock the dyno".to_owned())?;
+    Ok(lock)
 }
 
 /// Never makes the file: whoever comes too late must not put it into a directory that is being
@@ -113,8 +120,10 @@ struct Prepared {
 }
 
 fn prepare(dyno_directory: &Path, signals: Signals) -> Result<Prepared, FailedStep> {
+    let mut spec = named("prepare", read_spec(dyno_directory))?;
+    // The first user namespace that root makes is the one that maps the slug's owner.
+    let owner = named("clone", spec.host_uid.map(idmap_namespace).transpose())?;
     let prepared = move || {
-        let mut spec = read_spec(dyno_directory)?;
         let disk = dyno_directory.join(DISK);
         for name in ["layer", "work"] {
             let path = disk.join(name);
@@ -122,19 +131,19 @@ fn prepare(dyno_directory: &Path, signals: Signals) -> Result<Prepared, FailedSt
         }
         spec.binds.retain(|bind| bind.from.exists());
         let steps = plan(&spec, &host::host_facts());
-        let trees = match spec.host_uid {
-            Some(uid) => Some(open_trees(&spec, &disk, &steps, Some(&idmap_namespace(uid)?))?),
+        let trees = match owner {
+            Some(owner) => Some(open_trees(&spec, &disk, &steps, Some(&owner))?),
             None => None,
         };
         Ok(Prepared { spec, steps, signals, trees, pipes: Pipes::new(disk)? })
     };
-    prepared().map_err(|error| FailedStep { step: "prepare", error })
+    named("prepare", prepared())
 }
 
 impl Prepared {
     fn start(self, spool: &mut Spool) -> Result<Watch, FailedStep> {
         let forked = sys::clone_into_namespaces().op(|| "make namespaces".to_owned());
-        let (pid, pidfd) = match forked.map_err(|error| FailedStep { step: "clone", error })? {
+        let (pid, pidfd) = match named("clone", forked)? {
             Forked::Child => {
                 spool.close();
                 let first = self.pipes.far_ends();
@@ -163,5 +172,5 @@ impl Prepared {
 fn map_ids(pid: Pid, spec: &DynoSpec) -> Result<(), FailedStep> {
     let own = || (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let outside = spec.host_uid.map_or_else(own, |uid| (uid, uid));
-    write_maps(pid, DYNO_UID, outside).map_err(|error| FailedStep { step: "clone", error })
+    named("clone", write_maps(pid, DYNO_UID, outside))
 }

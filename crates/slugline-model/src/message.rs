@@ -20,6 +20,17 @@ pub struct Message {
 }
 
 impl Message {
+    /// The parts that say nothing, by name: a message that people read has none but, where another
+    /// part of the program adds it, `state`.
+    pub fn silent_parts(&self) -> Vec<&'static str> {
+        let Self { what, found, allowed, next, state } = self;
+        [("what", what), ("found", found), ("allowed", allowed), ("next", next), ("state", state)]
+            .into_iter()
+            .filter(|(_, text)| text.is_empty())
+            .map(|(name, _)| name)
+            .collect()
+    }
+
     /// The message in the gutter that Heroku uses during a push: each line behind ` !     `.
     pub fn gutter(&self) -> String {
         let mut out = String::new();
@@ -73,6 +84,7 @@ mod tests {
             state: "Nothing was released.".into(),
             ..Message::default()
         };
+        assert_eq!(message.silent_parts(), ["allowed", "next"]);
         assert_eq!(
             message.gutter(),
             " !     No buildpack recognises this app\n !\n !     Found: README.md,\n !     src/\n \

@@ -97,6 +97,7 @@ pub fn judge_size(packed_bytes: u64, limits: &Limits) -> SizeVerdict {
                 megabytes(limits.slug_hard)
             ),
             "See: http://devcenter.heroku.com/articles/slug-size".to_owned(),
+            "Push failed".to_owned(),
         ])
     } else if packed_bytes > limits.slug_soft {
         SizeVerdict::Large(format!(

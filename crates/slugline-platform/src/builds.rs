@@ -195,7 +195,11 @@ impl Platform {
     }
 
     fn go_on_unless_stopping(&self, what: &str, output: &Output) -> Result<(), Failed> {
-        if self.dynos().is_shutting_down() {
+        let stopping = {
+            let dynos = self.dynos();
+            dynos.is_shutting_down() || dynos.are_one_offs_refused()
+        };
+        if stopping {
             output.line(&gutter_line(&format!("The server is stopping: {what}.")));
             return Err(Failed { exit_code: exit_code::INTERNAL });
         }

@@ -53,6 +53,8 @@ pub(crate) struct Dynos {
     /// Whoever waits for a one-off dyno's events.
     pub(crate) watchers: HashMap<DynoId, mpsc::UnboundedSender<TimedEvent>>,
     shutting_down: bool,
+    /// Whether builds and release phases are still started.
+    one_offs_refused: bool,
     /// How many are alive.
     count: watch::Sender<usize>,
 }
@@ -64,6 +66,7 @@ impl Default for Dynos {
             crashes: HashMap::new(),
             watchers: HashMap::new(),
             shutting_down: false,
+            one_offs_refused: false,
             count: watch::channel(0).0,
         }
     }
@@ -173,6 +176,16 @@ impl Dynos {
     /// From now on nothing is wanted.
     pub(crate) fn shut_down(&mut self) {
         self.shutting_down = true;
+    }
+
+    /// From now on no build and no release phase is started.
+    pub(crate) fn refuse_one_offs(&mut self) {
+        self.one_offs_refused = true;
+    }
+
+    /// Whether builds and release phases are refused.
+    pub(crate) fn are_one_offs_refused(&self) -> bool {
+        self.one_offs_refused
     }
 
     /// Whether anything is wanted.

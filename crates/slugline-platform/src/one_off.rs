@@ -9,8 +9,8 @@ use crate::dynos::Role;
 use crate::platform::Platform;
 use crate::reconcile::LaunchError;
 
-/// The status of a process that SIGTERM ended.
-const STOPPED: i32 = 143;
+/// As a shell counts what SIGTERM ended.
+const TERMINATED: i32 = 143;
 
 /// How a one-off dyno ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +37,8 @@ impl Platform {
         let (send, mut events) = mpsc::unbounded_channel::<TimedEvent>();
         {
             let mut dynos = self.dynos();
-            // Whoever stops the server does not wait for what begins now.
-            if dynos.is_shutting_down() {
-                return Ending::Exited(STOPPED);
+            if dynos.are_one_offs_refused() {
+                return Ending::Exited(TERMINATED);
             }
             dynos.add(&spec, role, clock::now());
             dynos.watchers.insert(id, send);
@@ -74,10 +73,11 @@ impl Platform {
         }
     }
 
-    /// Stops every build and release phase.
-    pub(crate) async fn stop_one_offs(&self) {
+    /// Stops every build and release phase, and starts no other one.
+    pub async fn stop_builds(&self) {
         let ids: Vec<DynoId> = {
-            let dynos = self.dynos();
+            let mut dynos = self.dynos();
+            dynos.refuse_one_offs();
             let one_offs = dynos.alive.values().filter(|dyno| dyno.role != Role::Formation);
             one_offs.map(|dyno| dyno.id).collect()
         };

@@ -166,7 +166,7 @@ impl Platform {
     pub async fn stop_all(&self) {
         self.dynos().shut_down();
         self.inner.changed.notify_one();
-        self.stop_one_offs().await;
+        self.stop_builds().await;
         let mut settled = self.dynos().settled();
         // The sender lives as long as the platform, so this only ends when nothing is alive.
         let _ = settled.wait_for(|alive| *alive == 0).await;

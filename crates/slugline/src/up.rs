@@ -25,7 +25,10 @@ use crate::source::{PackedSource, pack};
 const INTERRUPTED: i32 = 130;
 
 /// How long the log may be silent after the last receipt before it is taken to be complete.
-const LAST_LINES: Duration = Duration::from_millis(300);
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// How long the log is shown after the last receipt.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Builds an app, runs it, and shows its log until Ctrl-C. Gives the exit code: of the phase that
 /// failed, where one did.
@@ -37,26 +40,31 @@ pub(crate) async fn up(args: UpArgs) -> Result<i32, CommandError> {
     let client = Client::new(server.api_port, server.token.clone());
     let app = App { name, client };
     let mut log = None;
-    let outcome = tokio::select! {
-        outcome = app.deploy(&args.directory, source, &mut log) => outcome,
-        () = end.wait() => Ok(INTERRUPTED),
-    };
-    let code = match outcome {
-        Ok(exit_code::OK) => {
-            app.show_log_while(log.as_mut(), end.wait()).await;
-            exit_code::OK
-        }
-        other => {
-            server.platform.stop_all().await;
-            return other;
+    let deployed = {
+        let mut deploy = std::pin::pin!(app.deploy(&args.directory, source, &mut log));
+        tokio::select! {
+            deployed = &mut deploy => deployed,
+            () = end.wait() => {
+                server.platform.stop_builds().await;
+                // The rest of the build's output says what became of it.
+                deploy.await.map(|_| INTERRUPTED)
+            }
         }
     };
+    if matches!(deployed, Ok(exit_code::OK)) {
+        app.show_log_while(log.as_mut(), end.wait()).await;
+    }
+    let running = app.running().await;
+    if running.is_empty() {
+        server.platform.stop_all().await;
+        return deployed;
+    }
     say("");
     say("-----> Stopping");
-    let stopped = server.platform.stop_all();
-    app.show_log_while(log.as_mut(), stopped).await;
-    app.tell_losses().await?;
-    Ok(code)
+    app.show_log_while(log.as_mut(), server.platform.stop_all()).await;
+    app.show_last_lines(log.as_mut()).await;
+    app.tell_losses(&running).await?;
+    deployed
 }
 
 fn app_name(args: &UpArgs) -> Result<AppName, CommandError> {
@@ -176,42 +184,51 @@ impl App {
         self.client.lines(session["logplex_url"].as_str().unwrap_or_default()).await
     }
 
-    /// Shows the log until something else is over, and then what is left of it.
+    /// Shows the log until something else is over.
     async fn show_log_while(&self, log: Option<&mut Lines>, other: impl Future<Output = ()>) {
-        let Some(log) = log else {
-            other.await;
-            return;
-        };
         let mut other = std::pin::pin!(other);
-        loop {
-            tokio::select! {
-                () = &mut other => break,
-                line = log.next() => {
-                    let Some(line) = line else {
-                        other.await;
-                        return;
-                    };
-                    say(&line);
+        if let Some(log) = log {
+            loop {
+                tokio::select! {
+                    () = &mut other => return,
+                    line = log.next() => match line {
+                        Some(line) => say(&line),
+                        None => break,
+                    },
                 }
             }
         }
-        while let Ok(Some(line)) = tokio::time::timeout(LAST_LINES, log.next()).await {
-            say(&line);
-        }
+        other.await;
+    }
+
+    /// Shows what is left of the log once everything has stopped. Requests that still come are
+    /// logged for as long as they come, so that there need not be a silence.
+    async fn show_last_lines(&self, log: Option<&mut Lines>) {
+        let Some(log) = log else { return };
+        let show = async {
+            while let Ok(Some(line)) = tokio::time::timeout(SILENCE, log.next()).await {
+                say(&line);
+            }
+        };
+        let _ = tokio::time::timeout(LAST_LINES, show).await;
+    }
+
+    /// The ids of the app's dynos that are alive.
+    async fn running(&self) -> BTreeSet<String> {
+        let dynos = self.client.get(&self.path("/dynos")).await.unwrap_or_default();
+        let dynos = dynos.as_array().cloned().unwrap_or_default();
+        dynos.iter().filter_map(|dyno| dyno["id"].as_str().map(str::to_owned)).collect()
     }
 
     /// What the dynos lost when they were stopped just now.
-    async fn tell_losses(&self) -> Result<(), CommandError> {
+    async fn tell_losses(&self, stopped: &BTreeSet<String>) -> Result<(), CommandError> {
         let receipts = self.client.get(&self.path("/receipts")).await?;
         let receipts = receipts.as_array().cloned().unwrap_or_default();
-        let mut told = BTreeSet::new();
-        for receipt in &receipts {
-            let dyno = receipt["dyno"].as_str().unwrap_or_default();
-            let kept_to_the_end = !dyno.starts_with("release.") && told.insert(dyno.to_owned());
-            if kept_to_the_end {
-                let headline = receipt["headline"].as_str().unwrap_or_default();
-                say(&format!("       {dyno}: {headline}"));
-            }
+        let just_now =
+            |receipt: &&Value| receipt["id"].as_str().is_some_and(|id| stopped.contains(id));
+        for receipt in receipts.iter().filter(just_now) {
+            let text = |name: &str| receipt[name].as_str().unwrap_or_default().to_owned();
+            say(&format!("       {}: {}", text("dyno"), text("headline")));
         }
         say(&format!(
             "       {} has stopped. Its slug is kept: `slugline up` starts it again.",

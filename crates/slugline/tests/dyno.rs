@@ -80,6 +80,18 @@ impl Host {
     }
 }
 
+/// No dyno outlives its test, though it outlives its server.
+impl Drop for Host {
+    fn drop(&mut self) {
+        for directory in std::fs::read_dir(self.dynos()).into_iter().flatten().flatten() {
+            let pid = std::fs::read_to_string(directory.path().join("lock")).unwrap_or_default();
+            if let Some(pid) = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+    }
+}
+
 fn open(directory: &Path) -> (LocalEngine, mpsc::Receiver<(DynoId, TimedEvent)>) {
     let (send, events) = mpsc::channel();
     let sink = Box::new(move |id, event| {
@@ -152,8 +164,8 @@ fn profile_scripts_run_in_order_before_the_command() {
 fn sigterm_reaches_every_process_and_the_command_may_finish() {
     let host = Host::new();
     let spec = host.spec(
-        "python3 -c 'import signal,sys,time\n\
-         signal.signal(signal.SIGTERM, lambda *a: (print(\"child got TERM\", flush=True), sys.exit(3)))\n\
+        "python3 -c 'import os,signal,sys,time\n\
+         signal.signal(signal.SIGTERM, lambda *a: (os.write(1, b\"child got TERM\\n\"), sys.exit(3)))\n\
          print(\"ready\", flush=True)\ntime.sleep(60)' & wait",
     );
     host.engine.start(&spec).unwrap();

@@ -95,11 +95,13 @@ pub(crate) fn explain(error: &NodejsError) -> Message {
         NodejsError::PackageJson(source) => Message {
             what: "package.json could not be read".into(),
             found: source.to_string(),
+            allowed: "It is a JSON object, as `npm init` writes it.".into(),
             next: "node -p 'require(\"./package.json\")'".into(),
             ..Message::default()
         },
         NodejsError::UnsupportedLockFile { file } => Message {
             what: format!("{file} is not supported yet"),
+            found: format!("There is a {file}, and no package-lock.json."),
             allowed: "heroku/nodejs installs with npm, from package-lock.json.".into(),
             next: format!("npm install --package-lock-only && git rm {file}"),
             ..Message::default()
@@ -117,6 +119,7 @@ pub(crate) fn explain(error: &NodejsError) -> Message {
             what: format!("`{range}` is no range of Node.js versions"),
             found: "It stands in package.json as engines.node.".into(),
             allowed: "A range looks like `20.x`, `>=20` or `^20.11`.".into(),
+            next: "npm pkg set engines.node=20.x".into(),
             ..Message::default()
         },
         NodejsError::NoRuntime { range, stack, tried } => {
@@ -127,6 +130,7 @@ pub(crate) fn explain(error: &NodejsError) -> Message {
                 allowed: "Ask in engines.node for what the stack has, or let the operator name a \
                           mirror in NODEJS_ORG_MIRROR or PIP_INDEX_URL."
                     .into(),
+                next: "npm pkg set engines.node=20.x, with a version that can be had".into(),
                 ..Message::default()
             }
         }
@@ -138,9 +142,15 @@ pub(crate) fn explain(error: &NodejsError) -> Message {
                 .into(),
             ..Message::default()
         },
-        NodejsError::Npm { .. } => {
-            Message { what: error.to_string(), found: above, ..Message::default() }
-        }
+        NodejsError::Npm { command, .. } => Message {
+            what: error.to_string(),
+            found: above,
+            allowed: "npm installs what package-lock.json names, from the index that the operator \
+                      configured."
+                .into(),
+            next: format!("{command}, where it can be tried at once"),
+            ..Message::default()
+        },
         NodejsError::Script { script, status } => Message {
             what: format!("The script {script} of package.json ended with {}", describe(*status)),
             found: above,
@@ -154,6 +164,7 @@ pub(crate) fn explain(error: &NodejsError) -> Message {
             allowed: "This is not a problem of your app. Build again; if it persists, tell the \
                       operator."
                 .into(),
+            next: "slugline doctor".into(),
             ..Message::default()
         },
     }

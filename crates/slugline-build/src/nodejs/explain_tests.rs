@@ -6,7 +6,9 @@ use super::*;
 
 fn check(name: &str, error: &NodejsError, expect: i32) {
     assert_eq!(error.exit_code(), expect, "{name}");
-    insta::assert_snapshot!(name, explain(error).gutter());
+    let message = explain(error);
+    assert_eq!(message.silent_parts(), ["state"], "{message:?}");
+    insta::assert_snapshot!(name, message.gutter());
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub(crate) fn explain(error: &PythonError) -> Message {
             what: "The app has no file that names its dependencies".into(),
             found: "There is a Pipfile without a Pipfile.lock.".into(),
             allowed: "heroku/python installs from requirements.txt or uv.lock.".into(),
+            next: "pipenv lock && pipenv requirements > requirements.txt".into(),
             ..Message::default()
         },
         PythonError::UnsupportedPackageClient { file } => unsupported(file),
@@ -50,6 +51,7 @@ pub(crate) fn explain(error: &PythonError) -> Message {
                       needs python3 with pip or venv on the stack, and a package index in reach \
                       (PIP_INDEX_URL)."
                 .into(),
+            next: "slugline doctor".into(),
             ..Message::default()
         },
         PythonError::NoRuntime { requested, available, output } => {
@@ -65,6 +67,7 @@ pub(crate) fn explain(error: &PythonError) -> Message {
                       name one for builds: set the config var UV_BUILD_CONSTRAINT to a file with \
                       `setuptools<81`."
                 .into(),
+            next: format!("uv pip install --dry-run -r {file}, where it can be tried at once"),
             ..Message::default()
         },
         PythonError::LockFile { output } => Message {
@@ -93,6 +96,7 @@ pub(crate) fn explain(error: &PythonError) -> Message {
             allowed: "This is not a problem of your app. Build again; if it persists, tell the \
                       operator."
                 .into(),
+            next: "slugline doctor".into(),
             ..Message::default()
         },
     }
@@ -105,7 +109,7 @@ fn unsupported(file: &str) -> Message {
     };
     Message {
         what: format!("{file} is not supported yet"),
-        found: String::new(),
+        found: format!("There is a {file}, and no requirements.txt or uv.lock."),
         allowed: "heroku/python installs from requirements.txt or uv.lock.".into(),
         next: next.into(),
         ..Message::default()
@@ -144,6 +148,7 @@ fn no_runtime(requested: &Requested, available: &[String], output: &str) -> Mess
                   series will do), or let the operator name a mirror of Python builds in \
                   UV_PYTHON_INSTALL_MIRROR."
             .into(),
+        next: "echo 3.13 > .python-version, with a version that can be had".into(),
         ..Message::default()
     }
 }

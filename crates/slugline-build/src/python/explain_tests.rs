@@ -17,7 +17,9 @@ fn status(code: i32) -> ExitStatus {
 fn check(name: &str, error: impl Into<PythonError>, expect: i32) {
     let error = error.into();
     assert_eq!(error.exit_code(), expect, "{name}");
-    insta::assert_snapshot!(name, explain(&error).gutter());
+    let message = explain(&error);
+    assert_eq!(message.silent_parts(), ["state"], "{message:?}");
+    insta::assert_snapshot!(name, message.gutter());
 }
 
 #[test]

@@ -87,14 +87,15 @@ pub enum UnpackError {
 }
 
 /// Unpacks a `.tgz` below a directory. Where all entries are below one directory, as in the
-/// tarballs that code hosts offer, that directory is left out.
+/// tarballs that code hosts offer, that directory is left out; not so where entries are named from
+/// `./` on, as whoever packs a directory that holds but one other names them.
 pub(crate) fn unpack(tarball: &Path, root: &Path, limits: &Limits) -> Result<(), UnpackError> {
     let file = fs_err::File::open(tarball)
         .map_err(|source| UnpackError::Open { path: tarball.to_owned(), source })?;
     fs_err::create_dir_all(root).map_err(write_error(Path::new(".")))?;
     // Also bounds what the reader keeps in memory for one long name.
     let most = limits.source.saturating_add(limits.source_entries.saturating_mul(BYTES_PER_ENTRY));
-    let mut unpacking = Unpacking { root, limits, entries: 0, bytes: 0 };
+    let mut unpacking = Unpacking { root, limits, entries: 0, bytes: 0, from_here: false };
     let mut archive = Archive::new(MultiGzDecoder::new(io::BufReader::new(file)).take(most));
     let entries = archive.entries().map_err(|source| UnpackError::Read { number: 1, source })?;
     for entry in entries {
@@ -105,6 +106,9 @@ pub(crate) fn unpack(tarball: &Path, root: &Path, limits: &Limits) -> Result<(),
     if unpacking.entries == 0 {
         return Err(UnpackError::Empty);
     }
+    if unpacking.from_here {
+        return Ok(());
+    }
     strip_only_directory(root).map_err(write_error(Path::new(".")))
 }
 
@@ -113,6 +117,8 @@ struct Unpacking<'a> {
     limits: &'a Limits,
     entries: u64,
     bytes: u64,
+    /// Whether an entry is named from `./` on.
+    from_here: bool,
 }
 
 impl Unpacking<'_> {
@@ -122,6 +128,7 @@ impl Unpacking<'_> {
             return Ok(());
         }
         self.count(entry.size())?;
+        self.from_here |= entry.path_bytes().starts_with(b"./");
         let name = entry_path(&entry.path_bytes());
         let Some(path) = self.place(&name)? else { return Ok(()) };
         match kind {

@@ -94,6 +94,13 @@ fn the_only_directory_is_left_out_even_if_a_child_has_its_name() {
 }
 
 #[test]
+fn the_only_directory_stays_where_entries_are_named_from_here_on() {
+    let (dir, result) = Source::new().file("./src/x", "").unpack();
+    result.unwrap();
+    assert!(dir.path().join("app/src/x").is_file());
+}
+
+#[test]
 fn a_directory_beside_a_file_stays() {
     let (dir, result) = Source::new().file("./src/x", "").file("./Procfile", "").unpack();
     result.unwrap();

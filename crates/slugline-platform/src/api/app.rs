@@ -80,6 +80,29 @@ pub(crate) async fn delete(State(platform): State<Platform>, Path(app): Path<Str
     Ok(ok(rendered))
 }
 
+/// What an app has none of yet: an empty list.
+pub(crate) async fn nothing(State(platform): State<Platform>, Path(app): Path<String>) -> Answer {
+    platform.app(&app)?;
+    Ok(ok(json!([])))
+}
+
+/// Who may change an app: the one account.
+pub(crate) async fn collaborators(
+    State(platform): State<Platform>,
+    Path(app): Path<String>,
+) -> Answer {
+    let app = platform.app(&app)?;
+    Ok(ok(json!([{
+        "app": reference(&app),
+        "created_at": api_time(app.created_at),
+        "id": app.id,
+        "permissions": [],
+        "role": "owner",
+        "updated_at": api_time(app.updated_at),
+        "user": account::reference(),
+    }])))
+}
+
 /// The app as other resources refer to it.
 pub(crate) fn reference(app: &App) -> Value {
     json!({ "id": app.id, "name": app.name })

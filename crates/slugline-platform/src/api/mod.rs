@@ -41,8 +41,10 @@ impl Platform {
             .route("/apps", get(app::list).post(app::create))
             .route("/users/{user}/apps", get(app::list))
             .route("/apps/{app}", get(app::info).patch(app::update).delete(app::delete))
+            .route("/apps/{app}/addons", get(app::nothing))
             .route("/apps/{app}/builds", get(build::list).post(build::create))
             .route("/apps/{app}/builds/{build}", get(build::info))
+            .route("/apps/{app}/collaborators", get(app::collaborators))
             .route("/apps/{app}/config-vars", get(config_var::info).patch(config_var::update))
             .route("/apps/{app}/dynos", get(dyno::list).delete(dyno::restart_all))
             .route("/apps/{app}/dynos/{dyno}", get(dyno::info).delete(dyno::restart))
@@ -53,6 +55,7 @@ impl Platform {
             .route("/apps/{app}/receipts", get(receipt::list))
             .route("/apps/{app}/releases", get(release::list).post(release::create))
             .route("/apps/{app}/releases/{release}", get(release::info))
+            .route("/apps/{app}/releases/{release}/config-vars", get(release::config_vars))
             .route("/apps/{app}/slugs/{slug}", get(slug::info))
             .route("/sources", post(source::create))
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_token));

@@ -39,6 +39,16 @@ pub(crate) async fn info(
     Ok(ok(render(&app, &release, current.as_ref())))
 }
 
+/// The config vars that a release has.
+pub(crate) async fn config_vars(
+    State(platform): State<Platform>,
+    Path((app, release)): Path<(String, String)>,
+) -> Answer {
+    let app = platform.app(&app)?;
+    let release = platform.inner.db.read(|db| db::release::find(db, app.id, &release))?;
+    Ok(ok(json!(release.ok_or_else(no_such_release)?.config_vars)))
+}
+
 /// Rolls back to an earlier release (`release`), or releases a slug anew (`slug`).
 pub(crate) async fn create(
     State(platform): State<Platform>,

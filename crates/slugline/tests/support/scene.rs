@@ -1,0 +1,121 @@
+//! A place for one server: an app's directory, a data directory, and two ports.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::account::{Account, run};
+use super::http::{Request, Response};
+use super::trace;
+
+/// Removed with all that is in it at the end.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) account: Account,
+    /// The app's name, which is its directory's.
+    pub(crate) app: &'static str,
+    /// The router's port.
+    pub(crate) port: u16,
+    /// The API's port.
+    pub(crate) api_port: u16,
+    directory: tempfile::TempDir,
+}
+
+impl Scene {
+    /// An empty app.
+    pub(crate) fn new(account: &Account, app: &'static str) -> Self {
+        let directory =
+            tempfile::Builder::new().prefix("slugline-").tempdir().expect("a directory");
+        let (port, api_port) = free_ports();
+        let scene = Self { account: account.clone(), app, port, api_port, directory };
+        std::fs::create_dir(scene.source()).expect("an empty directory takes another");
+        account.own(scene.directory.path());
+        place_program(&scene.program());
+        scene
+    }
+
+    /// A copy of a directory of this repository.
+    pub(crate) fn copy_of(account: &Account, app: &'static str, original: &Path) -> Self {
+        let scene = Self::new(account, app);
+        run(Command::new("cp").arg("-RT").arg(original).arg(scene.source()));
+        account.own(&scene.source());
+        scene
+    }
+
+    /// Writes a file of the app, executable if it is a script.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.source().join(name);
+        let parent = path.parent().expect("a file lies in a directory");
+        std::fs::create_dir_all(parent).expect("the app's directory is ours");
+        std::fs::write(&path, text).expect("the app's directory is ours");
+        let mode = if text.starts_with("#!") { 0o755 } else { 0o644 };
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("it is ours");
+        self.account.own(&self.source());
+    }
+
+    /// The app's directory.
+    pub(crate) fn source(&self) -> PathBuf {
+        self.directory.path().join(self.app)
+    }
+
+    /// The data directory.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// The binary under test, where every user may run it.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.directory.path().join("slugline")
+    }
+
+    /// What the app answers.
+    pub(crate) fn try_get(&self, path: &str) -> std::io::Result<Response> {
+        self.send("GET", path, &[], &[])
+    }
+
+    /// What the app answers.
+    pub(crate) fn get(&self, path: &str) -> Response {
+        self.try_get(path).unwrap_or_else(|error| panic!("GET {path}: {error}"))
+    }
+
+    /// What the app answers.
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> std::io::Result<Response> {
+        let host = format!("{}.localhost:{}", self.app, self.port);
+        Request { port: self.port, host: &host, method, path, headers, body }.send()
+    }
+}
+
+/// Dynos outlive a server that was killed, and a test may fail before the next one finds them.
+impl Drop for Scene {
+    fn drop(&mut self) {
+        for (pid, _) in trace::processes(&self.data()) {
+            let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, Signal::KILL));
+        }
+    }
+}
+
+/// A link is enough where it may be made; the build's directory may be closed to others.
+fn place_program(program: &Path) {
+    let built = Path::new(env!("CARGO_BIN_EXE_slugline"));
+    if std::fs::hard_link(built, program).is_err() {
+        std::fs::copy(built, program).expect("a copy of the binary under test");
+    }
+    std::fs::set_permissions(program, PermissionsExt::from_mode(0o755)).expect("it is ours");
+}
+
+/// Two ports that nobody listens on.
+fn free_ports() -> (u16, u16) {
+    let bind = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
+    let (first, second) = (bind(), bind());
+    (port(&first), port(&second))
+}

@@ -1,0 +1,57 @@
+//! What a server and its dynos leave on the machine: processes, mounts, directories.
+
+use std::path::{Path, PathBuf};
+
+/// Processes that have to do with a data directory: it stands on their command line, or in what
+/// they see mounted in a namespace of their own.
+pub(crate) fn processes(data: &Path) -> Vec<(i32, String)> {
+    let data = data.display().to_string();
+    let me = std::process::id().to_string();
+    let entries = std::fs::read_dir("/proc").expect("/proc is mounted");
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    pids.filter(|pid| pid.bytes().all(|b| b.is_ascii_digit()) && *pid != me)
+        .filter_map(|pid| {
+            let read = |name: &str| std::fs::read(format!("/proc/{pid}/{name}"));
+            let command_line = readable(&read("cmdline").ok()?);
+            let mounts = readable(&read("mountinfo").unwrap_or_default());
+            let is_apart = mount_namespace(&pid) != mount_namespace("self");
+            let concerned = command_line.contains(&data) || is_apart && mounts.contains(&data);
+            concerned.then_some((pid.parse().ok()?, command_line))
+        })
+        .collect()
+}
+
+fn mount_namespace(pid: &str) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/ns/mnt")).ok()
+}
+
+fn readable(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace('\0', " ")
+}
+
+/// The test's own mounts below a data directory.
+pub(crate) fn mounts(data: &Path) -> Vec<String> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("/proc is mounted");
+    let data = data.display().to_string();
+    mounts.lines().filter(|line| line.contains(&data)).map(str::to_owned).collect()
+}
+
+/// The directories of dynos that a data directory holds, a dyno each.
+pub(crate) fn dyno_directories(data: &Path) -> Vec<PathBuf> {
+    listed(&data.join("dynos"))
+}
+
+fn listed(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory);
+    entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// Fails with whatever is left.
+pub(crate) fn assert_none(data: &Path) {
+    let processes = processes(data);
+    assert!(processes.is_empty(), "processes are left: {processes:#?}");
+    let mounts = mounts(data);
+    assert!(mounts.is_empty(), "mounts are left: {mounts:#?}");
+    let directories = [dyno_directories(data), listed(&data.join("builds"))].concat();
+    assert!(directories.is_empty(), "dynos or builds are left: {directories:#?}");
+}
