@@ -137,7 +137,7 @@ fn log_sessions(hub: Arc<Hub>) -> LogSessions {
 }
 
 /// The data directory that was asked for, or the user's.
-fn data_directory(args: &ServerArgs) -> Result<PathBuf, CommandError> {
+pub(crate) fn data_directory(args: &ServerArgs) -> Result<PathBuf, CommandError> {
     if let Some(directory) = &args.data_dir {
         return Ok(std::path::absolute(directory).unwrap_or_else(|_| directory.clone()));
     }

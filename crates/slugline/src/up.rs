@@ -18,7 +18,7 @@ use crate::client::{Client, Lines};
 use crate::console::say;
 use crate::errors::CommandError;
 use crate::progress::Progress;
-use crate::server::{End, Server};
+use crate::server::{End, Server, data_directory};
 use crate::source::{PackedSource, pack};
 
 /// What a shell gives for a program that Ctrl-C ended.
@@ -34,7 +34,7 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// failed, where one did.
 pub(crate) async fn up(args: UpArgs) -> Result<i32, CommandError> {
     let name = app_name(&args)?;
-    let source = pack(&args.directory)?;
+    let source = pack(&args.directory, &data_directory(&args.server)?)?;
     let mut end = End::new()?;
     let server = Server::start(&args.server).await?;
     let client = Client::new(server.api_port, server.token.clone());

@@ -48,11 +48,12 @@ fn end(mut up: Child, after: &str, signal: Signal) -> (Option<i32>, String) {
 #[test]
 fn a_closed_terminal_stops_everything_like_ctrl_c() {
     let directory = tempfile::tempdir().unwrap();
-    let (source, data) = (directory.path().join("owl"), directory.path().join("data"));
-    app(&source, "worker: echo data > lost.txt; exec sleep 100\n");
+    let source = directory.path().join("owl");
+    app(&source, "worker: echo data > lost.txt; echo written; exec sleep 100\n");
     for signal in [Signal::HUP, Signal::INT, Signal::TERM] {
+        let data = directory.path().join(signal.as_raw().to_string());
         let up = up(&source, &data);
-        let (code, shown) = end(up, "State changed from starting to up", signal);
+        let (code, shown) = end(up, "app[worker.1]: written", signal);
         assert_eq!(code, Some(0), "{shown}");
         assert!(shown.contains("worker.1: Discarded 1 file, 5B"), "{shown}");
         assert_eq!(std::fs::read_dir(data.join("dynos")).unwrap().count(), 0);
