@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use slugline_model::build::{BuildStatus, CompileResult, exit_code};
 use slugline_model::dyno::{Bind, DynoSpec, Times};
 use slugline_model::message::{Message, gutter_line};
-use slugline_model::name::{DynoName, ProcessType};
+use slugline_model::name::{AppName, DynoName, ProcessType};
 use slugline_model::port::IngestError;
 use slugline_model::size;
 use slugline_model::slug::{SizeVerdict, SlugSummary, judge_size};
@@ -118,16 +118,19 @@ impl Platform {
 
     /// Waits for the app's other builds.
     async fn build_turn(&self, app: &App, output: &Output) -> OwnedMutexGuard<()> {
-        let turn = {
-            let turns = self.inner.build_turns.lock();
-            let mut turns = turns.unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(turns.entry(app.name.clone()).or_default())
-        };
+        let turn = self.turn_of(&app.name);
         if let Ok(turn) = Arc::clone(&turn).try_lock_owned() {
             return turn;
         }
         output.line("-----> Waiting for the app's other build to finish");
         turn.lock_owned().await
+    }
+
+    /// Held by whoever builds an app, or clears up after a build.
+    pub(crate) fn turn_of(&self, app: &AppName) -> Arc<tokio::sync::Mutex<()>> {
+        let turns = self.inner.build_turns.lock();
+        let mut turns = turns.unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(app.clone()).or_default())
     }
 
     /// Waits until no build is left, nor anything of one.
@@ -172,10 +175,7 @@ impl Platform {
         output: &Arc<Output>,
         workspace: &Workspace,
     ) -> Result<(), Failed> {
-        if self.dynos().is_shutting_down() {
-            output.line(&gutter_line("The server is stopping: the build was not begun."));
-            return Err(Failed { exit_code: exit_code::INTERNAL });
-        }
+        self.go_on_unless_stopping("the build was not begun", output)?;
         let vars = self.inner.db.read(|db| db::config_var::of_app(db, app.id))?;
         self.prepare(workspace, source, vars, output).await?;
         let compiled = self.compile(app, build, workspace, output).await?;
@@ -184,6 +184,7 @@ impl Platform {
         let summary = self.pack(workspace, &compiled, output).await?;
         output.line(&format!("       Done: {}", size::slug_size(summary.packed_bytes)));
         tell_slug(&summary, output);
+        self.go_on_unless_stopping("its slug was not released", output)?;
         output.line("-----> Launching...");
         if let SizeVerdict::Large(warning) =
             judge_size(summary.packed_bytes, &self.inner.config.limits)
@@ -191,6 +192,18 @@ impl Platform {
             output.line(&gutter_line(&warning));
         }
         self.release(app, build, compiled, summary, output).await
+    }
+
+    fn go_on_unless_stopping(&self, what: &str, output: &Output) -> Result<(), Failed> {
+        let stopping = {
+            let dynos = self.dynos();
+            dynos.is_shutting_down() || dynos.are_one_offs_refused()
+        };
+        if stopping {
+            output.line(&gutter_line(&format!("The server is stopping: {what}.")));
+            return Err(Failed { exit_code: exit_code::INTERNAL });
+        }
+        Ok(())
     }
 
     async fn prepare(

@@ -196,3 +196,15 @@ async fn a_build_of_what_was_never_uploaded_is_refused() {
         assert_eq!((status.as_u16(), &body["id"]), (422, &json!("invalid_params")));
     }
 }
+
+#[tokio::test]
+async fn no_release_phase_begins_while_the_server_stops() {
+    let test = TestPlatform::with_app().await;
+    *test.engine.procfile.lock().unwrap() = "web: serve\nrelease: migrate".into();
+    assert_eq!(test.build().await["status"], "succeeded");
+    test.platform.stop_all().await;
+    test.ok("PATCH", "/apps/library/config-vars", json!({ "A": "1" })).await;
+    test.until(async || test.versions().await.len() == 3).await;
+    test.until(async || test.versions().await[2].1 != "pending").await;
+    assert_eq!(test.versions().await[2].1, "failed");
+}
