@@ -36,8 +36,7 @@ pub(crate) fn pack(directory: &Path, data_dir: &Path) -> Result<PackedSource, Co
     };
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     archive.follow_symlinks(false);
-    // The root itself comes first, so that an app with one top directory is not taken for an
-    // archive of that directory.
+    // Named `./`, so that an app with one top directory is not taken for an archive of it.
     archive.append_dir("./", directory).map_err(error(directory))?;
     let mut files = 0;
     for path in paths {

@@ -136,6 +136,10 @@ why
  !     $ROOT/buildpacks-of-the-test/b: bin/compile ended with status 9
  !
  !     The reason is in its output above.
+ !
+ !     A buildpack's script has to exit with status 0.
+ !
+ !     Next: mend it, then build again: slugline up
 ",
     );
     assert!(app.path("cache/reported").exists());
@@ -159,7 +163,7 @@ poetry.lock or Pipfile.lock (heroku/python); bin/detect and bin/compile (the app
  !     If the app is in a subdirectory, move it to the root. If a file is missing, commit it: files \
 listed in .gitignore or .slugignore are not part of a push.
  !
- !     Next: heroku buildpacks:set heroku/python -a owl-1234
+ !     Next: echo heroku/python > .buildpacks, to choose a buildpack yourself
 ",
     );
 }
@@ -201,7 +205,7 @@ fn buildpacks_that_cannot_be_had_are_named() {
     let missing = App::new().argument("--buildpack").argument("file:///nowhere/bp").build();
     missing.expect_lines(
         30,
-        &[" !     Fetch buildpack file:///nowhere/bp: git ended with status 128"],
+        &[" !     Fetch buildpack file:///nowhere/bp: git ended with status 128."],
     );
     let unknown =
         App::new().file("app.json", r#"{"buildpacks": [{"url": "heroku/cobol"}]}"#).build();
@@ -241,7 +245,7 @@ fn a_source_that_is_too_large_is_refused() {
         App::new().file("a", "12345678901").argument("--source-limit").argument("10").build();
     built.expect_lines(
         20,
-        &[" !     The source was refused: the source is larger than 10 bytes unpacked"],
+        &[" !     The source was refused", " !     The source is larger than 10 bytes unpacked."],
     );
 }
 

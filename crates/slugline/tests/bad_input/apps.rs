@@ -11,10 +11,10 @@ pub(crate) fn good(account: &Account) -> Scene {
     scene
 }
 
-/// Its buildpack has no default either.
+/// Its buildpack has no default either. It has nothing at its root but `bin`, which is no reason to
+/// take that for the root.
 pub(crate) fn without_procfile(account: &Account) -> Scene {
     let scene = Scene::new(account, "shelf");
-    scene.write("README.md", "# Shelf\n");
     scene.write("bin/detect", "#!/bin/sh\necho Shelf\n");
     scene.write("bin/compile", "#!/bin/sh\necho '-----> Nothing to compile'\n");
     scene

@@ -43,7 +43,7 @@ fn an_app_that_no_buildpack_recognises_is_told_what_was_looked_for_and_found() {
             "Looked in the root directory for: package.json (heroku/nodejs)",
             "(heroku/python)",
             "Found: README.md, src/",
-            "heroku buildpacks:set",
+            "echo heroku/python > .buildpacks",
             STATE,
         ];
         let expected = Expected { code: exit_code::DETECT, says: &says };
