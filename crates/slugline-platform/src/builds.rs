@@ -95,6 +95,20 @@ impl Platform {
         Arc::clone(turns.entry(app.clone()).or_default())
     }
 
+    /// Removes the cache of an app that was destroyed, once no build uses it: another app may get
+    /// its name, and not what its builds left.
+    pub(crate) fn forget_cache(&self, app: &AppName) {
+        let (platform, turn) = (self.clone(), self.turn_of(app));
+        let cache = self.inner.config.data_dir.join("cache").join(app.as_str());
+        tokio::spawn(async move {
+            let _turn = turn.lock().await;
+            let removed = platform.blocking(move |inner| inner.engine.remove_tree(&cache)).await;
+            if let Err(error) = removed {
+                tracing::error!(?error, "the cache of a destroyed app could not be removed");
+            }
+        });
+    }
+
     /// Waits until no build is left, nor anything of one.
     pub(crate) async fn builds_are_over(&self) {
         let turns: Vec<_> = {

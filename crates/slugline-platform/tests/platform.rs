@@ -173,8 +173,11 @@ async fn maintenance_and_destruction_are_seen_by_the_router() {
     let test = TestPlatform::with_app().await;
     test.ok("PATCH", "/apps/library", json!({ "maintenance": true })).await;
     test.until(async || test.serving() == Some(Serving::Nobody(Code::H80))).await;
+    let cache = test.data.path().join("cache/library");
+    test.until(async || cache.exists()).await;
     test.ok("DELETE", "/apps/library", json!({})).await;
     test.until(async || test.serving().is_none()).await;
+    test.until(async || !cache.exists()).await;
     test.until(async || test.engine.running.lock().unwrap().is_empty()).await;
 }
 
