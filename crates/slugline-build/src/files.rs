@@ -1,6 +1,6 @@
 //! Copies and removals of whole trees.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -61,8 +61,11 @@ pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".partial");
     let partial = path.with_file_name(name);
-    fs_err::write(&partial, contents)?;
-    fs_err::File::open(&partial)?.sync_all()?;
+    // Whatever a buildpack left at that name, a pipe that nobody reads even, goes first.
+    remove(&partial)?;
+    let mut file = fs_err::File::create_new(&partial)?;
+    file.write_all(contents)?;
+    file.sync_all()?;
     fs_err::rename(&partial, path)
 }
 
@@ -93,5 +96,14 @@ mod tests {
         let mode = std::os::unix::fs::MetadataExt::mode(&to.join("bin/run").metadata().unwrap());
         assert_eq!(mode & 0o111, 0o111);
         assert_eq!(fs_err::read_link(to.join("dangling")).unwrap(), Path::new("nowhere"));
+    }
+
+    #[test]
+    fn a_pipe_in_the_way_holds_up_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("result.json.partial");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        write_atomically(&dir.path().join("result.json"), b"{}").unwrap();
+        assert_eq!(fs_err::read_to_string(dir.path().join("result.json")).unwrap(), "{}");
     }
 }

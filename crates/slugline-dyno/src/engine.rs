@@ -173,8 +173,11 @@ fn write_files(spec: &DynoSpec, directory: &Path) -> Result<(), OpError> {
     let mut options = fs_err::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     options.mode(0o600);
-    let spool_path = directory.join(spool::NAME);
-    options.open(&spool_path).op(|| format!("make {}", spool_path.display()))?;
+    // The spec comes last: a directory without one was never given to a supervisor.
+    for name in [spool::NAME, supervisor::LOCK] {
+        let path = directory.join(name);
+        options.open(&path).op(|| format!("make {}", path.display()))?;
+    }
     let path = directory.join(supervisor::SPEC);
     let file = options.open(&path).op(|| format!("make {}", path.display()))?;
     let written = serde_json::to_writer(file, spec).map_err(std::io::Error::from);

@@ -241,7 +241,9 @@ mod tests {
     }
 
     fn spool(directory: &Path, events: &[Event]) {
-        std::fs::write(directory.join(spool::NAME), "").unwrap();
+        for name in [spool::NAME, supervisor::LOCK] {
+            std::fs::write(directory.join(name), "").unwrap();
+        }
         let mut spool = Spool::open(directory).unwrap();
         for event in events {
             spool.write(event.clone());
@@ -271,6 +273,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let id = DynoId::nil();
         let events = [Event::Started { pid: 1 }, Event::Up, Event::Stopping];
+        spool(directory.path(), &[]);
         let _supervisor = supervisor::lock(directory.path()).unwrap();
         for (count, state) in
             [DynoState::Starting, DynoState::Up, DynoState::Stopping].into_iter().enumerate()

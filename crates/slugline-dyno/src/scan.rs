@@ -137,8 +137,10 @@ impl Scan<'_> {
     }
 }
 
+/// A name may hold a newline, and what follows it must not pass for a log line of its own.
 fn shown(relative: &[u8]) -> String {
-    format!("/{}", String::from_utf8_lossy(relative))
+    let text = String::from_utf8_lossy(relative);
+    format!("/{}", text.replace(char::is_control, "\u{fffd}"))
 }
 
 /// Whether a directory of the layer hides the slug's, as the overlay notes it with `userxattr`.
@@ -219,6 +221,14 @@ mod tests {
         let closed = std::fs::Permissions::from_mode(0o000);
         std::fs::set_permissions(layer.join("app/media"), closed).unwrap();
         assert_eq!(receipt(&layer, Some(&slug)).content.files, 1);
+    }
+
+    #[test]
+    fn a_name_cannot_write_a_log_line() {
+        let (_dir, slug, layer) = scene();
+        std::fs::write(layer.join("app/a\nb\u{1b}[31m"), "1").unwrap();
+        let receipt = receipt(&layer, Some(&slug));
+        assert_eq!(receipt.largest[0].path, "/app/a\u{fffd}b\u{fffd}[31m");
     }
 
     #[test]

@@ -61,21 +61,23 @@ pub(crate) fn is_alive(dyno_directory: &Path) -> bool {
 
 /// Takes the lock of a dyno whose supervisor is gone.
 pub(crate) fn lock(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
-    let lock = make_lock(dyno_directory)?;
+    let lock = open_lock(dyno_directory)?;
     let operation = FlockOperation::NonBlockingLockExclusive;
     flock(lock.file(), operation).op(|| "lock the dyno".to_owned())?;
     Ok(lock)
 }
 
-fn make_lock(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
+/// Never makes the file: whoever comes too late must not put it into a directory that is being
+/// removed.
+fn open_lock(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
     let path = dyno_directory.join(LOCK);
-    let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    file.op(|| format!("make {}", path.display()))
+    let file = fs_err::OpenOptions::new().write(true).open(&path);
+    file.op(|| format!("open {}", path.display()))
 }
 
 /// Takes the lock for as long as this supervisor lives, and writes its pid there.
 fn lock_as_supervisor(dyno_directory: &Path) -> Result<fs_err::File, OpError> {
-    let mut lock = make_lock(dyno_directory)?;
+    let mut lock = open_lock(dyno_directory)?;
     // Whoever looks whether it is free holds it for a moment.
     flock(lock.file(), FlockOperation::LockExclusive).op(|| "lock the dyno".to_owned())?;
     writeln!(lock, "{}", std::process::id()).op(|| "write the pid".to_owned())?;

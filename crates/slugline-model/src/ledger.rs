@@ -22,7 +22,8 @@ pub enum ChangeKind {
 /// One path that differs from the slug.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// Absolute in the dyno: `/app/media/a.png`. Bytes that are not UTF-8 are replaced.
+    /// Absolute in the dyno: `/app/media/a.png`. Bytes that are not UTF-8 and
+    /// control characters are replaced.
     pub path: String,
     /// What became of it.
     pub kind: ChangeKind,

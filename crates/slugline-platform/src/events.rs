@@ -49,7 +49,7 @@ impl Platform {
         match event.event {
             Event::Started { .. } => {}
             Event::Line { text, .. } => {
-                self.write_log(&dyno.app, Source::App, &dyno.name.to_string(), time, text);
+                self.write_log(&dyno.app, Source::App, &dyno.name.to_string(), time, &text);
             }
             Event::Up => {
                 self.enter(dyno, DynoState::Up, time);
@@ -66,7 +66,7 @@ impl Platform {
             Event::RunTimeout => self.tell(dyno, time, "Time is up: stopping"),
             Event::Dropped { lines } => {
                 let text = format!("{}: {lines} messages dropped", error_line(Code::L10));
-                self.write_log(&dyno.app, Source::Heroku, "logplex", time, text);
+                self.write_log(&dyno.app, Source::Heroku, "logplex", time, &text);
             }
             Event::LaunchFailed { step, error, remedy } => {
                 self.tell(dyno, time, &format!("Could not be started: {step}: {error}"));
@@ -85,7 +85,7 @@ impl Platform {
 
     fn tell(&self, dyno: &Dyno, time: i64, text: &str) {
         let process = dyno.name.to_string();
-        self.write_log(&dyno.app, Source::Heroku, &process, time, text.to_owned());
+        self.write_log(&dyno.app, Source::Heroku, &process, time, text);
     }
 
     fn tell_boot_timeout(&self, dyno: &Dyno, time: i64) {

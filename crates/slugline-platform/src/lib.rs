@@ -4,8 +4,10 @@
 //! wanted; [`Platform::api`] is the one control surface, Heroku's Platform API v3.
 
 mod api;
+mod build_failure;
 mod builds;
 mod clock;
+mod compile_dyno;
 mod db;
 mod dynos;
 mod events;

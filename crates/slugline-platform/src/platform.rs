@@ -179,12 +179,12 @@ impl Platform {
 
     /// One line of the platform about a dyno.
     pub(crate) fn say(&self, app: &AppName, process: &str, text: impl Into<String>) {
-        self.write_log(app, Source::Heroku, process, clock::now(), text.into());
+        self.write_log(app, Source::Heroku, process, clock::now(), &text.into());
     }
 
     /// One line of the API about an app: who changed what.
     pub(crate) fn say_api(&self, app: &AppName, text: impl Into<String>) {
-        self.write_log(app, Source::App, "api", clock::now(), text.into());
+        self.write_log(app, Source::App, "api", clock::now(), &text.into());
     }
 
     pub(crate) fn write_log(
@@ -193,10 +193,14 @@ impl Platform {
         source: Source,
         process: &str,
         time: i64,
-        text: String,
+        text: &str,
     ) {
-        let line = LogLine { time, source, process: process.to_owned(), text };
-        self.inner.log.write(app.as_str(), line);
+        // A command or an error of several lines must not pass for lines of somebody else.
+        for text in text.split('\n') {
+            let process = process.to_owned();
+            let line = LogLine { time, source, process, text: text.to_owned() };
+            self.inner.log.write(app.as_str(), line);
+        }
     }
 
     /// The URL that a browser opens.

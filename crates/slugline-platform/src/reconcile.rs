@@ -1,5 +1,6 @@
 //! The reconcile loop: observe, decide, act.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -40,9 +41,41 @@ impl Platform {
         for adopted in &all {
             self.adopt(adopted, now);
         }
-        self.blocking(|inner| crate::workspace::salvage(&inner.config.data_dir, &*inner.engine))
-            .await;
+        self.salvage(&all).await;
+        self.blocking(crate::platform::Inner::remove_old_sources).await;
         Ok(())
+    }
+
+    /// Clears what builds of an earlier server left, once those that still run are gone. Until
+    /// then no other build of their apps begins, which would not find the cache.
+    async fn salvage(&self, adopted: &[Adopted]) {
+        let left = crate::workspace::left(&self.inner.config.data_dir);
+        let builds = adopted.iter().filter(|adopted| adopted.spec.release == 0);
+        let (ids, apps): (Vec<DynoId>, BTreeSet<AppName>) =
+            builds.map(|build| (build.spec.id, build.spec.app.clone())).unzip();
+        let turns: Vec<_> = apps.iter().map(|app| self.turn_of(app).try_lock_owned()).collect();
+        let platform = self.clone();
+        let clear = async move {
+            let mut count = platform.dynos().settled();
+            let over = || {
+                let dynos = platform.dynos();
+                !ids.iter().any(|id| dynos.alive.contains_key(id))
+            };
+            // The sender lives as long as the platform.
+            while !over() && count.changed().await.is_ok() {}
+            platform
+                .blocking(move |inner| {
+                    let data_dir = &inner.config.data_dir;
+                    crate::workspace::salvage(&left, data_dir, &*inner.engine);
+                })
+                .await;
+            drop(turns);
+        };
+        if apps.is_empty() {
+            clear.await;
+        } else {
+            tokio::spawn(clear);
+        }
     }
 
     /// One that was stopping goes on stopping, and one that was booting is not asked to serve.

@@ -157,7 +157,7 @@ fn failed_release_phase(ending: &Ending, command: &str) -> slugline_model::messa
         found: format!("{found}\nThe reason is in its output above."),
         allowed: "A release takes effect only when its `release` process exits with status 0."
             .to_owned(),
-        next: String::new(),
+        next: "mend what it names, then build again: slugline up".to_owned(),
         state: String::new(),
     }
 }

@@ -133,18 +133,23 @@ fn remove(root: &Path, engine: &dyn Engine) {
     }
 }
 
-/// Clears what builds of a killed server left.
-pub(crate) fn salvage(data_dir: &Path, engine: &dyn Engine) {
+/// What builds of a killed server left.
+pub(crate) fn left(data_dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(data_dir.join("builds")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// Clears what builds of a killed server left. They must be over.
+pub(crate) fn salvage(left: &[PathBuf], data_dir: &Path, engine: &dyn Engine) {
     use std::os::unix::ffi::OsStringExt as _;
-    for entry in std::fs::read_dir(data_dir.join("builds")).into_iter().flatten().flatten() {
-        let root = entry.path();
+    for root in left {
         let home = std::fs::read(root.join("cache_home")).ok();
         let home = home.map(|bytes| PathBuf::from(std::ffi::OsString::from_vec(bytes)));
         // A name that is not ours was not written by us.
         let home = home.filter(|home| home.parent() == Some(&data_dir.join("cache")));
         match home {
-            Some(home) => clear(&root, &home, engine),
-            None => remove(&root, engine),
+            Some(home) => clear(root, &home, engine),
+            None => remove(root, engine),
         }
     }
 }
@@ -222,7 +227,7 @@ mod tests {
         let build = workspace(data.path());
         build.prepare(&data.path().join("source"), &ConfigVars::new()).unwrap();
         std::fs::write(build.tmp().join(CACHE).join("file"), "kept").unwrap();
-        salvage(data.path(), &NoEngine);
+        salvage(&left(data.path()), data.path(), &NoEngine);
         assert!(!build.root.exists());
         let kept = std::fs::read_to_string(data.path().join("cache/library/file"));
         assert_eq!(kept.unwrap(), "kept");

@@ -173,8 +173,11 @@ async fn maintenance_and_destruction_are_seen_by_the_router() {
     let test = TestPlatform::with_app().await;
     test.ok("PATCH", "/apps/library", json!({ "maintenance": true })).await;
     test.until(async || test.serving() == Some(Serving::Nobody(Code::H80))).await;
+    let cache = test.data.path().join("cache/library");
+    test.until(async || cache.exists()).await;
     test.ok("DELETE", "/apps/library", json!({})).await;
     test.until(async || test.serving().is_none()).await;
+    test.until(async || !cache.exists()).await;
     test.until(async || test.engine.running.lock().unwrap().is_empty()).await;
 }
 
@@ -195,4 +198,16 @@ async fn a_build_of_what_was_never_uploaded_is_refused() {
         let (status, body) = test.call("POST", "/apps/library/builds", body).await;
         assert_eq!((status.as_u16(), &body["id"]), (422, &json!("invalid_params")));
     }
+}
+
+#[tokio::test]
+async fn no_release_phase_begins_while_the_server_stops() {
+    let test = TestPlatform::with_app().await;
+    *test.engine.procfile.lock().unwrap() = "web: serve\nrelease: migrate".into();
+    assert_eq!(test.build().await["status"], "succeeded");
+    test.platform.stop_all().await;
+    test.ok("PATCH", "/apps/library/config-vars", json!({ "A": "1" })).await;
+    test.until(async || test.versions().await.len() == 3).await;
+    test.until(async || test.versions().await[2].1 != "pending").await;
+    assert_eq!(test.versions().await[2].1, "failed");
 }

@@ -24,6 +24,10 @@ impl Router {
         mut request: Request<Incoming>,
         client: Arc<Client>,
     ) -> Response<Relay> {
+        // Which of two the dyno would believe, nobody knows (RFC 9112, 3.2).
+        if request.headers().get_all(header::HOST).iter().count() > 1 {
+            return page::two_hosts(request.headers());
+        }
         let host = host(&request);
         let Some(mut exchange) = self.begin(&request, &host, &client) else {
             return page::no_such_app(&host, request.headers());

@@ -51,6 +51,18 @@ pub(crate) fn no_such_app(host: &str, asked: &HeaderMap) -> Response<Relay> {
     page.respond(asked)
 }
 
+/// The page for a request with more than one host.
+pub(crate) fn two_hosts(asked: &HeaderMap) -> Response<Relay> {
+    let page = Page {
+        status: StatusCode::BAD_REQUEST,
+        title: "Bad request",
+        what: "The request names more than one host.".to_owned(),
+        next: "heroku domains -a NAME".to_owned(),
+        details: "A request has one Host header".to_owned(),
+    };
+    page.respond(asked)
+}
+
 /// The page for what the router does not do.
 pub(crate) fn not_allowed(mut exchange: Exchange, asked: &HeaderMap) -> Response<Relay> {
     exchange.status = Some(StatusCode::METHOD_NOT_ALLOWED);

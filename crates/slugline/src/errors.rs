@@ -14,6 +14,8 @@ pub(crate) enum CommandError {
     DataDirectory { path: PathBuf, source: std::io::Error },
     #[error("lock the data directory {}", path.display())]
     DataDirectoryInUse { path: PathBuf, owner: String },
+    #[error("take signals")]
+    Signals { source: std::io::Error },
     #[error("find a data directory")]
     NoDataDirectory,
     #[error("start the platform")]

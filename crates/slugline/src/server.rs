@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use slugline_platform::{Config, LogQuery, LogSessions, Platform, Ports};
 use slugline_router::Router;
 use slugline_store::Store;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::ServerArgs;
@@ -36,22 +36,36 @@ pub(crate) struct Server {
 /// Serves until told to stop. Dynos run on: the next server takes them over.
 pub(crate) async fn serve(args: ServerArgs) -> Result<i32, CommandError> {
     let data_dir = data_directory(&args)?;
+    let mut end = End::new()?;
     let server = Server::start(&args).await?;
     say(&format!("Platform API: http://localhost:{}", server.api_port));
     say(&format!("Apps:         http://<app>.localhost:{}", args.port));
     say(&format!("Token:        {}", data_dir.join("token").display()));
-    wait_for_the_end().await;
+    end.wait().await;
     say("The server has stopped. Its dynos run on, and the next server takes them over.");
     Ok(0)
 }
 
-/// Waits for SIGINT or SIGTERM.
-pub(crate) async fn wait_for_the_end() {
-    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else { return };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// The wishes to end: Ctrl-C, SIGTERM, and a terminal that was closed. From its making on none is
+/// lost, whether or not somebody waits.
+pub(crate) struct End([Signal; 3]);
+
+impl End {
+    pub(crate) fn new() -> Result<Self, CommandError> {
+        let take = |kind| signal(kind).map_err(|source| CommandError::Signals { source });
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let [interrupt, terminate, hangup] = kinds;
+        Ok(Self([take(interrupt)?, take(terminate)?, take(hangup)?]))
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn wait(&mut self) {
+        let Self([interrupt, terminate, hangup]) = self;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
     }
 }
 
@@ -123,7 +137,7 @@ fn log_sessions(hub: Arc<Hub>) -> LogSessions {
 }
 
 /// The data directory that was asked for, or the user's.
-fn data_directory(args: &ServerArgs) -> Result<PathBuf, CommandError> {
+pub(crate) fn data_directory(args: &ServerArgs) -> Result<PathBuf, CommandError> {
     if let Some(directory) = &args.data_dir {
         return Ok(std::path::absolute(directory).unwrap_or_else(|_| directory.clone()));
     }
@@ -136,8 +150,26 @@ fn data_directory(args: &ServerArgs) -> Result<PathBuf, CommandError> {
 /// Only the server's user may look inside: config vars are in there.
 fn prepare(data_dir: &Path) -> Result<(), CommandError> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
-    let writable = made.and_then(|()| tempfile::tempfile_in(data_dir).map(|_| ()));
+    let closed = made.and_then(|()| close_to_others(data_dir));
+    let writable = closed.and_then(|()| tempfile::tempfile_in(data_dir).map(|_| ()));
     writable.map_err(|source| CommandError::DataDirectory { path: data_dir.to_path_buf(), source })
+}
+
+/// Whoever could look inside could read config vars, and run as the server what a build made
+/// set-uid. A directory of somebody else's things is not touched.
+fn close_to_others(data_dir: &Path) -> std::io::Result<()> {
+    let mode = std::fs::metadata(data_dir)?.permissions().mode();
+    let others = 0o077;
+    if mode & others == 0 {
+        return Ok(());
+    }
+    let ours = data_dir.join("token").exists() || std::fs::read_dir(data_dir)?.next().is_none();
+    if !ours {
+        let open = "other users may look inside, and it is not empty: `chmod 700` it, or name a \
+                    new one";
+        return Err(std::io::Error::other(open));
+    }
+    std::fs::set_permissions(data_dir, std::fs::Permissions::from_mode(0o700))
 }
 
 /// One server at a time.
@@ -183,4 +215,28 @@ async fn listen(port: u16, flag: &'static str) -> Result<TcpListener, CommandErr
 fn program() -> Result<PathBuf, CommandError> {
     std::env::current_exe()
         .map_err(|source| CommandError::Source { path: PathBuf::from("/proc/self/exe"), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_directory_is_closed_to_others_or_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path();
+        let mode = || data.metadata().unwrap().permissions().mode() & 0o777;
+        let open =
+            || std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o755)).unwrap();
+        open();
+        prepare(data).unwrap();
+        assert_eq!(mode(), 0o700, "an empty one is closed");
+        open();
+        std::fs::write(data.join("thesis.tex"), "").unwrap();
+        assert!(matches!(prepare(data), Err(CommandError::DataDirectory { .. })));
+        assert_eq!(mode(), 0o755, "somebody else's is left alone");
+        std::fs::write(data.join("token"), "").unwrap();
+        prepare(data).unwrap();
+        assert_eq!(mode(), 0o700, "one that was used before is closed");
+    }
 }

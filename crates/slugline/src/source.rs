@@ -18,8 +18,9 @@ pub(crate) struct PackedSource {
 }
 
 /// Packs a directory: in a git work tree what git knows and does not ignore, elsewhere all of it.
-/// Either way without `.git`.
-pub(crate) fn pack(directory: &Path) -> Result<PackedSource, CommandError> {
+/// Either way without `.git`, and without the data directory, which holds secrets, should it lie in
+/// there.
+pub(crate) fn pack(directory: &Path, data_dir: &Path) -> Result<PackedSource, CommandError> {
     let error = |path: &Path| {
         let path = path.to_path_buf();
         move |source| CommandError::Source { path, source }
@@ -28,19 +29,21 @@ pub(crate) fn pack(directory: &Path) -> Result<PackedSource, CommandError> {
     if !metadata.is_dir() {
         return Err(error(directory)(std::io::ErrorKind::NotADirectory.into()));
     }
+    let data_dir = below(directory, data_dir);
     let paths = match git_paths(directory) {
         Some(paths) => paths,
         None => all_paths(directory).map_err(error(directory))?,
     };
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     archive.follow_symlinks(false);
-    // Named `./`, so that an app with one top directory is not taken for an archive of it.
+    // The root itself comes first, so that an app with one top directory is not taken for an
+    // archive of that directory.
     archive.append_dir("./", directory).map_err(error(directory))?;
     let mut files = 0;
     for path in paths {
         let full = directory.join(&path);
-        // Tracked by git and deleted since: not part of what is there.
-        if full.symlink_metadata().is_err() {
+        let of_the_server = data_dir.as_ref().is_some_and(|data_dir| path.starts_with(data_dir));
+        if of_the_server || !is_source(&full) {
             continue;
         }
         archive.append_path_with_name(&full, &path).map_err(error(&full))?;
@@ -52,6 +55,21 @@ pub(crate) fn pack(directory: &Path) -> Result<PackedSource, CommandError> {
     });
     let tgz = finished.map_err(error(directory))?;
     Ok(PackedSource { tgz, files, version: git_version(directory) })
+}
+
+/// Whether something is there that a source can hold. What git tracks may be deleted since; a
+/// socket or a pipe, which a program that runs has left there, is nobody's source.
+fn is_source(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| {
+        let kind = found.file_type();
+        kind.is_file() || kind.is_dir() || kind.is_symlink()
+    })
+}
+
+/// Where a path lies in a directory, if it does.
+fn below(directory: &Path, path: &Path) -> Option<PathBuf> {
+    let (directory, path) = (directory.canonicalize().ok()?, path.canonicalize().ok()?);
+    path.strip_prefix(directory).ok().filter(|rest| !rest.as_os_str().is_empty()).map(Into::into)
 }
 
 fn git(directory: &Path, args: &[&str]) -> Option<Vec<u8>> {
@@ -122,7 +140,11 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("a b")).unwrap();
         std::fs::write(dir.path().join("a b/ü#"), "x").unwrap();
         std::os::unix::fs::symlink("nowhere", dir.path().join("link")).unwrap();
-        let packed = pack(dir.path()).unwrap();
+        // A running program's, or slugline's own.
+        std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
+        std::fs::create_dir(dir.path().join("data")).unwrap();
+        std::fs::write(dir.path().join("data/token"), "secret").unwrap();
+        let packed = pack(dir.path(), &dir.path().join("data")).unwrap();
         assert_eq!((packed.files, packed.version), (2, None));
         assert_eq!(names(&packed.tgz), ["./", "a b/ü#", "link"]);
     }
@@ -134,12 +156,15 @@ mod tests {
         for (name, text) in [(".gitignore", "*.log\n"), ("a.log", ""), ("new.txt", "x")] {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
-        assert_eq!(names(&pack(dir.path()).unwrap().tgz), ["./", ".gitignore", "new.txt"]);
+        assert_eq!(
+            names(&pack(dir.path(), Path::new("/none")).unwrap().tgz),
+            ["./", ".gitignore", "new.txt"]
+        );
     }
 
     #[test]
     fn a_file_is_no_source() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(matches!(pack(file.path()), Err(CommandError::Source { .. })));
+        assert!(matches!(pack(file.path(), file.path()), Err(CommandError::Source { .. })));
     }
 }

@@ -18,7 +18,7 @@ use crate::client::{Client, Lines};
 use crate::console::say;
 use crate::errors::CommandError;
 use crate::progress::Progress;
-use crate::server::{Server, wait_for_the_end};
+use crate::server::{End, Server, data_directory};
 use crate::source::{PackedSource, pack};
 
 /// What a shell gives for a program that Ctrl-C ended.
@@ -34,7 +34,8 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// failed, where one did.
 pub(crate) async fn up(args: UpArgs) -> Result<i32, CommandError> {
     let name = app_name(&args)?;
-    let source = pack(&args.directory)?;
+    let source = pack(&args.directory, &data_directory(&args.server)?)?;
+    let mut end = End::new()?;
     let server = Server::start(&args.server).await?;
     let client = Client::new(server.api_port, server.token.clone());
     let app = App { name, client };
@@ -43,7 +44,7 @@ pub(crate) async fn up(args: UpArgs) -> Result<i32, CommandError> {
         let mut deploy = std::pin::pin!(app.deploy(&args.directory, source, &mut log));
         tokio::select! {
             deployed = &mut deploy => deployed,
-            () = wait_for_the_end() => {
+            () = end.wait() => {
                 server.platform.stop_builds().await;
                 // The rest of the build's output says what became of it.
                 deploy.await.map(|_| INTERRUPTED)
@@ -51,7 +52,7 @@ pub(crate) async fn up(args: UpArgs) -> Result<i32, CommandError> {
         }
     };
     if matches!(deployed, Ok(exit_code::OK)) {
-        app.show_log_while(log.as_mut(), wait_for_the_end()).await;
+        app.show_log_while(log.as_mut(), end.wait()).await;
     }
     let running = app.running().await;
     if running.is_empty() {

@@ -77,6 +77,7 @@ pub(crate) async fn delete(State(platform): State<Platform>, Path(app): Path<Str
     let rendered = render(&platform, &app)?;
     platform.inner.db.transaction(|db| db::app::delete(db, app.id))?;
     platform.changed();
+    platform.forget_cache(&app.name);
     Ok(ok(rendered))
 }
 

@@ -14,6 +14,7 @@ use super::error::ApiError;
 use crate::platform::Platform;
 
 pub(crate) async fn create(State(platform): State<Platform>) -> Answer {
+    platform.blocking(crate::platform::Inner::remove_old_sources).await;
     let url = platform.source_url(Uuid::new_v4());
     let body = json!({ "source_blob": { "get_url": url, "put_url": url } });
     Ok(super::json(StatusCode::CREATED, body))

@@ -96,8 +96,10 @@ impl Engine for FakeEngine {
     }
 
     fn remove_tree(&self, tree: &Path) -> Result<(), EngineError> {
-        std::fs::remove_dir_all(tree).unwrap();
-        Ok(())
+        match std::fs::remove_dir_all(tree) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+            _ => Ok(()),
+        }
     }
 
     fn catch_up(&self, _: DynoId) {}
@@ -145,7 +147,7 @@ pub(crate) struct TestPlatform {
     pub(crate) platform: Platform,
     pub(crate) engine: Arc<FakeEngine>,
     pub(crate) log: Arc<Lines>,
-    _data: tempfile::TempDir,
+    pub(crate) data: tempfile::TempDir,
 }
 
 impl TestPlatform {
@@ -177,7 +179,7 @@ impl TestPlatform {
             log_sessions: Arc::new(|_| futures_util::stream::empty().boxed()),
         };
         let platform = Platform::start(config, ports).await.unwrap();
-        Self { platform, engine, log, _data: data }
+        Self { platform, engine, log, data }
     }
 
     /// With an app that was built and released, and whose web dyno is up.

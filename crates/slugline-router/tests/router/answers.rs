@@ -233,3 +233,12 @@ async fn a_client_that_asks_first_is_told_to_go_on() {
     client.write_all(b"body").await.unwrap();
     assert!(head(&mut client).await.starts_with("HTTP/1.1 200 OK"));
 }
+
+#[tokio::test]
+async fn a_request_with_two_hosts_reaches_no_dyno() {
+    let scene = Scene::new(saying(HELLO).await).await;
+    let request =
+        "GET / HTTP/1.1\r\nHost: owl.localhost\r\nHost: other\r\nConnection: close\r\n\r\n";
+    let answer = scene.ask_raw(request).await;
+    assert!(answer.starts_with("HTTP/1.1 400 Bad Request"), "{answer}");
+}
