@@ -88,6 +88,9 @@ impl Drop for Host {
             if let Some(pid) = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw) {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
+            if let Some(id) = directory.file_name().to_str().and_then(|name| name.parse().ok()) {
+                let _ = self.engine.forget(id);
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod stages;
 #[expect(dead_code, reason = "the tests of bad input use the rest")]
 mod support;
 
+use std::io::Write as _;
 use std::path::Path;
 
 use stages::{
@@ -34,7 +35,8 @@ fn the_library_keeps_its_assets_and_loses_its_uploads() {
 
         let mut server = Server::start(&scene);
         let warm = server.wait_for_release(2);
-        println!("as {account}: {cold:.1?} cold, {warm:.1?} warm");
+        // Past the test runner, which shows a test's own lines only when it fails.
+        let _ = writeln!(std::io::stderr(), "as {account}: {cold:.1?} cold, {warm:.1?} warm");
         assert_it_was_warm(&server.output());
         a_killed_server_is_recovered(server);
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::support::http::Request;
 use super::support::scene::Scene;
 use super::support::server::Server;
 use super::support::{trace, wait_for};
@@ -144,6 +145,24 @@ fn assert_dynos_are_alive_or_gone(scene: &Scene) {
         "{supervisors} supervisors for {directories} dynos: {:#?}",
         trace::processes(&scene.data())
     );
+    if supervisors > 0 {
+        let request = Request { port: web_port(scene), ..get("/healthz") };
+        assert_eq!(request.send().expect("web.1 serves without its server").text(), "ok");
+    }
+}
+
+fn get(path: &str) -> Request<'_> {
+    Request { port: 0, host: "library.localhost", method: "GET", path, headers: &[], body: &[] }
+}
+
+/// Where web.1 listens, as it was told.
+fn web_port(scene: &Scene) -> u16 {
+    let mut specs = trace::dyno_directories(&scene.data()).into_iter().filter_map(|directory| {
+        let spec = std::fs::read(directory.join("spec.json")).ok()?;
+        serde_json::from_slice::<Value>(&spec).ok()
+    });
+    let port = specs.find_map(|spec| spec["port"].as_u64());
+    port.and_then(|port| u16::try_from(port).ok()).expect("web.1 has a port")
 }
 
 /// Dynos with a supervisor: the supervisor and the dyno's init have the same command line.
