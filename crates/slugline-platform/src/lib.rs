@@ -14,6 +14,7 @@ mod events;
 mod one_off;
 mod outputs;
 mod platform;
+mod ports;
 mod reconcile;
 mod releases;
 mod routes;

@@ -1,7 +1,6 @@
 //! The reconcile loop: observe, decide, act.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use slugline_model::code::Code;
@@ -18,6 +17,7 @@ use crate::db::{self, DbError};
 use crate::dynos::Role;
 use crate::events::error_line;
 use crate::platform::{Platform, StartError};
+use crate::ports::free_port;
 
 /// How long the loop sleeps when nothing changes.
 const IDLE: Duration = Duration::from_mins(1);
@@ -181,7 +181,8 @@ impl Platform {
 
     fn start_dyno(&self, app: &AppName, name: DynoName, running: &Running) {
         let Some(command) = running.slug.process_types.get(&name.process_type) else { return };
-        let port = name.process_type.is_web().then(free_port).flatten();
+        let given = self.dynos().alive.values().filter_map(|dyno| dyno.port).collect();
+        let port = name.process_type.is_web().then(|| free_port(&given)).flatten();
         let spec = self.dyno_spec(app, name, command, &running.release, port);
         self.dynos().add(&spec, Role::Formation, clock::now());
         self.say(app, &spec.dyno.to_string(), format!("Starting process with command `{command}`"));
@@ -276,10 +277,4 @@ pub(crate) const STACK_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/u
 
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A port that nobody listens on right now.
-fn free_port() -> Option<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").ok()?;
-    listener.local_addr().ok().map(|address| address.port())
 }

@@ -1,11 +1,15 @@
 //! `slugline up` ends in good order, whoever ends it.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
+#[path = "support/ports.rs"]
+mod ports;
+
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use ports::free_port;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// An app that brings its own buildpack, and so is built in no time.
@@ -19,15 +23,11 @@ fn app(directory: &Path, procfile: &str) {
     }
 }
 
-fn free_port() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port().to_string()
-}
-
 fn up(app: &Path, data: &Path) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slugline"));
     command.arg("up").arg(app).arg("--data-dir").arg(data).args(["--app", "owl"]);
-    command.args(["--port", &free_port(), "--api-port", &free_port()]);
+    let (port, api_port) = (free_port().to_string(), free_port().to_string());
+    command.args(["--port", &port, "--api-port", &api_port]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap()
 }
 

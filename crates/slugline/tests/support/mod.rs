@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod api;
 pub(crate) mod http;
+pub(crate) mod ports;
 pub(crate) mod scene;
 pub(crate) mod server;
 pub(crate) mod trace;

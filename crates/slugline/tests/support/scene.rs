@@ -1,6 +1,5 @@
 //! A place for one server: an app's directory, a data directory, and two ports.
 
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::account::{Account, run};
 use super::http::{Request, Response};
+use super::ports::free_port;
 use super::trace;
 
 /// Removed with all that is in it at the end.
@@ -29,7 +29,7 @@ impl Scene {
     pub(crate) fn new(account: &Account, app: &'static str) -> Self {
         let directory =
             tempfile::Builder::new().prefix("slugline-").tempdir().expect("a directory");
-        let (port, api_port) = free_ports();
+        let (port, api_port) = (free_port(), free_port());
         let scene = Self { account: account.clone(), app, port, api_port, directory };
         std::fs::create_dir(scene.source()).expect("an empty directory takes another");
         account.own(scene.directory.path());
@@ -110,12 +110,4 @@ fn place_program(program: &Path) {
         std::fs::copy(built, program).expect("a copy of the binary under test");
     }
     std::fs::set_permissions(program, PermissionsExt::from_mode(0o755)).expect("it is ours");
-}
-
-/// Two ports that nobody listens on.
-fn free_ports() -> (u16, u16) {
-    let bind = || TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
-    let (first, second) = (bind(), bind());
-    (port(&first), port(&second))
 }
