@@ -62,6 +62,8 @@ pub trait SlugStore: Send + Sync {
     ) -> Result<SlugSummary, IngestError>;
     /// The slug's tree, verified: a directory with `app/` in it that nobody may write to.
     fn checkout(&self, id: &SlugId) -> Result<PathBuf, CheckoutError>;
+    /// Removes every slug but these. No dyno may run, and no build store a slug meanwhile.
+    fn sweep(&self, keep: &[SlugId]) -> Result<(), SweepError>;
 }
 
 /// Why a tree could not become a slug.
@@ -85,3 +87,8 @@ pub enum IngestError {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct CheckoutError(pub String);
+
+/// Why slugs that nobody needs could not be removed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SweepError(pub String);

@@ -43,6 +43,19 @@ impl Platform {
         }
         self.salvage(&all).await;
         self.blocking(crate::platform::Inner::remove_old_sources).await;
+        if all.is_empty() {
+            self.sweep_slugs().await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the slugs of destroyed apps and of builds that were killed. Only while nothing runs:
+    /// a dyno may outlive its app for a while, and must not lose the ground it stands on.
+    async fn sweep_slugs(&self) -> Result<(), StartError> {
+        let keep = self.inner.db.read(db::slug::trees)?;
+        if let Err(error) = self.blocking(move |inner| inner.store.sweep(&keep)).await {
+            tracing::warn!(?error, "slugs that nobody needs could not be removed");
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use slugline_model::limits::Limits;
-use slugline_model::port::{CheckoutError, IngestError, SlugStore};
+use slugline_model::port::{CheckoutError, IngestError, SlugStore, SweepError};
 use slugline_model::procfile::ProcessTypes;
 use slugline_model::slug::{SlugId, SlugSummary};
 use slugline_store::{IngestRequest, Store, StoreError};
@@ -34,6 +34,10 @@ impl SlugStore for LocalSlugs {
         let app = self.0.checkout(id).map_err(|error| CheckoutError(with_causes(&error)))?;
         let root = app.parent().map(Path::to_path_buf);
         root.ok_or_else(|| CheckoutError(format!("{} has no parent", app.display())))
+    }
+
+    fn sweep(&self, keep: &[SlugId]) -> Result<(), SweepError> {
+        self.0.sweep(keep).map(drop).map_err(|error| SweepError(with_causes(&error)))
     }
 }
 

@@ -15,7 +15,9 @@ use slugline_model::dyno::{DynoId, DynoSpec, Event, TimedEvent};
 use slugline_model::ledger::Receipt;
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogLine, LogSink};
-use slugline_model::port::{Adopted, CheckoutError, Engine, EngineError, IngestError, SlugStore};
+use slugline_model::port::{
+    Adopted, CheckoutError, Engine, EngineError, IngestError, SlugStore, SweepError,
+};
 use slugline_model::procfile::{self, ProcessTypes};
 use slugline_model::slug::{SlugId, SlugSummary};
 use slugline_platform::{Config, Platform, Ports};
@@ -128,6 +130,11 @@ impl SlugStore for FakeStore {
 
     fn checkout(&self, _: &SlugId) -> Result<PathBuf, CheckoutError> {
         Ok(PathBuf::from("/slug"))
+    }
+
+    fn sweep(&self, keep: &[SlugId]) -> Result<(), SweepError> {
+        assert!(keep.is_empty(), "a new platform has no slug to keep");
+        Ok(())
     }
 }
 
