@@ -2,7 +2,7 @@
 //!
 //! A checkout gives every file the same fixed time, so Python would find all of them out of date:
 //! each dyno would compile the app again at each start, and write the results into its layer. So a
-//! compiled file that is up to date in the build is stored as up to date in the checkout. That
+//! compiled file that is up to date in the build is stored as up to date in a checkout. That
 //! also makes it the same file in every build.
 
 /// Where the flags, the time and the source's size stand in a compiled file's head (PEP 552).
