@@ -10,11 +10,12 @@ use crate::buildpack::{ChooseError, FetchError};
 use crate::error::CompileError;
 use crate::source::UnpackError;
 
-const OURS: &str = "This is not a problem of your app. Build again; if it persists, tell the \
+/// Where the machine is in the way, and not the app.
+pub(crate) const OURS: &str = "This is not a problem of your app. Build again; if it persists, tell the \
                     operator.";
 
 /// What helps against a machine that is in the way.
-const DOCTOR: &str = "slugline doctor";
+pub(crate) const DOCTOR: &str = "slugline doctor";
 
 /// What helps where only the author knows how to mend it.
 const AGAIN: &str = "mend it, then build again: slugline up";

@@ -97,9 +97,22 @@ impl CommandError {
             ),
             Self::Api { what, found } => {
                 let what = format!("the server refused: {what}");
-                Message { what, found: found.clone(), ..Message::default() }
+                Message {
+                    what,
+                    found: found.clone(),
+                    allowed: "The server's own log, above, may say more (SLUGLINE_LOG=debug)."
+                        .to_owned(),
+                    next: "slugline up, again".to_owned(),
+                    state: "The server has stopped, and with it all that it ran.".to_owned(),
+                }
             }
-            other => message(format!("cannot {other}"), chain(other), "", "slugline doctor"),
+            other => message(
+                format!("cannot {other}"),
+                chain(other),
+                "This is not a problem of an app: the data directory must be whole and writable, \
+                 and the kernel must let dynos start.",
+                "slugline doctor",
+            ),
         }
     }
 }
@@ -126,11 +139,22 @@ mod tests {
             (CommandError::Source { path: path(), source: io() }, "/somewhere"),
             (CommandError::AppName { wanted: "42".into() }, "`42` is not an app name"),
             (CommandError::Logs { path: path(), source: io() }, "/somewhere"),
+            (CommandError::Signals { source: io() }, "take signals"),
         ];
         for (error, expected) in errors {
-            let text = error.explain().plain();
+            let message = error.explain();
+            assert_eq!(message.silent_parts(), [""; 0], "{message:?}");
+            let text = message.plain();
             assert!(text.contains(expected), "{text}");
             assert!(text.ends_with("Nothing was started or changed."), "{text}");
         }
+    }
+
+    #[test]
+    fn what_the_server_refuses_says_what_became_of_it() {
+        let error = CommandError::Api { what: "GET /apps".into(), found: "gone".into() };
+        let message = error.explain();
+        assert_eq!(message.silent_parts(), [""; 0], "{message:?}");
+        assert!(message.state.contains("has stopped"), "{message:?}");
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 use slugline_model::build::exit_code;
 use slugline_model::message::Message;
 
+use crate::explain::{DOCTOR, OURS};
 use crate::program::describe;
 
 /// Why a Node.js build ended.
@@ -161,10 +162,8 @@ pub(crate) fn explain(error: &NodejsError) -> Message {
         NodejsError::Io { operation, source } => Message {
             what: format!("heroku/nodejs could not {operation}"),
             found: source.to_string(),
-            allowed: "This is not a problem of your app. Build again; if it persists, tell the \
-                      operator."
-                .into(),
-            next: "slugline doctor".into(),
+            allowed: OURS.into(),
+            next: DOCTOR.into(),
             ..Message::default()
         },
     }

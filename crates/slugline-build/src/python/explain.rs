@@ -2,6 +2,8 @@
 
 use slugline_model::message::Message;
 
+use crate::explain::{DOCTOR, OURS};
+
 use super::error::PythonError;
 use super::version::{Origin, Requested};
 use crate::hook;
@@ -93,10 +95,8 @@ pub(crate) fn explain(error: &PythonError) -> Message {
         PythonError::Io { operation, source } => Message {
             what: format!("heroku/python could not {operation}"),
             found: source.to_string(),
-            allowed: "This is not a problem of your app. Build again; if it persists, tell the \
-                      operator."
-                .into(),
-            next: "slugline doctor".into(),
+            allowed: OURS.into(),
+            next: DOCTOR.into(),
             ..Message::default()
         },
     }
