@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::dyno::{DynoId, DynoSpec, DynoState, TimedEvent};
 use crate::limits::Limits;
+use crate::name::AppName;
 use crate::procfile::ProcessTypes;
 use crate::slug::{SlugId, SlugSummary};
 
@@ -53,9 +54,11 @@ pub struct EngineError {
 
 /// Where slugs are kept. All calls block.
 pub trait SlugStore: Send + Sync {
-    /// Stores a build's tree as a slug, or nothing. The tree may be consumed.
+    /// Stores the tree of an app's build as a slug, or nothing. No process may have a file of the
+    /// tree open. The tree stays as it is.
     fn ingest(
         &self,
+        app: &AppName,
         tree: &Path,
         process_types: &ProcessTypes,
         limits: &Limits,

@@ -157,7 +157,7 @@ impl Platform {
         let compiled = self.compile(app, build, workspace, output).await?;
         build.steps.clone_from(&compiled.steps);
         output.line("-----> Compressing...");
-        let summary = self.pack(workspace, &compiled, output).await?;
+        let summary = self.pack(app, workspace, &compiled, output).await?;
         output.line(&format!("       Done: {}", size::slug_size(summary.packed_bytes)));
         tell_slug(&summary, output);
         self.go_on_unless_stopping("its slug was not released", output)?;
@@ -226,6 +226,7 @@ impl Platform {
 
     async fn pack(
         &self,
+        app: &App,
         workspace: &Workspace,
         compiled: &CompileResult,
         output: &Arc<Output>,
@@ -234,9 +235,9 @@ impl Platform {
             output.write(&build_failure::nothing_left("its tree").gutter());
             return Err(Failed { exit_code: exit_code::PACK });
         };
-        let types = compiled.process_types.clone();
+        let (app, types) = (app.name.clone(), compiled.process_types.clone());
         let packed = self
-            .blocking(move |inner| inner.store.ingest(&tree, &types, &inner.config.limits))
+            .blocking(move |inner| inner.store.ingest(&app, &tree, &types, &inner.config.limits))
             .await;
         packed.map_err(|error| {
             let config = &self.inner.config;

@@ -86,7 +86,8 @@ fn tar_and_gzip(tree: &Path) {
 }
 
 fn ingest(store: &Store, tree: &Path) {
-    store.ingest(tree, &IngestRequest::default(), &mut |_| {}).unwrap();
+    let request = IngestRequest { series: Some("bench".parse().unwrap()), ..Default::default() };
+    store.ingest(tree, &request, &mut |_| {}).unwrap();
 }
 
 /// Starts with nothing left to be written to the disk.

@@ -33,8 +33,8 @@ impl Store {
     /// The directory `app` that holds a slug's files, for dynos to use as a read-only lower layer;
     /// nothing lies beside it.
     ///
-    /// The first call since the machine started checks every file against its hash; later ones
-    /// check the manifest. Callers in any number of threads and processes may ask at once.
+    /// The first call since the machine started checks every file against its hash, but for those
+    /// that this process has checked for another slug; later ones check the manifest. Callers in any number of threads and processes may ask at once.
     pub fn checkout(&self, id: &SlugId) -> Result<PathBuf> {
         let _lock = self.lock_shared()?;
         let text = self.manifest_text(id)?;
@@ -59,7 +59,7 @@ impl Store {
     fn make_checkout(&self, id: &SlugId, text: &[u8], place: &Path, boot: &str) -> Result<()> {
         let staging = Staging::new(&self.layout)?;
         let manifest = decode(id, text)?;
-        if let Err(error) = self.verify_objects(id, &manifest) {
+        if let Err(error) = self.verify_unverified(id, &manifest) {
             self.forget_damaged(&error);
             return Err(error);
         }
@@ -76,14 +76,15 @@ impl Store {
     }
 
     fn verify_objects(&self, id: &SlugId, manifest: &Manifest) -> Result<()> {
-        let distinct: BTreeMap<ObjectKey, &[u8]> =
-            manifest.files().map(|(path, object, _)| (object, path)).collect();
-        let distinct: Vec<(ObjectKey, &[u8])> = distinct.into_iter().collect();
+        self.verify_each(id, &distinct(manifest).collect::<Vec<_>>())
+    }
+
+    fn verify_each(&self, id: &SlugId, objects: &[(ObjectKey, &[u8])]) -> Result<()> {
         let buffer = || Ok(vec![0; 1 << 17]);
         let verify = |buffer: &mut Vec<u8>, (object, path): &(ObjectKey, &[u8])| {
             self.verify_object(id, *object, path, buffer)
         };
-        parallel::each(&distinct, buffer, verify, |_, ()| {})
+        parallel::each(objects, buffer, verify, |_, ()| {})
     }
 
     fn verify_object(
@@ -107,11 +108,28 @@ impl Store {
         if whole { Ok(()) } else { Err(StoreError::DamagedObject { object, path, id }) }
     }
 
+    /// Checks what no checkout of this process has checked before.
+    fn verify_unverified(&self, id: &SlugId, manifest: &Manifest) -> Result<()> {
+        let distinct = {
+            let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+            distinct(manifest).filter(|(object, _)| !verified.contains(object)).collect::<Vec<_>>()
+        };
+        self.verify_each(id, &distinct)?;
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        verified.extend(distinct.into_iter().map(|(object, _)| object));
+        Ok(())
+    }
+
     /// A damaged object loses its name, so that the next build that has the file stores it anew.
     fn forget_damaged(&self, error: &StoreError) {
-        if let StoreError::DamagedObject { object, .. } = error {
+        if let StoreError::DamagedObject { object, .. } | StoreError::MissingObject { object, .. } =
+            error
+        {
             // If this fails the next checkout finds the same damage, and says so again.
             let _ = fs_err::remove_file(self.layout.object(*object));
+            // What is remembered of trees would say that it is here.
+            let _ = fs_err::remove_dir_all(self.layout.series());
+            let _ = fs_err::create_dir(self.layout.series());
         }
     }
 
@@ -175,6 +193,12 @@ impl Store {
         settle(&copy, object)?;
         fs_err::rename(&new, &place)
     }
+}
+
+/// Each object once, with one of its paths.
+fn distinct(manifest: &Manifest) -> impl Iterator<Item = (ObjectKey, &[u8])> {
+    let files = manifest.files().map(|(path, object, _)| (object, path));
+    files.collect::<BTreeMap<_, _>>().into_iter()
 }
 
 fn directories(manifest: &Manifest) -> impl DoubleEndedIterator<Item = &[u8]> {

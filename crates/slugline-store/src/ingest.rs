@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use slugline_model::limits::Limits;
+use slugline_model::name::AppName;
 use slugline_model::procfile::ProcessTypes;
 use slugline_model::slug::{SizeVerdict, SlugId, SlugSummary, judge_size};
 
@@ -12,12 +14,17 @@ use crate::error::{Result, StoreError, reading, writing};
 use crate::manifest::{Entry, Manifest};
 use crate::object::ObjectKey;
 use crate::pack::{Packed, Packer, Packing};
+use crate::series::{self, Series};
 use crate::staging::Staging;
 use crate::tree::{Listing, Tree, as_path};
-use crate::{Store, parallel};
+use crate::{Store, parallel, pyc};
 
 /// How often progress is told (files).
 const STEP: usize = 500;
+
+/// Up to so many new objects are synced one by one; more of them, with all else that waits to be
+/// written to the disk, at once.
+const FEW: usize = 64;
 
 /// What a slug is to be made with.
 #[derive(Debug, Clone, Default)]
@@ -26,9 +33,9 @@ pub struct IngestRequest {
     pub process_types: ProcessTypes,
     /// How large it may be.
     pub limits: Limits,
-    /// Whether the tree is thrown away afterwards, so that large files may be moved out of it.
-    /// No process may have them open.
-    pub consume: bool,
+    /// The app whose builds these trees are, one after another. What the last one held and nobody
+    /// touched since is not read again. No process may have a file of the tree open.
+    pub series: Option<AppName>,
 }
 
 /// What an ingest is doing.
@@ -78,17 +85,30 @@ impl Store {
         let _lock = self.lock_shared()?;
         let staging = Staging::new(&self.layout)?;
         let tree = Tree::open(tree)?;
+        let started = now();
         let listing = tree.list()?;
         for path in &listing.skipped {
             progress(Progress::Skipped { path: as_path(path) });
         }
-        let packed = self.pack(&tree, &listing, staging.path(), request.consume, progress)?;
-        let draft = Draft::new(listing, &packed, request.process_types.clone());
+        let series = request.series.as_ref().map(|app| self.layout.series().join(app.as_str()));
+        let last =
+            series.as_ref().map(|path| Series::load(path, |id| self.layout.slug(id).exists()));
+        let last = last.unwrap_or_default();
+        let packed = self.pack(&tree, &listing, &last, staging.path(), progress)?;
+        let draft = Draft::new(&listing, &packed, request.process_types.clone());
         if let SizeVerdict::TooLarge(_) = judge_size(draft.packed_bytes, &request.limits) {
             let (packed_bytes, limit) = (draft.packed_bytes, request.limits.slug_hard);
             return Err(StoreError::TooLarge { packed_bytes, limit });
         }
         let id = self.commit(&draft, staging.path())?;
+        if let Some(path) = series {
+            let files = listing.files.iter().zip(packed.iter().flatten()).map(|(file, packed)| {
+                let source = pyc::source_of(&file.path).and_then(|path| tree.time_and_size(&path));
+                (file, source, *packed)
+            });
+            // It only saves time: without it the next tree is read whole.
+            let _ = series::save(&path, &id, started, files);
+        }
         Ok(draft.summary(id))
     }
 
@@ -96,19 +116,19 @@ impl Store {
         &self,
         tree: &Tree,
         listing: &Listing,
+        series: &Series,
         stage: &Path,
-        consume: bool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Option<Packed>>> {
         let of = listing.files.len();
         progress(Progress::Listed { files: of as u64 });
         let sizes = self.packed_sizes()?;
-        let packing = Packing { tree, layout: &self.layout, stage, sizes: &sizes, consume };
+        let packing = Packing { tree, layout: &self.layout, stage, sizes: &sizes, series };
         let (mut packed, mut done) = (vec![None; of], 0);
         parallel::each(
             &listing.files,
             || Packer::new(packing),
-            |packer, path| packer.pack(path),
+            Packer::pack,
             |index, file| {
                 packed[index] = Some(file);
                 done += 1;
@@ -124,46 +144,79 @@ impl Store {
     /// means the whole content; the manifest last, since it is what makes the slug visible.
     fn commit(&self, draft: &Draft, stage: &Path) -> Result<SlugId> {
         let (id, text) = draft.manifest.encode();
-        if !draft.new.is_empty() {
-            self.sync()?;
+        let sync = Sync { store: self, few: draft.new.len() <= FEW };
+        for object in sync.each(&draft.new) {
+            sync_path(&stage.join(object.to_string()))?;
         }
+        sync.all()?;
         let place = |(): &mut (), object: &ObjectKey| {
             let to = self.layout.object(*object);
             fs_err::rename(stage.join(object.to_string()), &to).map_err(writing(&to))
         };
         parallel::each(&draft.new, || Ok(()), place, |_, ()| {})?;
+        for object in sync.each(&draft.new) {
+            sync_path(self.layout.object(*object).parent().unwrap_or(self.layout.root()))?;
+        }
         self.change_sizes(|sizes, path| Arc::make_mut(sizes).extend(path, &draft.sizes))?;
         let staged = stage.join("manifest");
         fs_err::write(&staged, text).map_err(writing(&staged))?;
-        self.sync()?;
+        sync_path(&staged)?;
+        sync.all()?;
         let slug = self.layout.slug(&id);
         fs_err::rename(&staged, &slug).map_err(writing(&slug))?;
-        let slugs = self.layout.slugs();
-        let directory = fs_err::File::open(&slugs).map_err(reading(&slugs))?;
-        directory.sync_all().map_err(writing(&slugs))?;
+        sync_path(&self.layout.slugs())?;
         Ok(id)
     }
+}
 
-    fn sync(&self) -> Result<()> {
-        let root = self.layout.root();
+/// How new objects get to the disk.
+struct Sync<'a> {
+    store: &'a Store,
+    few: bool,
+}
+
+impl Sync<'_> {
+    /// The objects that are synced one by one.
+    fn each<'o>(&self, new: &'o [ObjectKey]) -> &'o [ObjectKey] {
+        if self.few { new } else { &[] }
+    }
+
+    /// Where there are too many for that, syncs the file system.
+    fn all(&self) -> Result<()> {
+        if self.few {
+            return Ok(());
+        }
+        let root = self.store.layout.root();
         let directory = fs_err::File::open(root).map_err(reading(root))?;
         rustix::fs::syncfs(&directory).map_err(writing(root))
     }
 }
 
+fn sync_path(path: &Path) -> Result<()> {
+    let file = fs_err::File::open(path).map_err(reading(path))?;
+    file.sync_all().map_err(writing(path))
+}
+
+/// Nanoseconds since 1970.
+fn now() -> i128 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i128::try_from(since.as_nanos()).unwrap_or(i128::MAX)
+}
+
 impl Draft {
-    fn new(listing: Listing, packed: &[Option<Packed>], process_types: ProcessTypes) -> Self {
+    fn new(listing: &Listing, packed: &[Option<Packed>], process_types: ProcessTypes) -> Self {
         let (mut bytes, mut packed_bytes) = (0, 0);
         let (mut sizes, mut new) = (BTreeMap::new(), Vec::new());
         let mut manifest = Manifest { process_types, ..Manifest::default() };
         let entries = &mut manifest.entries;
-        entries.extend(listing.directories.into_iter().map(|path| (path, Entry::Directory)));
-        let link = |(path, target)| (path, Entry::Symlink { target });
-        entries.extend(listing.symlinks.into_iter().map(link));
-        for (path, file) in listing.files.into_iter().zip(packed) {
+        let directories = listing.directories.iter();
+        entries.extend(directories.map(|path| (path.clone(), Entry::Directory)));
+        let symlinks = listing.symlinks.iter().cloned();
+        entries.extend(symlinks.map(|(path, target)| (path, Entry::Symlink { target })));
+        for (listed, file) in listing.files.iter().zip(packed) {
             let Packed { object, size, weight, new: is_new } =
                 file.expect("every listed file was packed, or packing failed");
-            entries.insert(path, Entry::File { object, size });
+            entries.insert(listed.path.clone(), Entry::File { object, size });
             bytes += size;
             packed_bytes += weight;
             sizes.insert(object.hash, weight);

@@ -24,7 +24,7 @@ impl Layout {
     /// Every directory that exists from the first opening on.
     pub(crate) fn directories(&self) -> Vec<PathBuf> {
         let mut all = vec![self.root.clone(), self.slugs(), self.checkouts(), self.staging()];
-        all.push(self.objects());
+        all.extend([self.objects(), self.series()]);
         all.extend((0..=255u8).map(|first| self.objects().join(format!("{first:02x}"))));
         all
     }
@@ -59,6 +59,11 @@ impl Layout {
 
     pub(crate) fn staging(&self) -> PathBuf {
         self.root.join("staging")
+    }
+
+    /// One file a series: what its last tree held.
+    pub(crate) fn series(&self) -> PathBuf {
+        self.root.join("series")
     }
 
     /// Held shared by everything that adds or reads, exclusively by what removes.

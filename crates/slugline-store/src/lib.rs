@@ -18,10 +18,12 @@ mod pack;
 mod packed;
 mod parallel;
 mod pyc;
+mod series;
 mod staging;
 mod sweep;
 mod tree;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,6 +47,8 @@ pub struct Store {
     layout: Layout,
     /// Loaded at first use. Held only to take or to replace what is in it.
     sizes: Mutex<Option<Arc<PackedSizes>>>,
+    /// Objects that were checked against their hashes since the store was opened.
+    verified: Mutex<HashSet<ObjectKey>>,
 }
 
 impl Store {
@@ -57,7 +61,7 @@ impl Store {
         for directory in layout.directories() {
             make_private_directory(&directory).map_err(writing(&directory))?;
         }
-        Ok(Self { layout, sizes: Mutex::new(None) })
+        Ok(Self { layout, sizes: Mutex::default(), verified: Mutex::default() })
     }
 
     /// A slug's tree and process types, as checked against its identity.

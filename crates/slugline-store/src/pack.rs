@@ -11,7 +11,8 @@ use crate::layout::Layout;
 use crate::object::{self, FIXED_TIME, FIXED_TIMES, ObjectKey};
 use crate::packed::{PackedSizes, Scale, weigh_stream};
 use crate::pyc;
-use crate::tree::{Tree, as_path};
+use crate::series::Series;
+use crate::tree::{Listed, Tree, as_path};
 
 /// Files below this are read whole, once; larger ones are read bit by bit (bytes).
 const SMALL: usize = 1 << 20;
@@ -24,8 +25,8 @@ pub(crate) struct Packing<'a> {
     /// Where new objects wait, under their keys, until the slug is known to fit.
     pub(crate) stage: &'a Path,
     pub(crate) sizes: &'a PackedSizes,
-    /// Whether files may be moved out of the tree.
-    pub(crate) consume: bool,
+    /// What the last tree of the same series held.
+    pub(crate) series: &'a Series,
 }
 
 /// A file that the store holds or that is staged.
@@ -53,7 +54,13 @@ impl<'a> Packer<'a> {
         Ok(Self { packing, scale, buffer: vec![0; SMALL] })
     }
 
-    pub(crate) fn pack(&mut self, path: &[u8]) -> Result<Packed> {
+    pub(crate) fn pack(&mut self, listed: &Listed) -> Result<Packed> {
+        let path = listed.path.as_slice();
+        let tree = self.packing.tree;
+        let source = || pyc::source_of(path).and_then(|source| tree.time_and_size(&source));
+        if let Some(packed) = self.packing.series.find(listed, source) {
+            return Ok(packed);
+        }
         let show = self.packing.tree.show(path);
         let mut file = self.packing.tree.open_file(path).map_err(reading(&show))?;
         let executable = file.metadata().map_err(reading(&show))?.mode() & 0o111 != 0;
@@ -85,7 +92,7 @@ impl<'a> Packer<'a> {
         let object = ObjectKey { hash, executable: exec };
         let new = !self.packing.holds(object, size) && !self.packing.staged(object).exists();
         if new {
-            self.stage_large(path, file, object)?;
+            self.stage_large(&show, file, object)?;
         }
         let weight = match self.packing.sizes.get(&hash) {
             Some(weight) => weight,
@@ -95,24 +102,13 @@ impl<'a> Packer<'a> {
     }
 
     /// Stages a large file, and hashes it again as it is staged: it may have changed since.
-    fn stage_large(&mut self, path: &[u8], file: &fs_err::File, object: ObjectKey) -> Result<()> {
-        let show = self.packing.tree.show(path);
+    fn stage_large(&mut self, show: &Path, file: &fs_err::File, object: ObjectKey) -> Result<()> {
         let staged = self.packing.staged(object);
         let partial = staged.with_extension(format!("{:?}", std::thread::current().id()));
-        let moved = self.packing.consume
-            && may_be_moved(file)
-            && self.packing.tree.take(path, &partial).is_ok()
-            && is_alone(file, &partial);
-        let staged_file = if moved {
-            fs_err::File::open(&partial).map_err(reading(&partial))?
-        } else {
-            // What was moved but has other names must not be written to.
-            let _ = fs_err::remove_file(&partial);
-            copy(file, &partial).map_err(writing(&partial))?
-        };
-        settle(&staged_file, object).map_err(writing(&partial))?;
-        if self.hash(&staged_file).map_err(reading(&partial))?.0 != object.hash {
-            return Err(StoreError::Changed { path: show });
+        let copied = copy(file, &partial).map_err(writing(&partial))?;
+        settle(&copied, object).map_err(writing(&partial))?;
+        if self.hash(&copied).map_err(reading(&partial))?.0 != object.hash {
+            return Err(StoreError::Changed { path: show.to_owned() });
         }
         fs_err::rename(&partial, &staged).map_err(writing(&staged))
     }
@@ -168,32 +164,6 @@ pub(crate) fn copy(mut from: &fs_err::File, to: &Path) -> io::Result<fs_err::Fil
     let mut copy = options.read(true).write(true).create_new(true).open(to)?;
     io::copy(&mut from, &mut copy)?;
     Ok(copy)
-}
-
-/// Whether a file could become an object as it is: its only name is in the tree, it carries no
-/// attributes such as capabilities, and it is, or can be made, ours.
-fn may_be_moved(file: &fs_err::File) -> bool {
-    let Ok(metadata) = file.metadata() else { return false };
-    let plain = match rustix::fs::flistxattr(file, &mut [0u8; 0]) {
-        Ok(length) => length == 0,
-        Err(error) => error == rustix::io::Errno::NOTSUP,
-    };
-    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
-    let ours = || {
-        metadata.uid() == user.as_raw() || rustix::fs::fchown(file, Some(user), Some(group)).is_ok()
-    };
-    metadata.nlink() == 1 && plain && ours()
-}
-
-/// Whether what was moved is the file that was looked at, and nobody holds another name of it.
-fn is_alone(file: &fs_err::File, moved: &Path) -> bool {
-    let same = |a: &std::fs::Metadata, b: &std::fs::Metadata| {
-        a.ino() == b.ino() && a.dev() == b.dev() && a.nlink() == 1
-    };
-    match (file.metadata(), fs_err::symlink_metadata(moved)) {
-        (Ok(file), Ok(moved)) => same(&file, &moved),
-        _ => false,
-    }
 }
 
 /// Reads until a buffer is full or the file ends.

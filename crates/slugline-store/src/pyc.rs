@@ -31,7 +31,7 @@ pub(crate) fn settle(
 }
 
 /// `a/__pycache__/b.cpython-313.pyc` is compiled from `a/b.py`, and `a/b.pyc` too.
-fn source_of(path: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn source_of(path: &[u8]) -> Option<Vec<u8>> {
     let path = path.strip_suffix(b".pyc")?;
     let name_at = path.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
     let (directory, name) = path.split_at(name_at);

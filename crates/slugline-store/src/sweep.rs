@@ -49,6 +49,7 @@ impl Store {
             ..Swept::default()
         };
         remove_but(&self.layout.staging(), |_| false, |path| fs_err::remove_dir_all(path))?;
+        remove_but(&self.layout.series(), |_| false, |path| fs_err::remove_file(path))?;
         self.sweep_objects(&live, &mut swept)?;
         self.forget_sizes(&live)?;
         Ok(swept)

@@ -12,6 +12,7 @@ use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::error::{Result, reading};
+use crate::series::Stamp;
 
 /// An open tree.
 #[derive(Debug)]
@@ -20,11 +21,19 @@ pub(crate) struct Tree {
     path: PathBuf,
 }
 
+/// A regular file of a tree, as it was when the tree was listed.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    /// Relative to the tree.
+    pub(crate) path: Vec<u8>,
+    pub(crate) stamp: Stamp,
+}
+
 /// What a tree holds. Paths are relative to it.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) directories: Vec<Vec<u8>>,
-    pub(crate) files: Vec<Vec<u8>>,
+    pub(crate) files: Vec<Listed>,
     /// Links and their targets.
     pub(crate) symlinks: Vec<(Vec<u8>, Vec<u8>)>,
     /// Sockets, pipes and devices: not part of a slug.
@@ -71,16 +80,6 @@ impl Tree {
         let stat = rustix::fs::fstat(self.open_beneath(path, OFlags::PATH).ok()?).ok()?;
         let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         regular.then(|| Some((stat.st_mtime, u64::try_from(stat.st_size).ok()?))).flatten()
-    }
-
-    /// Moves a file out of the tree.
-    pub(crate) fn take(&self, path: &[u8], to: &Path) -> io::Result<()> {
-        let (parent, name) = match path.iter().rposition(|b| *b == b'/') {
-            Some(slash) => (&path[..slash], &path[slash + 1..]),
-            None => (&b"."[..], path),
-        };
-        let parent = self.open_beneath(parent, OFlags::PATH | OFlags::DIRECTORY)?;
-        Ok(rustix::fs::renameat(parent, name, rustix::fs::CWD, to)?)
     }
 
     fn list_directory(&self, path: &[u8], listing: &mut Listing) -> io::Result<()> {
@@ -134,16 +133,14 @@ fn list_entry(
     listing: &mut Listing,
 ) -> io::Result<()> {
     let path = if parent.is_empty() { name.to_vec() } else { [parent, b"/", name].concat() };
+    let stat = || rustix::fs::statat(directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
     let file_type = match file_type {
-        FileType::Unknown => {
-            let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-            FileType::from_raw_mode(rustix::fs::statat(directory, name, flags)?.st_mode)
-        }
+        FileType::Unknown => FileType::from_raw_mode(stat()?.st_mode),
         known => known,
     };
     match file_type {
         FileType::Directory => listing.directories.push(path),
-        FileType::RegularFile => listing.files.push(path),
+        FileType::RegularFile => listing.files.push(Listed { path, stamp: Stamp::of(&stat()?) }),
         FileType::Symlink => {
             let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
             listing.symlinks.push((path, target.into_bytes()));

@@ -121,20 +121,41 @@ fn names_are_bytes_and_unreadable_files_are_read() {
 }
 
 #[test]
-fn a_consumed_tree_gives_its_large_files_but_not_those_with_other_names() {
+fn in_a_series_what_changed_is_found_whatever_its_times_say() {
     let scene = Scene::new();
-    let large = |byte: u8| vec![byte; 3 << 20];
-    fs_err::write(scene.tree.join("own"), large(1)).unwrap();
-    fs_err::write(scene.tree.join("shared"), large(2)).unwrap();
-    let cache = scene.directory.path().join("cache");
-    fs_err::hard_link(scene.tree.join("shared"), &cache).unwrap();
-    let request = IngestRequest { consume: true, ..IngestRequest::default() };
-    let summary = scene.store.ingest(&scene.tree, &request, &mut |_| {}).unwrap();
-    assert!(!scene.tree.join("own").exists());
-    fs_err::write(&cache, "the next build writes here").unwrap();
-    let app = scene.store.checkout(&summary.id).unwrap();
-    assert_eq!(fs_err::read(app.join("own")).unwrap(), large(1));
-    assert_eq!(fs_err::read(app.join("shared")).unwrap(), large(2));
+    for name in ["same", "rewritten", "chmod", "gone", "dir/moved"] {
+        scene.write(name, name);
+    }
+    scene.ingest_in_series();
+    let path = scene.tree.join("rewritten");
+    let before = fs_err::metadata(&path).unwrap().modified().unwrap();
+    fs_err::write(&path, "reWritten").unwrap();
+    fs_err::OpenOptions::new().write(true).open(&path).unwrap().set_modified(before).unwrap();
+    set_mode(&scene.tree.join("chmod"), 0o755);
+    fs_err::remove_file(scene.tree.join("gone")).unwrap();
+    fs_err::rename(scene.tree.join("dir/moved"), scene.tree.join("same")).unwrap();
+    let second = scene.ingest_in_series();
+    assert_eq!((second.files, second.new_files), (3, 2));
+    assert_eq!(second.id, scene.ingest().id);
+    let app = scene.store.checkout(&second.id).unwrap();
+    assert_eq!(fs_err::read(app.join("same")).unwrap(), b"dir/moved");
+    assert_eq!(fs_err::read(app.join("rewritten")).unwrap(), b"reWritten");
+}
+
+#[test]
+fn a_series_whose_objects_were_damaged_or_swept_stores_them_anew() {
+    let scene = Scene::new();
+    scene.write("a", "content");
+    let first = scene.ingest_in_series();
+    for object in scene.objects() {
+        fs_err::write(object, "damaged").unwrap();
+    }
+    assert!(matches!(scene.store.checkout(&first.id), Err(StoreError::DamagedObject { .. })));
+    assert_eq!(scene.ingest_in_series().new_files, 1);
+    scene.store.checkout(&first.id).unwrap();
+    scene.store.sweep(&[]).unwrap();
+    assert_eq!(scene.ingest_in_series().new_files, 1);
+    scene.store.checkout(&first.id).unwrap();
 }
 
 #[test]

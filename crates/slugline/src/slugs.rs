@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use slugline_model::limits::Limits;
+use slugline_model::name::AppName;
 use slugline_model::port::{CheckoutError, IngestError, SlugStore, SweepError};
 use slugline_model::procfile::ProcessTypes;
 use slugline_model::slug::{SlugId, SlugSummary};
@@ -14,6 +15,7 @@ pub(crate) struct LocalSlugs(pub(crate) Store);
 impl SlugStore for LocalSlugs {
     fn ingest(
         &self,
+        app: &AppName,
         tree: &Path,
         process_types: &ProcessTypes,
         limits: &Limits,
@@ -21,7 +23,7 @@ impl SlugStore for LocalSlugs {
         let request = IngestRequest {
             process_types: process_types.clone(),
             limits: limits.clone(),
-            consume: true,
+            series: Some(app.clone()),
         };
         self.0.ingest(tree, &request, &mut |_| {}).map_err(|error| match error {
             StoreError::TooLarge { packed_bytes, .. } => IngestError::TooLarge { packed_bytes },

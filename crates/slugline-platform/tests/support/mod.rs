@@ -15,6 +15,7 @@ use slugline_model::dyno::{DynoId, DynoSpec, Event, TimedEvent};
 use slugline_model::ledger::Receipt;
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogLine, LogSink};
+use slugline_model::name::AppName;
 use slugline_model::port::{
     Adopted, CheckoutError, Engine, EngineError, IngestError, SlugStore, SweepError,
 };
@@ -113,6 +114,7 @@ struct FakeStore;
 impl SlugStore for FakeStore {
     fn ingest(
         &self,
+        _: &AppName,
         tree: &Path,
         process_types: &ProcessTypes,
         _: &Limits,

@@ -31,6 +31,15 @@ impl Scene {
         self.store.ingest(&self.tree, &IngestRequest::default(), &mut |_| {}).unwrap()
     }
 
+    /// As a build of an app: the store remembers the tree for the next one. The wait is what makes
+    /// the files old enough to be remembered.
+    pub(crate) fn ingest_in_series(&self) -> SlugSummary {
+        std::thread::sleep(std::time::Duration::from_millis(60));
+        let series = Some("library".parse().unwrap());
+        let request = IngestRequest { series, ..IngestRequest::default() };
+        self.store.ingest(&self.tree, &request, &mut |_| {}).unwrap()
+    }
+
     pub(crate) fn objects(&self) -> Vec<PathBuf> {
         contents(&self.root.join("objects")).iter().flat_map(|path| contents(path)).collect()
     }
