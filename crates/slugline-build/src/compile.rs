@@ -28,6 +28,9 @@ pub struct CompileRequest {
     pub build_dir: PathBuf,
     /// `CACHE_DIR`: kept from build to build. On the same file system as `build_dir`.
     pub cache_dir: PathBuf,
+    /// The tree of the app's last build, if it is kept. Built-in buildpacks move out of it what the
+    /// new tree shall hold unchanged. On the same file system as `build_dir`.
+    pub last_tree: Option<PathBuf>,
     /// `ENV_DIR`: the config vars, a file each.
     pub env_dir: PathBuf,
     /// Where buildpacks are put.
@@ -135,7 +138,11 @@ impl<'a> Building<'a> {
             build_dir: &self.request.build_dir,
             environment: &self.base,
             limits: &self.request.limits,
-            scripts: Scripts { app_dir: &self.request.app_dir, record: &self.record },
+            scripts: Scripts {
+                app_dir: &self.request.app_dir,
+                last_tree: self.request.last_tree.as_deref(),
+                record: &self.record,
+            },
         };
         Ok(buildpack::fetch(&fetching, reference)?)
     }

@@ -22,7 +22,7 @@ use crate::one_off::Ending;
 use crate::outputs::Output;
 use crate::platform::Platform;
 use crate::releases::NewRelease;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, last_tree_home};
 
 /// Statuses from here on say that a signal ended a process.
 const BY_SIGNAL: i32 = 128;
@@ -99,12 +99,15 @@ impl Platform {
     /// its name, and not what its builds left.
     pub(crate) fn forget_cache(&self, app: &AppName) {
         let (platform, turn) = (self.clone(), self.turn_of(app));
-        let cache = self.inner.config.data_dir.join("cache").join(app.as_str());
+        let data_dir = &self.inner.config.data_dir;
+        let kept = [data_dir.join("cache").join(app.as_str()), last_tree_home(data_dir, app)];
         tokio::spawn(async move {
             let _turn = turn.lock().await;
-            let removed = platform.blocking(move |inner| inner.engine.remove_tree(&cache)).await;
-            if let Err(error) = removed {
-                tracing::error!(?error, "the cache of a destroyed app could not be removed");
+            for tree in kept {
+                let removed = platform.blocking(move |inner| inner.engine.remove_tree(&tree)).await;
+                if let Err(error) = removed {
+                    tracing::error!(?error, "the cache of a destroyed app could not be removed");
+                }
             }
         });
     }

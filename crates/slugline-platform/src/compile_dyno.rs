@@ -37,7 +37,7 @@ impl Platform {
             release: 0,
             command: format!(
                 "exec {PROGRAM} compile --source /tmp/source.tgz --build-dir /tmp/{tree} \
-                 --cache-dir /tmp/codon/tmp/cache --buildpacks-dir /tmp/codon/tmp/buildpacks \
+                 --cache-dir /tmp/codon/tmp/cache --last-tree /tmp/codon/tmp/last --buildpacks-dir /tmp/codon/tmp/buildpacks \
                  --env-dir /tmp/{env} --app-dir /app --result /tmp/result.json \
                  --app {} --stack host",
                 app.name

@@ -20,6 +20,10 @@ const RESULT_LIMIT: u64 = 4 << 20;
 /// buildpacks may link and rename between them.
 const CACHE: &str = "codon/tmp/cache";
 
+/// Where the tree of the app's last build lies below `/tmp`. Buildpacks may move out of it what is
+/// to be in the new tree too: the files stay what they are, and need not be stored again.
+const LAST_TREE: &str = "codon/tmp/last";
+
 /// One build's directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Workspace {
@@ -27,6 +31,8 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     /// Where the app's cache is kept between builds.
     cache_home: PathBuf,
+    /// Where the last build's tree is kept until the next one.
+    last_tree_home: PathBuf,
     /// The tree's name below `/tmp`, another one for every build.
     pub(crate) tree_name: String,
     /// The config vars' directory below `/tmp`.
@@ -39,6 +45,7 @@ impl Workspace {
         Self {
             root: data_dir.join("builds").join(build.to_string()),
             cache_home: data_dir.join("cache").join(app.as_str()),
+            last_tree_home: last_tree_home(data_dir, app),
             tree_name: format!("build_{}", &hex[..8]),
             env_name: format!("d{}", &hex[8..20]),
         }
@@ -60,12 +67,10 @@ impl Workspace {
             self.cache_home.as_os_str().as_encoded_bytes(),
         )?;
         let cache = self.tmp().join(CACHE);
-        match std::fs::rename(&self.cache_home, &cache) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                fs_err::create_dir_all(cache)
-            }
-            moved => moved,
+        if !move_if_there(&self.cache_home, &cache)? {
+            fs_err::create_dir_all(cache)?;
         }
+        move_if_there(&self.last_tree_home, &self.tmp().join(LAST_TREE)).map(drop)
     }
 
     /// The build's `/tmp`.
@@ -90,9 +95,27 @@ impl Workspace {
         serde_json::from_str(&json).ok()
     }
 
-    /// Keeps the cache for the next build and removes the rest.
+    /// Keeps the cache and the tree for the next build and removes the rest.
     pub(crate) fn clear(&self, engine: &dyn Engine) {
+        if let Some(tree) = self.tree()
+            && open_up(&tree)
+        {
+            let _ = move_if_there(&tree, &self.last_tree_home);
+        }
         clear(&self.root, &self.cache_home, engine);
+    }
+}
+
+/// Where the tree of an app's last build is kept. No app's name has a dot in it.
+pub(crate) fn last_tree_home(data_dir: &Path, app: &AppName) -> PathBuf {
+    data_dir.join("cache").join(format!("{app}.last"))
+}
+
+/// Renames a directory; false where there is none.
+fn move_if_there(from: &Path, to: &Path) -> std::io::Result<bool> {
+    match std::fs::rename(from, to) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        moved => moved.map(|()| true),
     }
 }
 
@@ -204,6 +227,21 @@ mod tests {
             std::fs::write(&cached, "one").unwrap();
             let env = build.tmp().join(&build.env_name).join("A");
             assert_eq!(std::fs::read_to_string(env).unwrap(), "line 1\nline 2");
+            build.clear(&NoEngine);
+            assert!(!build.root.exists());
+        }
+    }
+
+    #[test]
+    fn the_next_build_finds_the_last_ones_tree() {
+        let data = tempfile::tempdir().unwrap();
+        for expect in ["", "first", "second"] {
+            let build = workspace(data.path());
+            build.prepare(&data.path().join("source"), &ConfigVars::new()).unwrap();
+            let last = build.tmp().join(LAST_TREE).join("file");
+            assert_eq!(std::fs::read_to_string(last).unwrap_or_default(), expect);
+            let text = if expect.is_empty() { "first" } else { "second" };
+            std::fs::write(build.tree().unwrap().join("file"), text).unwrap();
             build.clear(&NoEngine);
             assert!(!build.root.exists());
         }

@@ -22,6 +22,9 @@ pub(crate) struct CompileArgs {
     /// Kept from build to build
     #[arg(long)]
     cache_dir: PathBuf,
+    /// What the tree was in the app's last build; buildpacks may move things out of it
+    #[arg(long)]
+    last_tree: Option<PathBuf>,
     /// The config vars, a file each
     #[arg(long)]
     env_dir: PathBuf,
@@ -76,6 +79,7 @@ pub(crate) fn compile_main(args: CompileArgs) -> i32 {
         source: args.source,
         build_dir: args.build_dir,
         cache_dir: args.cache_dir,
+        last_tree: args.last_tree,
         env_dir: args.env_dir,
         buildpacks_dir: args.buildpacks_dir,
         app_dir: args.app_dir,

@@ -44,6 +44,8 @@ impl Builtin {
 pub(crate) struct Call {
     /// Where the slug will be when it runs.
     pub(crate) app_dir: PathBuf,
+    /// The tree of the app's last build, if it is kept.
+    pub(crate) last_tree: Option<PathBuf>,
     /// Where measures and the failure are recorded, when a compile reads them.
     pub(crate) record: Option<PathBuf>,
     /// The buildpack's own root, where `export` goes.
@@ -64,6 +66,7 @@ impl Call {
         while let Some(arg) = args.next() {
             match arg.to_str() {
                 Some("--app-dir") => call.app_dir = args.next().unwrap_or_default(),
+                Some("--last-tree") => call.last_tree = args.next(),
                 Some("--record") => call.record = args.next(),
                 Some("--buildpack-dir") => call.buildpack_dir = args.next().unwrap_or_default(),
                 Some("--") => {}
@@ -119,9 +122,11 @@ mod tests {
 
     #[test]
     fn a_call_has_directories_and_options() {
-        let args = ["--app-dir", "/a", "--record", "/r", "b", "c", "e"].map(OsString::from);
+        let args = ["--app-dir", "/a", "--last-tree", "/l", "--record", "/r", "b", "c", "e"]
+            .map(OsString::from);
         let call = Call::parse(&args);
         assert_eq!(call.app_dir, PathBuf::from("/a"));
+        assert_eq!(call.last_tree, Some(PathBuf::from("/l")));
         assert_eq!(call.record, Some(PathBuf::from("/r")));
         let directories = [call.build_dir, call.cache_dir, call.env_dir];
         assert_eq!(directories, ["b", "c", "e"].map(PathBuf::from));

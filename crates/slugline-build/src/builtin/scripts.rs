@@ -11,6 +11,8 @@ use crate::files;
 pub(crate) struct Scripts<'a> {
     /// Where the slug will be when it runs.
     pub(crate) app_dir: &'a Path,
+    /// The tree of the app's last build, if it is kept.
+    pub(crate) last_tree: Option<&'a Path>,
     /// Where measures and the failure are recorded.
     pub(crate) record: &'a Path,
 }
@@ -21,13 +23,15 @@ impl Scripts<'_> {
         let program = fs_err::read_link("/proc/self/exe")?;
         let bin = directory.join("bin");
         fs_err::create_dir_all(&bin)?;
+        let last_tree = self.last_tree.map(|path| format!("--last-tree {} ", quote(path)));
         for phase in ["detect", "compile", "release", "report"] {
             let script = format!(
-                "#!/bin/bash\nexec {} buildpack {} {phase} --app-dir {} --record {} \
+                "#!/bin/bash\nexec {} buildpack {} {phase} --app-dir {} {}--record {} \
                  --buildpack-dir {} -- \"$@\"\n",
                 quote(&program),
                 builtin.name(),
                 quote(self.app_dir),
+                last_tree.as_deref().unwrap_or_default(),
                 quote(self.record),
                 quote(directory),
             );
