@@ -1,5 +1,6 @@
 //! `slugline compile`: source in, tree and process types out. Read it like the log it prints.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use crate::error::CompileError;
 use crate::measure::{self, Measuring};
 use crate::process_types::{self, ReleaseOutput};
 use crate::record::{self, Entry};
-use crate::{files, log, source};
+use crate::{files, heroku_yml, log, source};
 
 /// What a build starts from, and where it takes place.
 #[derive(Debug, Clone)]
@@ -24,8 +25,11 @@ pub struct CompileRequest {
     pub stack: String,
     /// The source, a `.tgz`.
     pub source: PathBuf,
-    /// `BUILD_DIR`: becomes the slug's tree.
+    /// Where the source is unpacked. `BUILD_DIR`, which becomes the slug's tree, is `root` in it.
     pub build_dir: PathBuf,
+    /// Where the app is in the source; empty for its top. Its siblings are there in the build, and
+    /// not in the slug.
+    pub root: PathBuf,
     /// `CACHE_DIR`: kept from build to build. On the same file system as `build_dir`.
     pub cache_dir: PathBuf,
     /// The tree of the app's last build, if it is kept. Built-in buildpacks move out of it what the
@@ -51,8 +55,11 @@ pub struct CompileRequest {
 pub fn compile(request: &CompileRequest) -> Result<CompileResult, CompileError> {
     make_directories(request)?;
     source::unpack(&request.source, &request.build_dir, &request.limits)?;
+    let request = &in_its_root(request)?;
     log::heading(format!("Building on the {} stack", stack_title(&request.stack)));
     source::remove_ignored(&request.build_dir).map_err(workplace(&request.build_dir))?;
+    let heroku_yml = heroku_yml::read(&request.build_dir)?;
+    add_config(&request.env_dir, &heroku_yml.config).map_err(workplace(&request.env_dir))?;
     let mut building = Building::new(request);
     let buildpacks = building.choose()?;
     for buildpack in &buildpacks {
@@ -60,7 +67,8 @@ pub fn compile(request: &CompileRequest) -> Result<CompileResult, CompileError> 
     }
     building.warn_of_unrun_hooks(&buildpacks);
     log::heading("Discovering process types");
-    let process_types = process_types::discover(&request.build_dir, &building.releases)?;
+    let process_types =
+        process_types::discover(&request.build_dir, &heroku_yml, &building.releases)?;
     source::empty_tmp(&request.build_dir).map_err(workplace(&request.build_dir))?;
     let detected = building.detected.join(", ");
     let result = CompileResult { process_types, detected, steps: building.steps };
@@ -159,6 +167,7 @@ impl<'a> Building<'a> {
             return Err(CompileError::NotRecognised {
                 app: self.request.app.clone(),
                 found: root_listing(&self.request.build_dir),
+                inside: source::app_inside(&self.request.build_dir),
             });
         }
         for other in detecting.drain(1..) {
@@ -251,6 +260,27 @@ fn make_directories(request: &CompileRequest) -> Result<(), CompileError> {
         [&request.build_dir, &request.cache_dir, &request.buildpacks_dir, &request.app_dir];
     for directory in directories {
         fs_err::create_dir_all(directory).map_err(workplace(directory))?;
+    }
+    Ok(())
+}
+
+/// The same request, with the app's own directory as `BUILD_DIR`.
+fn in_its_root(request: &CompileRequest) -> Result<CompileRequest, CompileError> {
+    let build_dir = source::app_root(&request.build_dir, &request.root)
+        .map_err(|source| CompileError::Root { source, found: root_listing(&request.build_dir) })?;
+    Ok(CompileRequest { build_dir, ..request.clone() })
+}
+
+/// Adds config vars for this build alone. The app's own come first.
+fn add_config(env_dir: &Path, config: &BTreeMap<String, String>) -> io::Result<()> {
+    if !config.is_empty() {
+        fs_err::create_dir_all(env_dir)?;
+    }
+    for (name, value) in config {
+        let path = env_dir.join(name);
+        if path.symlink_metadata().is_err() {
+            fs_err::write(path, value)?;
+        }
     }
     Ok(())
 }

@@ -9,10 +9,11 @@ use slugline_model::name::AppName;
 use slugline_model::procfile::ProcfileError;
 
 use crate::buildpack::{ChooseError, FetchError};
+use crate::heroku_yml::HerokuYmlError;
 use crate::process_types::ReleaseYamlError;
 use crate::program;
 use crate::record::Failure;
-use crate::source::UnpackError;
+use crate::source::{AppRootError, UnpackError};
 
 /// Why there is no tree.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,18 @@ pub enum CompileError {
     /// The source cannot be unpacked.
     #[error("unpack the source")]
     Source(#[from] UnpackError),
+    /// The app is not where it was said to be.
+    #[error("find the app in its source")]
+    Root {
+        /// What is wrong with the place.
+        #[source]
+        source: AppRootError,
+        /// What the source's root holds.
+        found: Vec<String>,
+    },
+    /// heroku.yml cannot be obeyed.
+    #[error("obey heroku.yml")]
+    HerokuYml(#[from] HerokuYmlError),
     /// What the app or its owner says about buildpacks cannot be read.
     #[error("choose buildpacks")]
     Choose(#[from] ChooseError),
@@ -42,6 +55,8 @@ pub enum CompileError {
         app: AppName,
         /// What its root holds.
         found: Vec<String>,
+        /// A directory in it that looks like an app.
+        inside: Option<String>,
     },
     /// The buildpack that was asked for does not recognise the app.
     #[error("{buildpack} does not recognise the app")]
@@ -111,8 +126,10 @@ impl CompileError {
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Workplace { .. } => exit_code::INTERNAL,
-            Self::Source(_) => exit_code::SOURCE,
-            Self::Choose(ChooseError::AppJson(_)) | Self::Procfile(_) => exit_code::PROCFILE,
+            Self::Source(_) | Self::Root { .. } => exit_code::SOURCE,
+            Self::Choose(ChooseError::AppJson(_)) | Self::Procfile(_) | Self::HerokuYml(_) => {
+                exit_code::PROCFILE
+            }
             Self::Choose(ChooseError::Reference { .. })
             | Self::Fetch(_)
             | Self::NotRecognised { .. }

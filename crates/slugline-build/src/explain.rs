@@ -8,6 +8,7 @@ use slugline_model::message::Message;
 
 use crate::buildpack::{ChooseError, FetchError};
 use crate::error::CompileError;
+use crate::heroku_yml::HerokuYmlError;
 use crate::source::UnpackError;
 
 /// Where the machine is in the way, and not the app.
@@ -33,7 +34,17 @@ pub fn explain(error: &CompileError) -> Message {
         CompileError::Source(error) => unpack(error),
         CompileError::Choose(error) => choose(error),
         CompileError::Fetch(error) => fetch(error),
-        CompileError::NotRecognised { found, .. } => not_recognised(found),
+        CompileError::NotRecognised { found, inside, .. } => {
+            not_recognised(found, inside.as_deref())
+        }
+        CompileError::Root { source, found } => Message {
+            what: format!("There is no app in {} of the source", source.root.display()),
+            found: format!("{}. The source holds: {}", sentence(source.reason), listing(found)),
+            allowed: "The root is a directory of the source, named from its top.".into(),
+            next: "slugline up --root DIRECTORY".into(),
+            ..Message::default()
+        },
+        CompileError::HerokuYml(error) => heroku_yml(error),
         CompileError::NotCompatible { buildpack, found } => Message {
             what: format!("App not compatible with buildpack: {buildpack}"),
             found: format!("Its bin/detect did not recognise: {}", listing(found)),
@@ -80,7 +91,31 @@ pub fn explain(error: &CompileError) -> Message {
     }
 }
 
-fn not_recognised(found: &[String]) -> Message {
+fn heroku_yml(error: &HerokuYmlError) -> Message {
+    let (what, next) = match error {
+        HerokuYmlError::Docker(_) => (
+            "This app asks for Docker images, which are not built here",
+            "git rm heroku.yml && git commit -m 'Build with buildpacks', with a Procfile for what \
+             it ran",
+        ),
+        _ => ("heroku.yml cannot be read", AGAIN),
+    };
+    Message {
+        what: what.into(),
+        found: format!("{}.", sentence(&error.to_string())),
+        allowed: "With buildpacks, heroku.yml may hold build.config (config vars of the build), \
+                  release and run."
+            .into(),
+        next: next.into(),
+        ..Message::default()
+    }
+}
+
+fn not_recognised(found: &[String], inside: Option<&str>) -> Message {
+    let next = match inside {
+        Some(directory) => format!("slugline up --root {directory}, which looks like an app"),
+        None => "echo heroku/python > .buildpacks, to choose a buildpack yourself".to_owned(),
+    };
     Message {
         what: "No buildpack recognises this app".into(),
         found: format!(
@@ -89,10 +124,10 @@ fn not_recognised(found: &[String]) -> Message {
              app's own).\nFound: {}",
             listing(found)
         ),
-        allowed: "If the app is in a subdirectory, move it to the root. If a file is missing, \
+        allowed: "If the app is in a subdirectory, say so with --root. If a file is missing, \
                   commit it: files listed in .gitignore or .slugignore are not part of a push."
             .into(),
-        next: "echo heroku/python > .buildpacks, to choose a buildpack yourself".into(),
+        next,
         ..Message::default()
     }
 }

@@ -12,6 +12,7 @@ use super::*;
 use crate::buildpack::ReferenceError;
 use crate::process_types::ReleaseYamlError;
 use crate::record::Failure;
+use crate::source::AppRootError;
 
 fn denied() -> io::Error {
     io::Error::from(io::ErrorKind::PermissionDenied)
@@ -47,6 +48,24 @@ fn every_way_a_source_is_refused_is_explained() {
     ];
     for (name, error) in refused {
         check(name, error, exit_code::SOURCE);
+    }
+}
+
+#[test]
+fn every_way_an_app_is_not_found_in_its_source_is_explained() {
+    let found = || vec!["backend/".to_owned(), "docs/".to_owned()];
+    let (app, inside) = ("owl-1234".parse().unwrap(), Some("backend".to_owned()));
+    let inside = CompileError::NotRecognised { app, found: found(), inside };
+    check("not_recognised_inside", inside, exit_code::DETECT);
+    let source = AppRootError { root: "web".into(), reason: "there is no such directory" };
+    check("root", CompileError::Root { source, found: found() }, exit_code::SOURCE);
+    for (name, error) in [
+        ("heroku_yml", HerokuYmlError::Yaml("line 1: not a map".into())),
+        ("heroku_yml_docker", HerokuYmlError::Docker(vec!["web".into(), "worker".into()])),
+        ("heroku_yml_process_type", HerokuYmlError::ProcessType("`a b` is no name".into())),
+        ("heroku_yml_config_var", HerokuYmlError::ConfigVar("../x".into())),
+    ] {
+        check(name, error, exit_code::PROCFILE);
     }
 }
 
@@ -98,7 +117,11 @@ fn every_way_a_compile_fails_is_explained() {
         ),
         (
             "not_recognised",
-            CompileError::NotRecognised { app: "owl-1234".parse().unwrap(), found: found() },
+            CompileError::NotRecognised {
+                app: "owl-1234".parse().unwrap(),
+                found: found(),
+                inside: None,
+            },
             exit_code::DETECT,
         ),
         (

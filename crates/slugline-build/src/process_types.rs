@@ -8,6 +8,7 @@ use slugline_model::name::ProcessType;
 use slugline_model::procfile::{self, ProcessTypes};
 
 use crate::error::CompileError;
+use crate::heroku_yml::HerokuYml;
 use crate::log;
 
 /// What a buildpack's `bin/release` prints, as far as it matters here.
@@ -65,10 +66,10 @@ impl ReleaseOutput {
 /// Reads the Procfile, adds the defaults, and prints both.
 pub(crate) fn discover(
     root: &Path,
+    heroku_yml: &HerokuYml,
     releases: &[ReleaseOutput],
 ) -> Result<ProcessTypes, CompileError> {
-    let declared = read_procfile(root)?;
-    log::detail(format!("Procfile declares types     -> {}", names(&declared)));
+    let declared = declared(root, heroku_yml)?;
     // The last buildpack decides, as its default is the one that Heroku takes.
     let mut defaults = ProcessTypes::new();
     for release in releases {
@@ -83,6 +84,27 @@ pub(crate) fn discover(
         return Err(CompileError::NoProcessTypes { misnamed: misnamed_procfile(root) });
     }
     Ok(defaults)
+}
+
+/// heroku.yml's `run` stands in the Procfile's place, its `release` in that of the one line.
+fn declared(root: &Path, heroku_yml: &HerokuYml) -> Result<ProcessTypes, CompileError> {
+    let mut ours = heroku_yml.run.clone().unwrap_or_default();
+    if let Some(command) = &heroku_yml.release {
+        ours.insert(ProcessType::release(), command.clone());
+    }
+    if heroku_yml.run.is_some() || !ours.is_empty() {
+        log::detail(format!("heroku.yml declares types   -> {}", names(&ours)));
+    }
+    if heroku_yml.run.is_some() {
+        if root.join("Procfile").is_file() {
+            log::detail("Procfile is not read: heroku.yml has a `run`");
+        }
+        return Ok(ours);
+    }
+    let mut declared = read_procfile(root)?;
+    log::detail(format!("Procfile declares types     -> {}", names(&declared)));
+    declared.extend(ours);
+    Ok(declared)
 }
 
 fn read_procfile(root: &Path) -> Result<ProcessTypes, CompileError> {
@@ -120,7 +142,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs_err::write(root.path().join("Procfile"), procfile).unwrap();
         let release = ReleaseOutput::parse("bp", yaml).unwrap();
-        let types = discover(root.path(), &[release]).unwrap();
+        let types = discover(root.path(), &HerokuYml::default(), &[release]).unwrap();
         let types: Vec<_> = types.iter().map(|(t, c)| (t.as_str(), c.as_str())).collect();
         assert_eq!(types, expect);
     }
@@ -148,8 +170,23 @@ mod tests {
     fn nothing_to_run_names_the_file_that_was_probably_meant() {
         let root = tempfile::tempdir().unwrap();
         fs_err::write(root.path().join("procfile"), "web: a").unwrap();
-        let error = discover(root.path(), &[]).unwrap_err();
+        let error = discover(root.path(), &HerokuYml::default(), &[]).unwrap_err();
         let CompileError::NoProcessTypes { misnamed } = error else { panic!("{error}") };
         assert_eq!(misnamed.as_deref(), Some("procfile"));
+    }
+
+    #[test]
+    fn heroku_yml_stands_in_the_procfiles_place() {
+        let root = tempfile::tempdir().unwrap();
+        fs_err::write(root.path().join("Procfile"), "web: old\nrelease: old\n").unwrap();
+        let discovered = |yml: &HerokuYml| -> Vec<String> {
+            let types = discover(root.path(), yml, &[]).unwrap();
+            types.into_iter().map(|(name, command)| format!("{name}: {command}")).collect()
+        };
+        let release = Some("migrate".to_owned());
+        let yml = HerokuYml { release, ..HerokuYml::default() };
+        assert_eq!(discovered(&yml), ["release: migrate", "web: old"]);
+        let run = Some(ProcessTypes::from([("worker".parse().unwrap(), "work".to_owned())]));
+        assert_eq!(discovered(&HerokuYml { run, ..yml }), ["release: migrate", "worker: work"]);
     }
 }

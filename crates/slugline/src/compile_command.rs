@@ -16,9 +16,12 @@ pub(crate) struct CompileArgs {
     /// The source, a `.tgz`
     #[arg(long)]
     source: PathBuf,
-    /// Becomes the slug's tree
+    /// Where the source is unpacked, and the slug's tree is made
     #[arg(long)]
     build_dir: PathBuf,
+    /// Where the app is in its source
+    #[arg(long, default_value = "")]
+    root: PathBuf,
     /// Kept from build to build
     #[arg(long)]
     cache_dir: PathBuf,
@@ -78,6 +81,7 @@ pub(crate) fn compile_main(args: CompileArgs) -> i32 {
         stack: args.stack,
         source: args.source,
         build_dir: args.build_dir,
+        root: args.root,
         cache_dir: args.cache_dir,
         last_tree: args.last_tree,
         env_dir: args.env_dir,

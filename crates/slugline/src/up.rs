@@ -106,6 +106,9 @@ impl App {
             size::human(source.tgz.len() as u64),
             source.version.as_deref().map(|v| format!(", commit {}", short(v))).unwrap_or_default()
         ));
+        for warning in &source.warnings {
+            say(&format!(" !     {warning}"));
+        }
         let build = self.start_build(source).await?;
         self.show_output(&build).await?;
         let id = build["id"].as_str().unwrap_or_default();
