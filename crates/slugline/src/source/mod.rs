@@ -35,9 +35,10 @@ pub(crate) fn pack(directory: &Path, data_dir: &Path) -> Result<PackedSource, Co
     }
     let data_dir = below(directory, data_dir);
     let (paths, mut warnings) = match git::paths(directory) {
-        Some(tracked) => {
-            (tracked.paths, tracked.empty_submodules.iter().map(no_submodule).collect())
-        }
+        Some(tracked) => (
+            tracked.paths,
+            tracked.empty_submodules.iter().map(|path| no_submodule(path)).collect(),
+        ),
         None => (all_paths(directory).map_err(error(directory))?, Vec::new()),
     };
     let mut large = lfs::Files::new(directory);
@@ -69,7 +70,7 @@ pub(crate) fn pack(directory: &Path, data_dir: &Path) -> Result<PackedSource, Co
     Ok(PackedSource { tgz, files, version: git::version(directory), warnings })
 }
 
-fn no_submodule(path: &PathBuf) -> String {
+fn no_submodule(path: &Path) -> String {
     format!(
         "The submodule {} is empty here, and so it will be in the slug: \
          git submodule update --init --recursive",
