@@ -42,7 +42,7 @@ enum Command {
     },
     /// Turn a source into a tree that can be packed
     #[command(hide = true)]
-    Compile(compile_command::CompileArgs),
+    Compile(Box<compile_command::CompileArgs>),
     /// Run a script of a buildpack that comes with Slugline
     #[command(hide = true)]
     Buildpack(compile_command::BuildpackArgs),
@@ -79,7 +79,7 @@ fn main() {
     // Supervisors and builds are one process each, started often: no runtime for them.
     let code = match Slugline::parse().command {
         Command::Supervise { directory } => slugline_dyno::supervise(&directory),
-        Command::Compile(args) => compile_command::compile_main(args),
+        Command::Compile(args) => compile_command::compile_main(*args),
         Command::Buildpack(args) => compile_command::buildpack_main(&args),
         Command::Up(args) => console::run(up::up(args)),
         Command::Serve(args) => console::run(server::serve(args)),
