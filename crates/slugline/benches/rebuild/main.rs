@@ -43,7 +43,7 @@ fn main() {
     let server = Server::start(directory.path());
     let mut builders: Vec<Box<dyn Builder + '_>> =
         vec![Box::new(App::new(&server, "library", &[]))];
-    podman::have_base_image(directory.path());
+    podman::have_debian(directory.path());
     for dockerfile in ["Dockerfile", "Dockerfile.stages"] {
         builders.push(Box::new(Podman { dockerfile }));
     }

@@ -1,4 +1,4 @@
-//! Builds by podman, from a base image with the Python of Debian and the Node of this machine.
+//! Builds by podman, on a Debian with its Python and the Node of this machine.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -38,8 +38,8 @@ impl Builder for Podman {
     }
 }
 
-/// Makes the base image, unless podman has it. It takes minutes, and is never removed here.
-pub(crate) fn have_base_image(directory: &Path) {
+/// Makes the Debian that it starts from, unless podman has it. It takes minutes, and is never removed here.
+pub(crate) fn have_debian(directory: &Path) {
     let there = Command::new("podman").args(["image", "exists", BASE]).status();
     if !there.is_ok_and(|status| status.success()) {
         let root = debian(directory);
