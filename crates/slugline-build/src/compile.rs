@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use slugline_model::build::{CompileResult, StepMeasure};
+use slugline_model::build::{BuildpackReport, CompileResult, StepMeasure};
 use slugline_model::limits::Limits;
 use slugline_model::name::AppName;
 
@@ -22,6 +22,9 @@ pub struct CompileRequest {
     pub app: AppName,
     /// The stack beneath: `host`.
     pub stack: String,
+    /// Which of Heroku's stacks buildpacks are told that it is, in `STACK`; none to tell its own
+    /// name.
+    pub announced_stack: Option<String>,
     /// The source, a `.tgz`.
     pub source: PathBuf,
     /// `BUILD_DIR`: becomes the slug's tree.
@@ -38,6 +41,8 @@ pub struct CompileRequest {
     pub result: PathBuf,
     /// Buildpacks somebody asked for, in order; empty to let the app decide.
     pub buildpacks: Vec<String>,
+    /// Whether `bin/test-compile` takes the place of `bin/compile`, where a buildpack has it.
+    pub test: bool,
     /// What the source may cost.
     pub limits: Limits,
 }
@@ -48,7 +53,7 @@ pub struct CompileRequest {
 pub fn compile(request: &CompileRequest) -> Result<CompileResult, CompileError> {
     make_directories(request)?;
     source::unpack(&request.source, &request.build_dir, &request.limits)?;
-    log::heading(format!("Building on the {} stack", stack_title(&request.stack)));
+    log::heading(stack_heading(request));
     source::remove_ignored(&request.build_dir).map_err(workplace(&request.build_dir))?;
     let mut building = Building::new(request);
     let buildpacks = building.choose()?;
@@ -60,7 +65,8 @@ pub fn compile(request: &CompileRequest) -> Result<CompileResult, CompileError> 
     let process_types = process_types::discover(&request.build_dir, &building.releases)?;
     source::empty_tmp(&request.build_dir).map_err(workplace(&request.build_dir))?;
     let detected = building.detected.join(", ");
-    let result = CompileResult { process_types, detected, steps: building.steps };
+    let Building { steps, reports, .. } = building;
+    let result = CompileResult { process_types, detected, steps, reports };
     write_result(&request.result, &result).map_err(workplace(&request.result))?;
     Ok(result)
 }
@@ -75,12 +81,13 @@ struct Building<'a> {
     exported: Environment,
     detected: Vec<String>,
     steps: Vec<StepMeasure>,
+    reports: Vec<BuildpackReport>,
     releases: Vec<ReleaseOutput>,
 }
 
 impl<'a> Building<'a> {
     fn new(request: &'a CompileRequest) -> Self {
-        let base = Environment::base(std::env::vars_os(), &request.app_dir, &request.stack);
+        let base = Environment::base(std::env::vars_os(), &request.app_dir, announced(request));
         // Of an earlier build in the same directory.
         drop(record::take(&request.buildpacks_dir.join("record")));
         let context = Context {
@@ -88,6 +95,7 @@ impl<'a> Building<'a> {
             cache_dir: request.cache_dir.clone(),
             env_dir: request.env_dir.clone(),
             log_file: request.buildpacks_dir.join("log"),
+            test: request.test,
         };
         Self {
             request,
@@ -97,6 +105,7 @@ impl<'a> Building<'a> {
             base,
             detected: Vec::new(),
             steps: Vec::new(),
+            reports: Vec::new(),
             releases: Vec::new(),
         }
     }
@@ -183,7 +192,7 @@ impl<'a> Building<'a> {
         let measuring = Measuring::start(&buildpack.name, &self.request.build_dir);
         let status = buildpack::compile(&self.context, buildpack, &self.exported)
             .map_err(script_error(buildpack, "bin/compile"))?;
-        buildpack::report(&self.context, buildpack, &self.base);
+        self.reports.extend(buildpack::report(&self.context, buildpack, &self.base));
         let failure = self.take_record();
         if !status.success() {
             let buildpack = buildpack.name.clone();
@@ -260,6 +269,21 @@ fn workplace(path: &Path) -> impl Fn(io::Error) -> CompileError {
 fn script_error(buildpack: &Buildpack, script: &'static str) -> impl Fn(io::Error) -> CompileError {
     let buildpack = buildpack.name.clone();
     move |source| CompileError::Script { buildpack: buildpack.clone(), script, source }
+}
+
+/// What buildpacks read in `STACK`.
+fn announced(request: &CompileRequest) -> &str {
+    request.announced_stack.as_deref().unwrap_or(&request.stack)
+}
+
+/// `Building on the Host stack, announced as heroku-24`
+fn stack_heading(request: &CompileRequest) -> String {
+    let announced = request.announced_stack.as_ref().map(|name| format!(", announced as {name}"));
+    format!(
+        "Building on the {} stack{}",
+        stack_title(&request.stack),
+        announced.unwrap_or_default()
+    )
 }
 
 /// `Host`, as Heroku writes `Heroku-24`.

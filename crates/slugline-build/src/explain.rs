@@ -133,9 +133,12 @@ fn choose(error: &ChooseError) -> Message {
         ChooseError::Reference { origin, source } => Message {
             what: source.to_string(),
             found: format!("It stands in {origin}."),
-            allowed: "A buildpack is heroku/python, heroku/nodejs, heroku/inline, a git URL with \
-                      an optional #ref, the URL of a .tgz, or a directory."
-                .into(),
+            allowed:
+                "A buildpack is heroku/python, heroku/nodejs, heroku/inline or another one of \
+                      Heroku's, official:heroku/NAME for Heroku's own in the place of ours, \
+                      NAMESPACE/NAME of Heroku's buildpack registry, a git URL with an optional \
+                      #ref, the URL of a .tgz, or a directory."
+                    .into(),
             next: AGAIN.into(),
             ..Message::default()
         },
@@ -154,7 +157,8 @@ fn fetch(error: &FetchError) -> Message {
         FetchError::Prepare { .. } => OURS.to_owned(),
         FetchError::Program { .. } | FetchError::TooSlow { .. } => {
             "Check the address and that this machine reaches it. A private buildpack cannot ask \
-             for a password here."
+             for a password here. Where the network is closed, the operator can put a mirror in \
+             the address's place (build.mirrors in slugline.toml)."
                 .to_owned()
         }
         FetchError::Unpack { source, .. } => unpack(source).allowed,

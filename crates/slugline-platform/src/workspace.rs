@@ -68,6 +68,16 @@ impl Workspace {
         }
     }
 
+    /// Where the operator's mirrors are written down, for the build to read.
+    pub(crate) fn mirrors(&self) -> PathBuf {
+        self.root.join("mirrors")
+    }
+
+    /// Where the locales that the host lacks are laid out.
+    pub(crate) fn locales(&self) -> PathBuf {
+        self.root.join("locales")
+    }
+
     /// The build's `/tmp`.
     pub(crate) fn tmp(&self) -> PathBuf {
         self.root.join("tmp")

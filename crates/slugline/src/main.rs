@@ -2,6 +2,7 @@
 
 mod client;
 mod compile_command;
+mod configuration;
 mod console;
 mod doctor;
 mod errors;
@@ -67,6 +68,10 @@ struct ServerArgs {
     /// Where everything is kept; `$XDG_DATA_HOME/slugline` where it is not given
     #[arg(long, env = "SLUGLINE_DATA_DIR")]
     data_dir: Option<PathBuf>,
+    /// What the operator decides, a TOML file; `slugline.toml` in the data directory where it is
+    /// not given and there is one
+    #[arg(long, env = "SLUGLINE_CONFIG")]
+    config: Option<PathBuf>,
     /// Where the router listens, on loopback
     #[arg(long, env = "SLUGLINE_PORT", default_value_t = 5080)]
     port: u16,
@@ -76,6 +81,10 @@ struct ServerArgs {
 }
 
 fn main() {
+    // In a build with mirrors this binary also stands where curl, wget and git do.
+    if let Some(code) = slugline_build::pose_as_client(std::env::args_os()) {
+        std::process::exit(code);
+    }
     // Supervisors and builds are one process each, started often: no runtime for them.
     let code = match Slugline::parse().command {
         Command::Supervise { directory } => slugline_dyno::supervise(&directory),

@@ -19,6 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::ServerArgs;
+use crate::configuration::Configuration;
 use crate::console::say;
 use crate::errors::CommandError;
 use crate::network::network_env;
@@ -73,6 +74,7 @@ impl Server {
     /// Starts everything, or nothing.
     pub(crate) async fn start(args: &ServerArgs) -> Result<Self, CommandError> {
         let data_dir = data_directory(args)?;
+        let configuration = Configuration::load(args.config.as_deref(), &data_dir)?;
         let router = listen(args.port, "--port").await?;
         let api = listen(args.api_port, "--api-port").await?;
         prepare(&data_dir)?;
@@ -93,6 +95,8 @@ impl Server {
             program: program()?,
             token: token.clone(),
             network_env: network_env(),
+            announced_stack: configuration.stack,
+            mirrors: configuration.mirrors,
             limits: limits.clone(),
         };
         let ports = ports(&config, &hub)?;
