@@ -153,7 +153,7 @@ impl<'a> Building<'a> {
         let mut detecting = Vec::new();
         for builtin in Builtin::IN_DETECTION_ORDER {
             let buildpack = self.fetch(&Reference::Builtin(builtin))?;
-            if self.detect(&buildpack)?.is_some() {
+            if self.detect(&buildpack)?.is_ok() {
                 detecting.push(buildpack);
             }
         }
@@ -169,26 +169,29 @@ impl<'a> Building<'a> {
         Ok(detecting)
     }
 
-    fn detect(&self, buildpack: &Buildpack) -> Result<Option<String>, CompileError> {
+    fn detect(&self, buildpack: &Buildpack) -> Result<Result<String, String>, CompileError> {
         buildpack::detect(&self.context, buildpack, &self.exported)
             .map_err(script_error(buildpack, "bin/detect"))
     }
 
     /// detect → compile → report → export → release, as on Heroku.
     fn build_with(&mut self, buildpack: &Buildpack) -> Result<(), CompileError> {
-        let name = self.detect(buildpack)?.ok_or_else(|| CompileError::NotCompatible {
-            buildpack: buildpack.name.clone(),
-            found: root_listing(&self.request.build_dir),
+        let name = self.detect(buildpack)?.map_err(|said| {
+            log::not_compatible(&buildpack.name, &said);
+            CompileError::NotCompatible {
+                buildpack: buildpack.name.clone(),
+                found: root_listing(&self.request.build_dir),
+            }
         })?;
         log::heading(format!("{name} app detected"));
-        self.compile_with(buildpack)?;
+        self.compile_with(buildpack, &name)?;
         self.exported = buildpack::export(buildpack, &self.exported)
             .map_err(script_error(buildpack, "export"))?;
         self.detected.push(name);
         self.release_with(buildpack)
     }
 
-    fn compile_with(&mut self, buildpack: &Buildpack) -> Result<(), CompileError> {
+    fn compile_with(&mut self, buildpack: &Buildpack, kind: &str) -> Result<(), CompileError> {
         let measuring = Measuring::start(&buildpack.name, &self.request.build_dir);
         let status = buildpack::compile(&self.context, buildpack, &self.exported)
             .map_err(script_error(buildpack, "bin/compile"))?;
@@ -198,7 +201,7 @@ impl<'a> Building<'a> {
             let buildpack = buildpack.name.clone();
             return Err(match failure {
                 Some(failure) => CompileError::Builtin { buildpack, failure: Box::new(failure) },
-                None => CompileError::Compile { buildpack, status },
+                None => CompileError::Compile { buildpack, kind: kind.to_owned(), status },
             });
         }
         let measure = measuring.stop();

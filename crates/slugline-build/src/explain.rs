@@ -50,7 +50,15 @@ pub fn explain(error: &CompileError) -> Message {
             next: format!("head -1 {script}, in the buildpack: that interpreter must exist"),
             ..Message::default()
         },
-        CompileError::Compile { .. } | CompileError::Release { .. } => Message {
+        // Heroku's words, which people and tests look for.
+        CompileError::Compile { kind, .. } => Message {
+            what: format!("Push rejected, failed to compile {kind} app."),
+            found: format!("{error}. The reason is in its output above."),
+            allowed: "A buildpack's script has to exit with status 0.".into(),
+            next: AGAIN.into(),
+            ..Message::default()
+        },
+        CompileError::Release { .. } => Message {
             what: error.to_string(),
             found: "The reason is in its output above.".into(),
             allowed: "A buildpack's script has to exit with status 0.".into(),

@@ -3,6 +3,7 @@
 mod client;
 mod compile_command;
 mod configuration;
+mod conformance;
 mod console;
 mod doctor;
 mod errors;
@@ -35,6 +36,9 @@ enum Command {
     Serve(ServerArgs),
     /// Say whether this machine can run dynos, and what it lacks
     Doctor,
+    /// Hold what Slugline does against what others publish
+    #[command(subcommand)]
+    Conformance(conformance::Conformance),
     /// Own one dyno, whose directory is given
     #[command(hide = true)]
     Supervise {
@@ -92,6 +96,7 @@ fn main() {
         Command::Buildpack(args) => compile_command::buildpack_main(&args),
         Command::Up(args) => console::run(up::up(args)),
         Command::Serve(args) => console::run(server::serve(args)),
+        Command::Conformance(args) => console::run(conformance::conformance(args)),
         Command::Doctor => doctor::doctor(),
     };
     std::process::exit(code);

@@ -73,8 +73,16 @@ impl End {
 impl Server {
     /// Starts everything, or nothing.
     pub(crate) async fn start(args: &ServerArgs) -> Result<Self, CommandError> {
+        let configuration = Configuration::load(args.config.as_deref(), &data_directory(args)?)?;
+        Self::start_configured(args, configuration).await
+    }
+
+    /// The same, with what the operator decides at hand.
+    pub(crate) async fn start_configured(
+        args: &ServerArgs,
+        configuration: Configuration,
+    ) -> Result<Self, CommandError> {
         let data_dir = data_directory(args)?;
-        let configuration = Configuration::load(args.config.as_deref(), &data_dir)?;
         let router = listen(args.port, "--port").await?;
         let api = listen(args.api_port, "--api-port").await?;
         prepare(&data_dir)?;

@@ -1,6 +1,6 @@
 //! Runs a buildpack's scripts, each as its own process with the environment it is promised.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -28,19 +28,23 @@ pub(crate) struct Context {
     pub(crate) test: bool,
 }
 
-/// `bin/detect`: the name that it gives the app, or `None` if it does not recognise it.
+/// `bin/detect`: the name that it gives the app, or what it says of one that it does not recognise.
 pub(crate) fn detect(
     context: &Context,
     buildpack: &Buildpack,
     environment: &Environment,
-) -> io::Result<Option<String>> {
+) -> io::Result<Result<String, String>> {
     if !script(buildpack, "detect").is_file() {
-        return Ok(None);
+        return Ok(Err(String::new()));
     }
     let mut command = start(context, buildpack, "detect", environment);
-    let output = command.arg(&context.build_dir).stderr(Stdio::inherit()).output()?;
-    let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    Ok(output.status.success().then_some(name))
+    let output = command.arg(&context.build_dir).output()?;
+    if output.status.success() {
+        io::stderr().write_all(&output.stderr)?;
+        return Ok(Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()));
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Ok(Err(String::from_utf8_lossy(&said).into_owned()))
 }
 
 /// `bin/compile`, its output going straight into the build's.
