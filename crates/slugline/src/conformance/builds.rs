@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
+use slugline_model::build::exit_code;
 use slugline_model::mirror::{Mirror, MirrorTarget};
 
 use super::judge::{Built, as_pushed};
@@ -108,9 +109,11 @@ impl Builds {
         let output = self.output(&build).await?;
         let path = format!("/apps/{app}/builds/{}", build["id"].as_str().unwrap_or_default());
         let build = self.client.get(&path).await?;
+        // Heroku takes an app with nothing to run; we refuse it once its buildpacks are through.
+        let only_idle = build["exit_code"] == exit_code::PROCESS_TYPES;
         let reports = build["reports"].as_array().cloned().unwrap_or_default();
         Ok(Built {
-            succeeded: build["status"] == "succeeded",
+            succeeded: build["status"] == "succeeded" || only_idle,
             output: as_pushed(&output, buildpacks),
             reports: reports.iter().map(|report| report["report"].clone()).collect(),
         })

@@ -15,10 +15,11 @@ pub(super) fn is_there(root: &Path) -> bool {
     root.join("spec/hatchet").is_dir() && root.join("spec/spec_helper.rb").is_file()
 }
 
-/// Reads all tests of a checkout.
-pub(super) fn read(root: &Path) -> io::Result<Vec<Case>> {
+/// Reads all tests of a checkout; `tested` is how builds ask for the buildpack.
+pub(super) fn read(root: &Path, tested: &str) -> io::Result<Vec<Case>> {
     let shared = fs_err::read_to_string(root.join("spec/spec_helper.rb"))?;
-    let constants = ruby::constants(root, &shared);
+    let mut constants = ruby::constants(root, &shared);
+    constants.insert("DEFAULT_BUILDPACK_URL".to_owned(), tested.to_owned());
     let entries = fs_err::read_dir(root.join("spec/hatchet"))?;
     let mut files: Vec<PathBuf> = entries.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
     files.sort();
@@ -176,13 +177,14 @@ impl<'a> Reader<'a> {
         asked(list).ok().map(Step::Buildpacks)
     }
 
-    fn check(&self, text: &str, document: &[&str]) -> Option<Check> {
+    fn check(&self, statement: &str, document: &[&str]) -> Option<Check> {
         let outputs = ["expect(clean_output(app.output))", "expect(app.output)", "expect(output)"];
-        let rest = outputs.iter().find_map(|output| text.strip_prefix(output))?;
+        let rest = outputs.iter().find_map(|output| statement.strip_prefix(output))?;
         let document = || {
-            // Git adds eight blanks at the end of each line, which `clean_output` removes again.
             let text = ruby::heredoc(document, &self.constants)?;
-            Some(text.replace("        \n", "\n"))
+            // Git adds eight blanks at the end of each line, which `clean_output` removes again.
+            let raw = statement.starts_with("expect(app.output)");
+            Some(if raw { text.replace("        \n", "\n") } else { text })
         };
         match rest {
             ".to include(<<~OUTPUT)" | ".to include(<<~'OUTPUT')" => document().map(Check::Says),

@@ -19,10 +19,14 @@ use slugline_model::build::exit_code;
 
 use crate::console::say;
 use crate::errors::CommandError;
+use crate::server::End;
 use builds::Builds;
 use case::{Asked, Case, Check, Step};
 use judge::{Built, holds, missing};
 use score::{Score, Scored, Verdict};
+
+/// What a shell gives for a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
 
 /// What is held against a contract.
 #[derive(Debug, Subcommand)]
@@ -61,25 +65,14 @@ pub(crate) struct BuildpackArgs {
 pub(crate) async fn conformance(command: Conformance) -> Result<i32, CommandError> {
     let Conformance::Buildpack(args) = command;
     let path = args.path.canonicalize().map_err(unreadable(&args.path))?;
-    let cases = read(&path).map_err(unreadable(&path))?;
-    let wanted = |case: &Case| args.only.as_ref().is_none_or(|only| case.name.contains(only));
     let builds = Builds::start(&path, args.builtin.as_deref(), args.config.as_deref()).await?;
-    let mut tests = vec![];
-    for (number, case) in cases.into_iter().filter(wanted).enumerate() {
-        let run = Run::new(&builds, &args, number);
-        let scored = run.carry_out(case).await;
-        if let (Ok(scored), false) = (&scored, args.json) {
-            say(&scored.line());
-        }
-        match scored {
-            Ok(scored) => tests.push(scored),
-            Err(error) => {
-                builds.stop().await;
-                return Err(error);
-            }
-        }
-    }
+    let mut end = End::new()?;
+    let tested = tokio::select! {
+        tested = carry_out_all(&builds, &args, &path) => tested.map(Some),
+        () = end.wait() => Ok(None),
+    };
     builds.stop().await;
+    let Some(tests) = tested? else { return Ok(INTERRUPTED) };
     let score = Score::new(tests);
     if args.json {
         say(&serde_json::to_string_pretty(&score).unwrap_or_default());
@@ -89,14 +82,32 @@ pub(crate) async fn conformance(command: Conformance) -> Result<i32, CommandErro
     Ok(if score.failed == 0 { exit_code::OK } else { 1 })
 }
 
+async fn carry_out_all(
+    builds: &Builds,
+    args: &BuildpackArgs,
+    path: &Path,
+) -> Result<Vec<Scored>, CommandError> {
+    let cases = read(path, builds.tested()).map_err(unreadable(path))?;
+    let wanted = |case: &Case| args.only.as_ref().is_none_or(|only| case.name.contains(only));
+    let mut tests = vec![];
+    for (number, case) in cases.into_iter().filter(wanted).enumerate() {
+        let scored = Run::new(builds, args, number).carry_out(case).await?;
+        if !args.json {
+            say(&scored.line());
+        }
+        tests.push(scored);
+    }
+    Ok(tests)
+}
+
 fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> CommandError {
     let path = path.to_path_buf();
     move |source| CommandError::Source { path: path.clone(), source }
 }
 
-fn read(root: &Path) -> std::io::Result<Vec<Case>> {
+fn read(root: &Path, tested: &str) -> std::io::Result<Vec<Case>> {
     if hatchet::is_there(root) {
-        hatchet::read(root)
+        hatchet::read(root, tested)
     } else if shunit::is_there(root) {
         shunit::read(root)
     } else {
