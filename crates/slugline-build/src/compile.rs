@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use slugline_model::build::{CompileResult, StepMeasure};
+use slugline_model::build::{BuildpackReport, CompileResult, StepMeasure};
 use slugline_model::limits::Limits;
 use slugline_model::name::AppName;
 
@@ -23,6 +23,9 @@ pub struct CompileRequest {
     pub app: AppName,
     /// The stack beneath: `host`.
     pub stack: String,
+    /// Which of Heroku's stacks buildpacks are told that it is, in `STACK`; none to tell its own
+    /// name.
+    pub announced_stack: Option<String>,
     /// The source, a `.tgz`.
     pub source: PathBuf,
     /// Where the source is unpacked. `BUILD_DIR`, which becomes the slug's tree, is `root` in it.
@@ -45,6 +48,8 @@ pub struct CompileRequest {
     pub result: PathBuf,
     /// Buildpacks somebody asked for, in order; empty to let the app decide.
     pub buildpacks: Vec<String>,
+    /// Whether `bin/test-compile` takes the place of `bin/compile`, where a buildpack has it.
+    pub test: bool,
     /// What the source may cost.
     pub limits: Limits,
 }
@@ -56,7 +61,7 @@ pub fn compile(request: &CompileRequest) -> Result<CompileResult, CompileError> 
     make_directories(request)?;
     source::unpack(&request.source, &request.build_dir, &request.limits)?;
     let request = &in_its_root(request)?;
-    log::heading(format!("Building on the {} stack", stack_title(&request.stack)));
+    log::heading(stack_heading(request));
     source::remove_ignored(&request.build_dir).map_err(workplace(&request.build_dir))?;
     let heroku_yml = heroku_yml::read(&request.build_dir)?;
     add_config(&request.env_dir, &heroku_yml.config).map_err(workplace(&request.env_dir))?;
@@ -71,7 +76,8 @@ pub fn compile(request: &CompileRequest) -> Result<CompileResult, CompileError> 
         process_types::discover(&request.build_dir, &heroku_yml, &building.releases)?;
     source::empty_tmp(&request.build_dir).map_err(workplace(&request.build_dir))?;
     let detected = building.detected.join(", ");
-    let result = CompileResult { process_types, detected, steps: building.steps };
+    let Building { steps, reports, .. } = building;
+    let result = CompileResult { process_types, detected, steps, reports };
     write_result(&request.result, &result).map_err(workplace(&request.result))?;
     Ok(result)
 }
@@ -86,12 +92,13 @@ struct Building<'a> {
     exported: Environment,
     detected: Vec<String>,
     steps: Vec<StepMeasure>,
+    reports: Vec<BuildpackReport>,
     releases: Vec<ReleaseOutput>,
 }
 
 impl<'a> Building<'a> {
     fn new(request: &'a CompileRequest) -> Self {
-        let base = Environment::base(std::env::vars_os(), &request.app_dir, &request.stack);
+        let base = Environment::base(std::env::vars_os(), &request.app_dir, announced(request));
         // Of an earlier build in the same directory.
         drop(record::take(&request.buildpacks_dir.join("record")));
         let context = Context {
@@ -99,6 +106,7 @@ impl<'a> Building<'a> {
             cache_dir: request.cache_dir.clone(),
             env_dir: request.env_dir.clone(),
             log_file: request.buildpacks_dir.join("log"),
+            test: request.test,
         };
         Self {
             request,
@@ -108,6 +116,7 @@ impl<'a> Building<'a> {
             base,
             detected: Vec::new(),
             steps: Vec::new(),
+            reports: Vec::new(),
             releases: Vec::new(),
         }
     }
@@ -159,7 +168,7 @@ impl<'a> Building<'a> {
         let mut detecting = Vec::new();
         for builtin in Builtin::IN_DETECTION_ORDER {
             let buildpack = self.fetch(&Reference::Builtin(builtin))?;
-            if self.detect(&buildpack)?.is_some() {
+            if self.detect(&buildpack)?.is_ok() {
                 detecting.push(buildpack);
             }
         }
@@ -176,36 +185,39 @@ impl<'a> Building<'a> {
         Ok(detecting)
     }
 
-    fn detect(&self, buildpack: &Buildpack) -> Result<Option<String>, CompileError> {
+    fn detect(&self, buildpack: &Buildpack) -> Result<Result<String, String>, CompileError> {
         buildpack::detect(&self.context, buildpack, &self.exported)
             .map_err(script_error(buildpack, "bin/detect"))
     }
 
     /// detect → compile → report → export → release, as on Heroku.
     fn build_with(&mut self, buildpack: &Buildpack) -> Result<(), CompileError> {
-        let name = self.detect(buildpack)?.ok_or_else(|| CompileError::NotCompatible {
-            buildpack: buildpack.name.clone(),
-            found: root_listing(&self.request.build_dir),
+        let name = self.detect(buildpack)?.map_err(|said| {
+            log::not_compatible(&buildpack.name, &said);
+            CompileError::NotCompatible {
+                buildpack: buildpack.name.clone(),
+                found: root_listing(&self.request.build_dir),
+            }
         })?;
         log::heading(format!("{name} app detected"));
-        self.compile_with(buildpack)?;
+        self.compile_with(buildpack, &name)?;
         self.exported = buildpack::export(buildpack, &self.exported)
             .map_err(script_error(buildpack, "export"))?;
         self.detected.push(name);
         self.release_with(buildpack)
     }
 
-    fn compile_with(&mut self, buildpack: &Buildpack) -> Result<(), CompileError> {
+    fn compile_with(&mut self, buildpack: &Buildpack, kind: &str) -> Result<(), CompileError> {
         let measuring = Measuring::start(&buildpack.name, &self.request.build_dir);
         let status = buildpack::compile(&self.context, buildpack, &self.exported)
             .map_err(script_error(buildpack, "bin/compile"))?;
-        buildpack::report(&self.context, buildpack, &self.base);
+        self.reports.extend(buildpack::report(&self.context, buildpack, &self.base));
         let failure = self.take_record();
         if !status.success() {
             let buildpack = buildpack.name.clone();
             return Err(match failure {
                 Some(failure) => CompileError::Builtin { buildpack, failure: Box::new(failure) },
-                None => CompileError::Compile { buildpack, status },
+                None => CompileError::Compile { buildpack, kind: kind.to_owned(), status },
             });
         }
         let measure = measuring.stop();
@@ -297,6 +309,21 @@ fn workplace(path: &Path) -> impl Fn(io::Error) -> CompileError {
 fn script_error(buildpack: &Buildpack, script: &'static str) -> impl Fn(io::Error) -> CompileError {
     let buildpack = buildpack.name.clone();
     move |source| CompileError::Script { buildpack: buildpack.clone(), script, source }
+}
+
+/// What buildpacks read in `STACK`.
+fn announced(request: &CompileRequest) -> &str {
+    request.announced_stack.as_deref().unwrap_or(&request.stack)
+}
+
+/// `Building on the Host stack, announced as heroku-24`
+fn stack_heading(request: &CompileRequest) -> String {
+    let announced = request.announced_stack.as_ref().map(|name| format!(", announced as {name}"));
+    format!(
+        "Building on the {} stack{}",
+        stack_title(&request.stack),
+        announced.unwrap_or_default()
+    )
 }
 
 /// `Host`, as Heroku writes `Heroku-24`.

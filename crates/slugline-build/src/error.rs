@@ -82,6 +82,8 @@ pub enum CompileError {
     Compile {
         /// The buildpack.
         buildpack: String,
+        /// What its `bin/detect` calls the app: `Python`.
+        kind: String,
         /// How it ended.
         status: ExitStatus,
     },

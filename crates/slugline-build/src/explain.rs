@@ -61,7 +61,15 @@ pub fn explain(error: &CompileError) -> Message {
             next: format!("head -1 {script}, in the buildpack: that interpreter must exist"),
             ..Message::default()
         },
-        CompileError::Compile { .. } | CompileError::Release { .. } => Message {
+        // Heroku's words, which people and tests look for.
+        CompileError::Compile { kind, .. } => Message {
+            what: format!("Push rejected, failed to compile {kind} app."),
+            found: format!("{error}. The reason is in its output above."),
+            allowed: "A buildpack's script has to exit with status 0.".into(),
+            next: AGAIN.into(),
+            ..Message::default()
+        },
+        CompileError::Release { .. } => Message {
             what: error.to_string(),
             found: "The reason is in its output above.".into(),
             allowed: "A buildpack's script has to exit with status 0.".into(),
@@ -168,9 +176,12 @@ fn choose(error: &ChooseError) -> Message {
         ChooseError::Reference { origin, source } => Message {
             what: source.to_string(),
             found: format!("It stands in {origin}."),
-            allowed: "A buildpack is heroku/python, heroku/nodejs, heroku/inline, a git URL with \
-                      an optional #ref, the URL of a .tgz, or a directory."
-                .into(),
+            allowed:
+                "A buildpack is heroku/python, heroku/nodejs, heroku/inline or another one of \
+                      Heroku's, official:heroku/NAME for Heroku's own in the place of ours, \
+                      NAMESPACE/NAME of Heroku's buildpack registry, a git URL with an optional \
+                      #ref, the URL of a .tgz, or a directory."
+                    .into(),
             next: AGAIN.into(),
             ..Message::default()
         },
@@ -189,7 +200,8 @@ fn fetch(error: &FetchError) -> Message {
         FetchError::Prepare { .. } => OURS.to_owned(),
         FetchError::Program { .. } | FetchError::TooSlow { .. } => {
             "Check the address and that this machine reaches it. A private buildpack cannot ask \
-             for a password here."
+             for a password here. Where the network is closed, the operator can put a mirror in \
+             the address's place (build.mirrors in slugline.toml)."
                 .to_owned()
         }
         FetchError::Unpack { source, .. } => unpack(source).allowed,

@@ -140,7 +140,11 @@ fn every_way_a_compile_fails_is_explained() {
         ),
         (
             "compile",
-            CompileError::Compile { buildpack: buildpack(), status: status(1) },
+            CompileError::Compile {
+                buildpack: buildpack(),
+                kind: "Python".into(),
+                status: status(1),
+            },
             exit_code::COMPILE,
         ),
         (

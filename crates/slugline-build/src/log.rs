@@ -17,6 +17,20 @@ pub(crate) fn detail(text: impl AsRef<str>) {
     }
 }
 
+/// What a buildpack says of an app that it does not recognise, as Heroku shows it. One that says
+/// nothing is left to the error.
+pub(crate) fn not_compatible(buildpack: &str, said: &str) {
+    if said.is_empty() {
+        return;
+    }
+    heading(format!("App not compatible with buildpack: {buildpack}"));
+    line(&format!("       {said}"));
+    line(
+        "       More info: https://devcenter.heroku.com/articles/buildpacks#buildpack-auto-detection",
+    );
+    line("");
+}
+
 /// A warning, in the gutter that Heroku uses for them.
 pub(crate) fn warning(text: impl AsRef<str>) {
     for part in text.as_ref().lines() {

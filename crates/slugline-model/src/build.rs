@@ -64,6 +64,18 @@ pub struct CompileResult {
     pub detected: String,
     /// What each step did to the tree, in order.
     pub steps: Vec<StepMeasure>,
+    /// What `bin/report` of the buildpacks that have one says, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<BuildpackReport>,
+}
+
+/// What a buildpack's `bin/report` says of its build, by Heroku's contract a JSON object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildpackReport {
+    /// `heroku/python`, or a URL.
+    pub buildpack: String,
+    /// As it was printed.
+    pub report: serde_json::Value,
 }
 
 /// The tree before and after one buildpack or hook.

@@ -11,8 +11,10 @@ pub mod build;
 pub mod config_vars;
 pub mod dyno;
 pub mod ledger;
+pub mod mirror;
 pub mod sandbox;
 pub mod slug;
+pub mod stack;
 
 pub mod code;
 pub mod limits;

@@ -18,6 +18,8 @@ use crate::db::build::Build;
 use crate::db::slug::Slug;
 use crate::db::{self, DbError};
 use crate::dynos::Role;
+use crate::locales;
+use crate::mirrors;
 use crate::one_off::Ending;
 use crate::outputs::Output;
 use crate::platform::Platform;
@@ -35,6 +37,7 @@ impl Platform {
         source_url: &str,
         source: PathBuf,
         source_version: Option<String>,
+        buildpacks: Vec<String>,
     ) -> Result<Build, DbError> {
         let now = clock::now();
         let build = Build {
@@ -43,9 +46,11 @@ impl Platform {
             exit_code: None,
             source_url: source_url.to_owned(),
             source_version,
+            buildpacks,
             slug_id: None,
             release_id: None,
             steps: vec![],
+            reports: vec![],
             created_at: now,
             updated_at: now,
         };
@@ -159,6 +164,7 @@ impl Platform {
         self.prepare(workspace, source, vars, output).await?;
         let compiled = self.compile(app, build, workspace, output).await?;
         build.steps.clone_from(&compiled.steps);
+        build.reports.clone_from(&compiled.reports);
         output.line("-----> Compressing...");
         let summary = self.pack(app, workspace, &compiled, output).await?;
         output.line(&format!("       Done: {}", size::slug_size(summary.packed_bytes)));
@@ -193,7 +199,13 @@ impl Platform {
         output: &Arc<Output>,
     ) -> Result<(), Failed> {
         let here = workspace.clone();
-        let prepared = self.blocking(move |_| here.prepare(&source, &vars)).await;
+        let prepared = self
+            .blocking(move |inner| {
+                here.prepare(&source, &vars)?;
+                mirrors::write(&inner.config.mirrors, &here.mirrors())?;
+                locales::write(&here.locales())
+            })
+            .await;
         prepared.map_err(|error| {
             let data_dir = &self.inner.config.data_dir;
             output.write(&build_failure::not_prepared(&error, data_dir).gutter());

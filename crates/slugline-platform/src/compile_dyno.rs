@@ -9,6 +9,8 @@ use uuid::Uuid;
 
 use crate::db::app::App;
 use crate::db::build::Build;
+use crate::locales;
+use crate::mirrors;
 use crate::platform::Platform;
 use crate::reconcile::{STACK_PATH, millis};
 use crate::workspace::Workspace;
@@ -23,13 +25,12 @@ const NETWORK_FILES: [&str; 3] = ["/etc/pip.conf", "/etc/uv/uv.toml", "/etc/npmr
 impl Platform {
     /// A dyno that runs `slugline compile` on a workspace.
     pub(crate) fn compile_spec(&self, app: &App, build: &Build, workspace: &Workspace) -> DynoSpec {
-        let limits = &self.inner.config.limits;
+        let config = &self.inner.config;
+        let limits = &config.limits;
         let (tree, env) = (&workspace.tree_name, &workspace.env_name);
         let bind = |from: PathBuf, to: &str, writable| Bind { from, to: to.into(), writable };
-        let own = [
-            bind(workspace.tmp(), "/tmp", true),
-            bind(self.inner.config.program.clone(), PROGRAM, false),
-        ];
+        let own =
+            [bind(workspace.tmp(), "/tmp", true), bind(config.program.clone(), PROGRAM, false)];
         DynoSpec {
             id: Uuid::new_v4(),
             app: app.name.clone(),
@@ -39,12 +40,19 @@ impl Platform {
                 "exec {PROGRAM} compile --source /tmp/source.tgz --build-dir /tmp/{tree} \
                  --cache-dir /tmp/codon/tmp/cache --last-tree /tmp/codon/tmp/last --buildpacks-dir /tmp/codon/tmp/buildpacks \
                  --env-dir /tmp/{env} --app-dir /app --result /tmp/result.json \
-                 --app {} --stack host",
-                app.name
+                 --app {} --stack host --announced-stack {}{}",
+                app.name,
+                quoted(&config.announced_stack),
+                asked_for(build),
             ),
             env: self.compile_env(build),
             slug_tree: None,
-            binds: own.into_iter().chain(self.network_binds()).collect(),
+            binds: own
+                .into_iter()
+                .chain(self.network_binds())
+                .chain(mirrors::binds(&config.mirrors, &workspace.mirrors(), &config.program))
+                .chain(locales::binds(&workspace.locales()))
+                .collect(),
             port: None,
             host_uid: None,
             times: Times { boot: 0, stop: millis(limits.stop), run: Some(millis(limits.build)) },
@@ -72,18 +80,33 @@ impl Platform {
         let version = build.source_version.clone().unwrap_or_default();
         for (name, value) in [
             ("BUILDPACK_LOG_FILE", "/dev/fd/3"),
-            ("DYNO", "run.1"),
+            ("DYNO", &one_off_name(build.id)),
             ("HOME", "/app"),
-            ("LANG", "C.UTF-8"),
+            ("LANG", "en_US.UTF-8"),
             ("PATH", STACK_PATH),
             ("REQUEST_ID", &build.id.to_string()),
             ("SOURCE_VERSION", &version),
-            ("STACK", "host"),
+            ("STACK", &self.inner.config.announced_stack),
         ] {
             env.insert(name.to_owned(), value.to_owned());
         }
         env
     }
+}
+
+/// A name as of a one-off dyno, with four digits.
+fn one_off_name(build: Uuid) -> String {
+    format!("run.{}", 1_000 + build.as_u128() % 9_000)
+}
+
+/// The buildpacks that the build was asked for, as arguments.
+fn asked_for(build: &Build) -> String {
+    build.buildpacks.iter().map(|name| format!(" --buildpack={}", quoted(name))).collect()
+}
+
+/// A word that bash takes as it is.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Whether a path is in every dyno anyway, or is the dyno's own.

@@ -11,6 +11,8 @@ mod compile_dyno;
 mod db;
 mod dynos;
 mod events;
+mod locales;
+mod mirrors;
 mod one_off;
 mod outputs;
 mod platform;

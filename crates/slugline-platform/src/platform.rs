@@ -8,6 +8,7 @@ use futures_util::stream::BoxStream;
 use slugline_model::dyno::{DynoId, TimedEvent};
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogFilter, LogLine, LogSink, Source};
+use slugline_model::mirror::Mirror;
 use slugline_model::name::AppName;
 use slugline_model::port::{Engine, EngineError, SlugStore};
 use slugline_model::route::RouteTable;
@@ -35,6 +36,10 @@ pub struct Config {
     pub token: String,
     /// Proxies, certificates and indexes that builds need to reach the network.
     pub network_env: BTreeMap<String, String>,
+    /// Which of Heroku's stacks builds are told that they run on, in `STACK`.
+    pub announced_stack: String,
+    /// Where builds fetch from instead.
+    pub mirrors: Vec<Mirror>,
     /// Heroku's numbers, or the operator's.
     pub limits: Limits,
 }

@@ -73,6 +73,16 @@ impl Workspace {
         move_if_there(&self.last_tree_home, &self.tmp().join(LAST_TREE)).map(drop)
     }
 
+    /// Where the operator's mirrors are written down, for the build to read.
+    pub(crate) fn mirrors(&self) -> PathBuf {
+        self.root.join("mirrors")
+    }
+
+    /// Where the locales that the host lacks are laid out.
+    pub(crate) fn locales(&self) -> PathBuf {
+        self.root.join("locales")
+    }
+
     /// The build's `/tmp`.
     pub(crate) fn tmp(&self) -> PathBuf {
         self.root.join("tmp")

@@ -46,6 +46,12 @@ pub(crate) struct CompileArgs {
     /// The stack beneath
     #[arg(long, default_value = "host")]
     stack: String,
+    /// Which of Heroku's stacks buildpacks are told that it is
+    #[arg(long)]
+    announced_stack: Option<String>,
+    /// Run `bin/test-compile` of buildpacks that have it, as on Heroku CI
+    #[arg(long)]
+    test: bool,
     /// A buildpack: heroku/python, a git URL with #ref, a .tgz URL, a directory. May be repeated
     #[arg(long = "buildpack")]
     buildpacks: Vec<String>,
@@ -79,6 +85,7 @@ pub(crate) fn compile_main(args: CompileArgs) -> i32 {
     let request = CompileRequest {
         app: args.app,
         stack: args.stack,
+        announced_stack: args.announced_stack,
         source: args.source,
         build_dir: args.build_dir,
         root: args.root,
@@ -89,6 +96,7 @@ pub(crate) fn compile_main(args: CompileArgs) -> i32 {
         app_dir: args.app_dir,
         result: args.result,
         buildpacks: args.buildpacks,
+        test: args.test,
         limits,
     };
     match compile(&request) {

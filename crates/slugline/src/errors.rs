@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use slugline_model::build::exit_code;
 use slugline_model::message::Message;
 
+use crate::configuration::ConfigurationError;
+
 /// Why a command ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
@@ -14,6 +16,8 @@ pub(crate) enum CommandError {
     DataDirectory { path: PathBuf, source: std::io::Error },
     #[error("lock the data directory {}", path.display())]
     DataDirectoryInUse { path: PathBuf, owner: String },
+    #[error("read the configuration")]
+    Configuration(#[from] ConfigurationError),
     #[error("take signals")]
     Signals { source: std::io::Error },
     #[error("find a data directory")]
@@ -77,6 +81,7 @@ impl CommandError {
                 "One server at a time may use a data directory.",
                 "slugline … --data-dir ANOTHER, or stop the other one",
             ),
+            Self::Configuration(error) => error.explain(),
             Self::NoDataDirectory => message(
                 "cannot find a place for the data".to_owned(),
                 "Neither XDG_DATA_HOME nor HOME is set.".to_owned(),

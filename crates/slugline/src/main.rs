@@ -2,6 +2,8 @@
 
 mod client;
 mod compile_command;
+mod configuration;
+mod conformance;
 mod console;
 mod doctor;
 mod errors;
@@ -34,6 +36,9 @@ enum Command {
     Serve(ServerArgs),
     /// Say whether this machine can run dynos, and what it lacks
     Doctor,
+    /// Hold what Slugline does against what others publish
+    #[command(subcommand)]
+    Conformance(conformance::Conformance),
     /// Own one dyno, whose directory is given
     #[command(hide = true)]
     Supervise {
@@ -67,6 +72,10 @@ struct ServerArgs {
     /// Where everything is kept; `$XDG_DATA_HOME/slugline` where it is not given
     #[arg(long, env = "SLUGLINE_DATA_DIR")]
     data_dir: Option<PathBuf>,
+    /// What the operator decides, a TOML file; `slugline.toml` in the data directory where it is
+    /// not given and there is one
+    #[arg(long, env = "SLUGLINE_CONFIG")]
+    config: Option<PathBuf>,
     /// Where the router listens, on loopback
     #[arg(long, env = "SLUGLINE_PORT", default_value_t = 5080)]
     port: u16,
@@ -76,6 +85,10 @@ struct ServerArgs {
 }
 
 fn main() {
+    // In a build with mirrors this binary also stands where curl, wget and git do.
+    if let Some(code) = slugline_build::pose_as_client(std::env::args_os()) {
+        std::process::exit(code);
+    }
     // Supervisors and builds are one process each, started often: no runtime for them.
     let code = match Slugline::parse().command {
         Command::Supervise { directory } => slugline_dyno::supervise(&directory),
@@ -83,6 +96,7 @@ fn main() {
         Command::Buildpack(args) => compile_command::buildpack_main(&args),
         Command::Up(args) => console::run(up::up(args)),
         Command::Serve(args) => console::run(server::serve(args)),
+        Command::Conformance(args) => console::run(conformance::conformance(args)),
         Command::Doctor => doctor::doctor(),
     };
     std::process::exit(code);

@@ -19,6 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::ServerArgs;
+use crate::configuration::Configuration;
 use crate::console::say;
 use crate::errors::CommandError;
 use crate::network::network_env;
@@ -72,6 +73,15 @@ impl End {
 impl Server {
     /// Starts everything, or nothing.
     pub(crate) async fn start(args: &ServerArgs) -> Result<Self, CommandError> {
+        let configuration = Configuration::load(args.config.as_deref(), &data_directory(args)?)?;
+        Self::start_configured(args, configuration).await
+    }
+
+    /// The same, with what the operator decides at hand.
+    pub(crate) async fn start_configured(
+        args: &ServerArgs,
+        configuration: Configuration,
+    ) -> Result<Self, CommandError> {
         let data_dir = data_directory(args)?;
         let router = listen(args.port, "--port").await?;
         let api = listen(args.api_port, "--api-port").await?;
@@ -93,6 +103,8 @@ impl Server {
             program: program()?,
             token: token.clone(),
             network_env: network_env(),
+            announced_stack: configuration.stack,
+            mirrors: configuration.mirrors,
             limits: limits.clone(),
         };
         let ports = ports(&config, &hub)?;

@@ -133,9 +133,9 @@ fn a_failing_buildpack_is_reported_on_and_fails_the_build() {
 -----> Using buildpack: $ROOT/buildpacks-of-the-test/b
 -----> Test app detected
 why
- !     $ROOT/buildpacks-of-the-test/b: bin/compile ended with status 9
+ !     Push rejected, failed to compile Test app.
  !
- !     The reason is in its output above.
+ !     $ROOT/buildpacks-of-the-test/b: bin/compile ended with status 9. The reason is in its output above.
  !
  !     A buildpack's script has to exit with status 0.
  !

@@ -94,20 +94,35 @@ pub(crate) fn fetch(fetching: &Fetching, reference: &Reference) -> Result<Buildp
             fetching.scripts.write(*own, &directory).map_err(prepare)?;
         }
         Reference::Inline => directory = fetching.build_dir.to_path_buf(),
-        Reference::Directory(path) => files::copy_tree(path, &directory).map_err(prepare)?,
-        Reference::Git { url, reference } => clone(fetching, &name, url, reference, &directory)?,
-        Reference::Tarball(url) => download(fetching, &name, url, &directory)?,
+        Reference::Named { place, .. } => bring(fetching, &name, place, &directory)?,
+        other => bring(fetching, &name, other, &directory)?,
     }
     if !directory.join("bin/compile").is_file() {
         return Err(FetchError::NotABuildpack { name });
     }
-    for script in ["detect", "compile", "release", "report"] {
+    for script in ["detect", "compile", "test-compile", "release", "report"] {
         let path = directory.join("bin").join(script);
         if path.is_file() {
             files::make_executable(&path).map_err(prepare)?;
         }
     }
     Ok(Buildpack { name, directory, builtin })
+}
+
+/// Brings what lies elsewhere into its directory.
+fn bring(
+    fetching: &Fetching,
+    name: &str,
+    reference: &Reference,
+    directory: &Path,
+) -> Result<(), FetchError> {
+    match reference {
+        Reference::Git { url, reference } => clone(fetching, name, url, reference, directory),
+        Reference::Tarball(url) => download(fetching, name, url, directory),
+        Reference::Directory(path) => files::copy_tree(path, directory)
+            .map_err(|source| FetchError::Prepare { name: name.to_owned(), source }),
+        Reference::Builtin(_) | Reference::Inline | Reference::Named { .. } => Ok(()),
+    }
 }
 
 /// A name that is new for each buildpack and the same in each build.
@@ -133,7 +148,13 @@ fn clone(
         return Ok(());
     }
     let mut checkout = Command::new("git");
-    checkout.arg("-C").arg(directory).args(["checkout", "--quiet", reference, "--"]);
+    checkout.arg("-C").arg(directory).args([
+        "checkout",
+        "--quiet",
+        "--recurse-submodules",
+        reference,
+        "--",
+    ]);
     run(fetching, name, "git", &mut checkout)
 }
 

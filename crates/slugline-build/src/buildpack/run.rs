@@ -1,8 +1,10 @@
 //! Runs a buildpack's scripts, each as its own process with the environment it is promised.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
+
+use slugline_model::build::BuildpackReport;
 
 use super::environment::Environment;
 use super::fetch::Buildpack;
@@ -22,21 +24,27 @@ pub(crate) struct Context {
     pub(crate) env_dir: PathBuf,
     /// Where descriptor 3 leads.
     pub(crate) log_file: PathBuf,
+    /// Whether `bin/test-compile` is preferred to `bin/compile`, as on Heroku CI.
+    pub(crate) test: bool,
 }
 
-/// `bin/detect`: the name that it gives the app, or `None` if it does not recognise it.
+/// `bin/detect`: the name that it gives the app, or what it says of one that it does not recognise.
 pub(crate) fn detect(
     context: &Context,
     buildpack: &Buildpack,
     environment: &Environment,
-) -> io::Result<Option<String>> {
+) -> io::Result<Result<String, String>> {
     if !script(buildpack, "detect").is_file() {
-        return Ok(None);
+        return Ok(Err(String::new()));
     }
     let mut command = start(context, buildpack, "detect", environment);
-    let output = command.arg(&context.build_dir).stderr(Stdio::inherit()).output()?;
-    let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    Ok(output.status.success().then_some(name))
+    let output = command.arg(&context.build_dir).output()?;
+    if output.status.success() {
+        io::stderr().write_all(&output.stderr)?;
+        return Ok(Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()));
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Ok(Err(String::from_utf8_lossy(&said).into_owned()))
 }
 
 /// `bin/compile`, its output going straight into the build's.
@@ -45,18 +53,28 @@ pub(crate) fn compile(
     buildpack: &Buildpack,
     environment: &Environment,
 ) -> io::Result<ExitStatus> {
-    let mut command = start(context, buildpack, "compile", environment);
+    let for_tests = context.test && script(buildpack, "test-compile").is_file();
+    let name = if for_tests { "test-compile" } else { "compile" };
+    let mut command = start(context, buildpack, name, environment);
     command.args([&context.build_dir, &context.cache_dir, &context.env_dir]);
     command.stdin(Stdio::null()).status()
 }
 
-/// `bin/report`, which also runs after a failure, and whose own failure has no consequence.
-pub(crate) fn report(context: &Context, buildpack: &Buildpack, environment: &Environment) {
-    if script(buildpack, "report").is_file() {
-        let mut command = start(context, buildpack, "report", environment);
-        command.args([&context.build_dir, &context.cache_dir, &context.env_dir]);
-        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+/// `bin/report`, which also runs after a failure, and whose own failure has no consequence: the JSON
+/// that it prints, if it prints any.
+pub(crate) fn report(
+    context: &Context,
+    buildpack: &Buildpack,
+    environment: &Environment,
+) -> Option<BuildpackReport> {
+    if !script(buildpack, "report").is_file() {
+        return None;
     }
+    let mut command = start(context, buildpack, "report", environment);
+    command.args([&context.build_dir, &context.cache_dir, &context.env_dir]);
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let report = serde_json::from_slice(&output.stdout).ok()?;
+    Some(BuildpackReport { buildpack: buildpack.name.clone(), report })
 }
 
 /// The environment of the next buildpack: this one's `export` is sourced, if it wrote one.

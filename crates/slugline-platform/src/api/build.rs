@@ -51,14 +51,34 @@ pub(crate) async fn create(
         )
     })?;
     let version = blob["version"].as_str().map(str::to_owned);
-    let build = platform.start_build(&app, url, source, version)?;
+    let buildpacks = buildpacks(body.get("buildpacks"))?;
+    let build = platform.start_build(&app, url, source, version, buildpacks)?;
     Ok(super::json(StatusCode::CREATED, render(&platform, &app, &build)))
 }
 
+/// `[{"url": …}]`, or `name` in the place of `url`; nothing to let the app decide.
+fn buildpacks(asked: Option<&Value>) -> Result<Vec<String>, ApiError> {
+    let asked = match asked {
+        None | Some(Value::Null) => return Ok(vec![]),
+        Some(asked) => asked.as_array().map(Vec::as_slice),
+    };
+    let name = |buildpack: &Value| {
+        let name = buildpack["url"].as_str().or(buildpack["name"].as_str());
+        name.filter(|name| !name.contains('\0')).map(str::to_owned)
+    };
+    let names = asked.and_then(|asked| asked.iter().map(name).collect::<Option<_>>());
+    names.ok_or_else(|| {
+        ApiError::invalid("`buildpacks` must be a list of objects, each with a `url` or a `name`")
+    })
+}
+
 fn render(platform: &Platform, app: &App, build: &Build) -> Value {
+    let named = |url: &String| json!({ "url": url, "name": url });
+    let buildpacks: Option<Vec<Value>> =
+        (!build.buildpacks.is_empty()).then(|| build.buildpacks.iter().map(named).collect());
     json!({
         "app": { "id": app.id },
-        "buildpacks": null,
+        "buildpacks": buildpacks,
         "created_at": api_time(build.created_at),
         // Ours: the phase that the build failed in.
         "exit_code": build.exit_code,
@@ -66,6 +86,8 @@ fn render(platform: &Platform, app: &App, build: &Build) -> Value {
         "output_stream_url":
             format!("http://localhost:{}/streams/{}", platform.inner.config.api_port, build.id),
         "release": build.release_id.map(|id| json!({ "id": id })),
+        // Ours: what bin/report of the buildpacks said.
+        "reports": build.reports,
         "slug": build.slug_id.map(|id| json!({ "id": id })),
         "source_blob": {
             "checksum": null,

@@ -1,7 +1,7 @@
 //! Table `build`.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use slugline_model::build::{BuildStatus, StepMeasure};
+use slugline_model::build::{BuildStatus, BuildpackReport, StepMeasure};
 use uuid::Uuid;
 
 use super::{from_json, parsed, to_json};
@@ -15,15 +15,19 @@ pub(crate) struct Build {
     pub(crate) exit_code: Option<i32>,
     pub(crate) source_url: String,
     pub(crate) source_version: Option<String>,
+    /// Those it was asked for, in order; empty to let the app decide.
+    pub(crate) buildpacks: Vec<String>,
     pub(crate) slug_id: Option<Uuid>,
     pub(crate) release_id: Option<Uuid>,
     pub(crate) steps: Vec<StepMeasure>,
+    pub(crate) reports: Vec<BuildpackReport>,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
 }
 
 const SELECT: &str = "SELECT id, status, exit_code, source_url, source_version, slug_id,
-                      release_id, steps, created_at, updated_at FROM build";
+                      release_id, steps, created_at, updated_at, buildpacks,
+                      reports FROM build";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
     let id_at = |column: usize| -> rusqlite::Result<Option<Uuid>> {
@@ -44,6 +48,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
         steps: from_json(&row.get::<_, String>(7)?)?,
         created_at: row.get(8)?,
         updated_at: row.get(9)?,
+        buildpacks: from_json(&row.get::<_, String>(10)?)?,
+        reports: from_json(&row.get::<_, String>(11)?)?,
     })
 }
 
@@ -51,9 +57,10 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
 pub(crate) fn put(db: &Connection, app: Uuid, build: &Build) -> rusqlite::Result<()> {
     db.execute(
         "INSERT INTO build (id, app_id, status, exit_code, source_url, source_version, slug_id,
-         release_id, steps, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         release_id, steps, created_at, updated_at, buildpacks, reports)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET status = excluded.status, exit_code = excluded.exit_code,
-         slug_id = excluded.slug_id, release_id = excluded.release_id, steps = excluded.steps,
+         slug_id = excluded.slug_id, reports = excluded.reports, release_id = excluded.release_id, steps = excluded.steps,
          updated_at = excluded.updated_at",
         params![
             build.id.to_string(),
@@ -66,7 +73,9 @@ pub(crate) fn put(db: &Connection, app: Uuid, build: &Build) -> rusqlite::Result
             build.release_id.map(|id| id.to_string()),
             to_json(&build.steps)?,
             build.created_at,
-            build.updated_at
+            build.updated_at,
+            to_json(&build.buildpacks)?,
+            to_json(&build.reports)?
         ],
     )?;
     Ok(())

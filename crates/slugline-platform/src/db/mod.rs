@@ -28,7 +28,8 @@ pub enum DbError {
 }
 
 /// The schema's versions, oldest first; never edited once released.
-const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("schema_1.sql"))];
+const MIGRATIONS: &[M<'static>] =
+    &[M::up(include_str!("schema_1.sql")), M::up(include_str!("schema_buildpacks.sql"))];
 
 /// The embedded database.
 #[derive(Debug)]

@@ -63,6 +63,7 @@ impl FakeEngine {
             process_types: procfile::parse(&self.procfile.lock().unwrap()).unwrap(),
             detected: "Python".into(),
             steps: vec![],
+            reports: vec![],
         };
         std::fs::write(tmp.join("result.json"), serde_json::to_vec(&result).unwrap()).unwrap();
         self.end(spec.id, status);
@@ -178,6 +179,8 @@ impl TestPlatform {
             program: "/bin/true".into(),
             token: TOKEN.into(),
             network_env: std::collections::BTreeMap::new(),
+            announced_stack: "heroku-24".to_owned(),
+            mirrors: vec![],
             limits: Limits::default(),
         };
         let ports = Ports {

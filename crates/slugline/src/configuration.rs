@@ -1,0 +1,267 @@
+//! The operator's configuration file: TOML, one table a subject.
+//!
+//! What a table may hold is its type here, and nothing else is accepted. A new subject is a field
+//! of [`File`].
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Deserialize;
+use slugline_model::message::Message;
+use slugline_model::mirror::{Mirror, MirrorTarget};
+use slugline_model::stack::{HEROKU_STACKS, announced};
+use toml::Spanned;
+
+/// What the file is called where nobody names another.
+const NAME: &str = "slugline.toml";
+
+/// What the operator decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Configuration {
+    /// Which of Heroku's stacks builds are told that they run on.
+    pub(crate) stack: String,
+    /// Where builds fetch from instead.
+    pub(crate) mirrors: Vec<Mirror>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    build: Build,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Build {
+    stack: Option<Spanned<String>>,
+    mirrors: BTreeMap<Spanned<String>, Spanned<String>>,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigurationError {
+    #[error("read {}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("parse {}", path.display())]
+    Parse { path: PathBuf, line: usize, found: String },
+    #[error("use the stack `{value}` of {}", path.display())]
+    Stack { path: PathBuf, line: usize, value: String },
+    #[error("use the mirror `{value}` of {}", path.display())]
+    Mirror { path: PathBuf, line: usize, value: String, found: String },
+}
+
+impl Configuration {
+    /// Reads the file that was named, else the one in the data directory if there is one.
+    pub(crate) fn load(named: Option<&Path>, data_dir: &Path) -> Result<Self, ConfigurationError> {
+        let path = named.map_or_else(|| data_dir.join(NAME), Path::to_path_buf);
+        match fs_err::read_to_string(&path) {
+            Ok(text) => Self::parse(&text, &path),
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                Self::parse("", &path)
+            }
+            Err(source) => Err(ConfigurationError::Read { path, source }),
+        }
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigurationError> {
+        let file: File = toml::from_str(text).map_err(|error| ConfigurationError::Parse {
+            path: path.to_path_buf(),
+            line: line(text, error.span()),
+            found: error.message().to_owned(),
+        })?;
+        let mirrors = file.build.mirrors.iter().map(|(from, to)| mirror(text, path, from, to));
+        Ok(Self {
+            stack: stack(text, path, file.build.stack.as_ref())?,
+            mirrors: mirrors.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// The stack that is asked for, else the newest one whose programs the host runs.
+fn stack(
+    text: &str,
+    path: &Path,
+    asked: Option<&Spanned<String>>,
+) -> Result<String, ConfigurationError> {
+    let Some(asked) = asked else { return Ok(announced(host_glibc().as_deref()).to_owned()) };
+    let value = asked.get_ref().clone();
+    if HEROKU_STACKS.iter().any(|(name, _)| *name == value) {
+        return Ok(value);
+    }
+    let line = line(text, Some(asked.span()));
+    Err(ConfigurationError::Stack { path: path.to_path_buf(), line, value })
+}
+
+/// `2.36`; none where the C library is another one.
+fn host_glibc() -> Option<String> {
+    let output = Command::new("getconf").arg("GNU_LIBC_VERSION").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.trim().strip_prefix("glibc ")?.to_owned())
+}
+
+fn mirror(
+    text: &str,
+    path: &Path,
+    from: &Spanned<String>,
+    to: &Spanned<String>,
+) -> Result<Mirror, ConfigurationError> {
+    let wrong = |at: &Spanned<String>, found: &str| ConfigurationError::Mirror {
+        path: path.to_path_buf(),
+        line: line(text, Some(at.span())),
+        value: at.get_ref().clone(),
+        found: found.to_owned(),
+    };
+    if !from.get_ref().contains("://") {
+        return Err(wrong(from, "It is no URL."));
+    }
+    if !from.get_ref().ends_with('/') {
+        return Err(wrong(from, "It does not end with a slash."));
+    }
+    let target = target(to.get_ref(), path).map_err(|found| wrong(to, &found))?;
+    Ok(Mirror { from: from.get_ref().clone(), to: target })
+}
+
+/// A URL, or a directory, which may be named from where the file is.
+fn target(value: &str, file: &Path) -> Result<MirrorTarget, String> {
+    if value.contains("://") {
+        let whole = value.ends_with('/');
+        return if whole {
+            Ok(MirrorTarget::Url(value.to_owned()))
+        } else {
+            Err("It does not end with a slash.".to_owned())
+        };
+    }
+    let path = file.parent().unwrap_or(Path::new("")).join(value);
+    let path = path.canonicalize().map_err(|error| format!("{}: {error}.", path.display()))?;
+    if !path.is_dir() {
+        return Err(format!("{} is no directory.", path.display()));
+    }
+    Ok(MirrorTarget::Directory(path))
+}
+
+/// The line that a place in a text is on, counted from one.
+fn line(text: &str, place: Option<Range<usize>>) -> usize {
+    let start = place.map_or(0, |place| place.start).min(text.len());
+    text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+impl ConfigurationError {
+    /// For the operator at a terminal.
+    pub(crate) fn explain(&self) -> Message {
+        let (what, found, allowed, next) = match self {
+            Self::Read { path, source } => (
+                format!("cannot read the configuration {}", path.display()),
+                source.to_string(),
+                "It is a TOML file that this user may read.".to_owned(),
+                "slugline … --config FILE".to_owned(),
+            ),
+            Self::Parse { path, line, found } => (
+                format!("cannot understand {}, line {line}", path.display()),
+                found.clone(),
+                "There is one table, [build], with `stack` and the table `mirrors`.".to_owned(),
+                edit(path, *line),
+            ),
+            Self::Stack { path, line, value } => (
+                format!("cannot announce the stack `{value}`: {}, line {line}", path.display()),
+                "Buildpacks know other names only.".to_owned(),
+                format!("It is one of {}.", HEROKU_STACKS.map(|(name, _)| name).join(", ")),
+                edit(path, *line),
+            ),
+            Self::Mirror { path, line, value, found } => (
+                format!("cannot use `{value}` in a mirror: {}, line {line}", path.display()),
+                found.clone(),
+                "A mirror is \"https://host/path/\" = \"https://mirror/path/\", or a directory in \
+                 the place of the second one. Addresses end with a slash."
+                    .to_owned(),
+                edit(path, *line),
+            ),
+        };
+        let state = "Nothing was started or changed.".to_owned();
+        Message { what, found, allowed, next, state }
+    }
+}
+
+fn edit(path: &Path, line: usize) -> String {
+    format!("vi +{line} {}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Configuration, ConfigurationError> {
+        Configuration::parse(text, Path::new("/etc/slugline.toml"))
+    }
+
+    fn refused(text: &str) -> String {
+        let message = parse(text).unwrap_err().explain();
+        assert_eq!(message.silent_parts(), [""; 0], "{message:?}");
+        message.plain()
+    }
+
+    #[test]
+    fn mirrors_are_addresses_or_directories() {
+        let parsed = parse(
+            "[build]\nstack = \"heroku-24\"\n[build.mirrors]\n\
+             \"https://a.example/\" = \"https://m.example/a/\"\n\"https://b.example/\" = \"/usr\"\n",
+        );
+        let mirror = |from: &str, to| Mirror { from: from.to_owned(), to };
+        assert_eq!(
+            parsed.unwrap(),
+            Configuration {
+                stack: "heroku-24".to_owned(),
+                mirrors: vec![
+                    mirror(
+                        "https://a.example/",
+                        MirrorTarget::Url("https://m.example/a/".to_owned())
+                    ),
+                    mirror("https://b.example/", MirrorTarget::Directory("/usr".into())),
+                ],
+            }
+        );
+    }
+
+    #[test]
+    fn a_directory_may_be_named_from_where_the_file_is() {
+        let there = tempfile::tempdir().unwrap();
+        std::fs::create_dir(there.path().join("archives")).unwrap();
+        let file = there.path().join("slugline.toml");
+        std::fs::write(&file, "[build.mirrors]\n\"https://b.example/\" = \"archives\"\n").unwrap();
+        let loaded = Configuration::load(None, there.path()).unwrap();
+        let archives = there.path().join("archives").canonicalize().unwrap();
+        assert_eq!(loaded.mirrors[0].to, MirrorTarget::Directory(archives));
+    }
+
+    #[test]
+    fn no_file_is_fine_unless_it_was_named() {
+        let empty = tempfile::tempdir().unwrap();
+        assert_eq!(Configuration::load(None, empty.path()).unwrap().mirrors, []);
+        let named = Configuration::load(Some(Path::new("/nowhere.toml")), empty.path());
+        assert!(matches!(named, Err(ConfigurationError::Read { .. })));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        for (text, lines) in [
+            ("[build]\nstakc = 1", ["/etc/slugline.toml, line 2", "unknown field `stakc`"]),
+            ("\n[run]", ["/etc/slugline.toml, line 2", "unknown field `run`"]),
+            ("[build]\nstack = \"cedar\"", ["`cedar`: /etc/slugline.toml, line 2", "heroku-22"]),
+            (
+                "[build.mirrors]\n\"https://a.example\" = \"/usr\"",
+                ["`https://a.example` in a mirror: /etc/slugline.toml, line 2", "end with a slash"],
+            ),
+            (
+                "[build.mirrors]\n\"https://a.example/\" = \"nowhere\"",
+                ["`nowhere` in a mirror: /etc/slugline.toml, line 2", "No such file"],
+            ),
+            ("[build.mirrors]\n\"a\" = \"/usr\"", ["line 2", "It is no URL."]),
+        ] {
+            let message = refused(text);
+            for line in lines {
+                assert!(message.contains(line), "{text:?}: {message}");
+            }
+        }
+    }
+}
