@@ -64,6 +64,11 @@ impl Platform {
             }
             Event::ExitTimeout => self.tell_exit_timeout(dyno, time),
             Event::RunTimeout => self.tell(dyno, time, "Time is up: stopping"),
+            Event::LimitExceeded { excess } => {
+                let allowed = excess.allowed_text();
+                self.tell(dyno, time, &format!("It took more than {allowed} and was ended"));
+            }
+            Event::LeftRunning { .. } => {}
             Event::Dropped { lines } => {
                 let text = format!("{}: {lines} messages dropped", error_line(Code::L10));
                 self.write_log(&dyno.app, Source::Heroku, "logplex", time, &text);

@@ -9,6 +9,7 @@ use slugline_model::build::exit_code;
 use slugline_model::dyno::{DynoSpec, Event, Times};
 use slugline_model::name::DynoName;
 use slugline_model::port::Engine as _;
+use slugline_model::resources::Resources;
 
 use crate::console::{complain, say};
 
@@ -95,5 +96,6 @@ fn spec() -> Result<DynoSpec, String> {
         port: None,
         host_uid: None,
         times: Times { boot: 0, stop: 1_000, run: Some(10_000) },
+        resources: Resources::default(),
     })
 }

@@ -5,6 +5,7 @@ mod compile_command;
 mod console;
 mod doctor;
 mod errors;
+mod limit_args;
 mod network;
 mod progress;
 mod server;
@@ -73,6 +74,8 @@ struct ServerArgs {
     /// Where the Platform API listens, on loopback
     #[arg(long, env = "SLUGLINE_API_PORT", default_value_t = 5055)]
     api_port: u16,
+    #[command(flatten)]
+    limits: limit_args::LimitArgs,
 }
 
 fn main() {

@@ -10,6 +10,7 @@ use slugline_dyno::LocalEngine;
 use slugline_model::dyno::{DynoId, DynoSpec, Event, TimedEvent, Times};
 use slugline_model::ledger::Receipt;
 use slugline_model::port::Engine;
+use slugline_model::resources::Resources;
 
 struct Host {
     engine: LocalEngine,
@@ -44,6 +45,7 @@ impl Host {
             port: None,
             host_uid: None,
             times: Times { boot: 2_000, stop: 1_000, run: None },
+            resources: Resources::default(),
         }
     }
 
