@@ -27,5 +27,5 @@ mod watch;
 
 pub use engine::LocalEngine;
 pub use host::is_host_root;
-pub use limits::Mechanism;
+pub use limits::{Mechanism, mechanism};
 pub use supervisor::supervise;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use slugline_model::message::{Message, gutter_line};
 use slugline_model::resources::{Excess, Resource};
+use slugline_model::size::count;
 
 /// It was ended at a limit.
 pub(crate) fn ended(excess: &Excess, data_dir: &Path) -> Message {
@@ -85,6 +86,12 @@ pub(crate) fn left_running(commands: &[String]) -> Vec<String> {
     lines
 }
 
+/// A line in the place of those that came faster than they could be kept.
+pub(crate) fn dropped(lines: u64) -> String {
+    let lines = if lines == 1 { "A line".to_owned() } else { format!("{} lines", count(lines)) };
+    gutter_line(&format!("{lines} of output came too fast to be kept"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +121,12 @@ mod tests {
         assert_eq!(duration(Duration::from_secs(1)), "1 second");
         assert_eq!(duration(Duration::from_secs(90)), "90 seconds");
         assert_eq!(out_of_time(Duration::from_mins(15)).silent_parts(), ["state"]);
+    }
+
+    #[test]
+    fn lines_that_were_dropped_are_counted() {
+        assert_eq!(dropped(1), " !     A line of output came too fast to be kept");
+        assert_eq!(dropped(1_234), " !     1,234 lines of output came too fast to be kept");
     }
 
     #[test]

@@ -61,6 +61,7 @@ impl Platform {
                 Event::LeftRunning { commands } => {
                     excess::left_running(&commands).iter().for_each(|line| on_line(line));
                 }
+                Event::Dropped { lines } => on_line(&excess::dropped(lines)),
                 Event::Exited { status } => ending = Ending::Exited(status),
                 Event::LaunchFailed { step, error, remedy } => {
                     ending = Ending::NotLaunched { step, error, remedy };

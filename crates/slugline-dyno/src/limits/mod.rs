@@ -8,11 +8,12 @@ mod hierarchy;
 mod own;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
-use slugline_model::dyno::DynoSpec;
+use slugline_model::dyno::{DynoId, DynoSpec};
+use slugline_model::limits::Limits;
 use slugline_model::resources::{Excess, Resource, Resources};
 
 use census::Census;
@@ -48,6 +49,16 @@ impl fmt::Display for Mechanism {
     }
 }
 
+/// Finds out what would limit a build here, by making its control groups and removing them.
+/// `directory` is one of the caller's own, where nothing else is called `groups`.
+pub fn mechanism(directory: &Path) -> Mechanism {
+    let resources = Resources::of_build(&Limits::default());
+    let group = Group::make(DynoId::from_u128(std::process::id().into()), &resources, directory);
+    let mechanism = group.mechanism();
+    remove(directory);
+    mechanism
+}
+
 /// Watches one strict dyno.
 pub(crate) struct Guard {
     resources: Resources,
@@ -64,7 +75,8 @@ impl Guard {
         let binds = spec.binds.iter().filter(|bind| bind.writable);
         let binds = binds.map(|bind| bind.from.clone());
         let here: Vec<PathBuf> = binds.filter(|bind| disk::are_together(bind, &disk)).collect();
-        let roots = std::iter::once(disk).chain(here).collect();
+        // Not the overlay's own directory beside it, which is closed to everybody.
+        let roots = std::iter::once(disk.join("layer")).chain(here).collect();
         let now = Instant::now();
         Self {
             resources: spec.resources,

@@ -18,7 +18,7 @@ const SHARED_MEMORY_BOMB: &str = "#!/bin/bash\nfor number in 1 2 3 4 5 6 7 8 9 1
 const ONE_LARGE_FILE: &str = "#!/bin/sh\nhead -c 400000000 /dev/zero >\"$1/large\"\nsleep 100\n";
 
 const MANY_FILES: &str = "#!/bin/sh\nnumber=0\nwhile mkdir \"$1/$number\"; do\n  \
-    number=$((number + 1))\n  head -c 3000000 /dev/zero >\"$1/$number/file\"\ndone\n";
+    head -c 3000000 /dev/zero >\"$1/$number/file\"\n  number=$((number + 1))\ndone\n";
 
 /// In the dyno's own layer, which is not the build's directory.
 const LAYER: &str = "#!/bin/sh\nmkdir -p /app/deep /var/tmp/x\n\

@@ -55,16 +55,7 @@ impl<'a> Stage<'a> {
 
     /// Builds the app with this `bin/compile`, while the app has to go on serving.
     pub(crate) fn build(&self, compile: &str) -> Built {
-        let other = Scene::new(self.account, "shelf");
-        other.write("bin/detect", "#!/bin/sh\necho Shelf\n");
-        other.write("bin/compile", compile);
-        other.write("Procfile", "web: exec python3 -m http.server --bind 127.0.0.1 $PORT\n");
-        other.write("index.html", "on the shelf");
-        let build = start_build(&self.api, "shelf", &other);
-        let build = wait_for("the build's end", BUILD, || {
-            assert_eq!(self.server.scene.get("/").text(), "on the shelf");
-            ended(&self.api, "shelf", &build)
-        });
+        let build = self.build_unread(compile);
         let built = Built {
             status: build["status"].as_str().unwrap_or_default().to_owned(),
             exit_code: build["exit_code"].as_i64().unwrap_or(-1),
@@ -72,6 +63,20 @@ impl<'a> Stage<'a> {
         };
         println!("as {}:\n{}", self.account, shortened(&built.output));
         built
+    }
+
+    /// The same, without asking for its output.
+    pub(crate) fn build_unread(&self, compile: &str) -> Value {
+        let other = Scene::new(self.account, "shelf");
+        other.write("bin/detect", "#!/bin/sh\necho Shelf\n");
+        other.write("bin/compile", compile);
+        other.write("Procfile", "web: exec python3 -m http.server --bind 127.0.0.1 $PORT\n");
+        other.write("index.html", "on the shelf");
+        let build = start_build(&self.api, "shelf", &other);
+        wait_for("the build's end", BUILD, || {
+            assert_eq!(self.server.scene.get("/").text(), "on the shelf");
+            ended(&self.api, "shelf", &build)
+        })
     }
 
     /// One that has to fail, with this exit code and these words, and release nothing.
@@ -133,9 +138,4 @@ pub(crate) fn limits(changed: &[(&'static str, &'static str)]) -> Vec<&'static s
         options[at + 1] = value;
     }
     options
-}
-
-/// A field of what the API tells.
-pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_default()
 }

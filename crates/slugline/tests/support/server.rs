@@ -122,6 +122,15 @@ impl<'a> Server<'a> {
         self.wait(&format!("a line with {words:?}"), patience, find)
     }
 
+    /// The most memory that it had so far (kB).
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse().ok());
+        peak.expect("the kernel counts it")
+    }
+
     /// How many lines it has printed.
     pub(crate) fn lines(&self) -> usize {
         lock(&self.output).len()
