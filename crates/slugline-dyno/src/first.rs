@@ -9,8 +9,8 @@ use slugline_model::dyno::DynoSpec;
 use slugline_model::sandbox::{DYNO_UID, Step};
 
 use crate::init::{self, Streams};
-use crate::limits::{self, Group};
 use crate::launch::{FailedStep, launch, named};
+use crate::limits::{self, Group};
 use crate::op_error::{OpError, Operation};
 use crate::pipes::{FarEnds, report};
 use crate::sys::{self, Signals};

@@ -61,7 +61,7 @@ fn command_line(pid: u32) -> Option<String> {
         if status.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X'])) {
             return None;
         }
-        text = String::from_utf8_lossy(&read("comm")?).trim_end().to_owned();
+        String::from_utf8_lossy(&read("comm")?).trim_end().clone_into(&mut text);
     }
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let end = text.floor_char_boundary(LONGEST);

@@ -14,12 +14,12 @@ use slugline_model::dyno::{DynoSpec, Event};
 use slugline_model::sandbox::{DYNO_UID, Step, plan};
 
 use crate::launch::{FailedStep, named};
+use crate::limits::{self, Group, Guard};
 use crate::op_error::{OpError, Operation};
 use crate::pipes::Pipes;
 use crate::spool::Spool;
 use crate::sys::{self, Forked, Signals};
 use crate::trees::{Trees, idmap_namespace, open_trees, write_maps};
-use crate::limits::{self, Group, Guard};
 use crate::watch::Watch;
 use crate::{discard, first, host, scan};
 
@@ -175,7 +175,7 @@ impl Prepared {
             Ok(output) => {
                 spool.write(Event::Started { pid: pid.as_raw_nonzero().get().unsigned_abs() });
                 let guard = self.spec.resources.strict;
-                let guard = guard.then(|| Guard::new(&self.spec, disk, self.group, pid));
+                let guard = guard.then(|| Guard::new(&self.spec, &disk, self.group, pid));
                 Ok(Watch::new(&self.spec, pid, pidfd, self.signals, output, guard))
             }
             Err(failed) => {

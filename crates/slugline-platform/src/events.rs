@@ -47,7 +47,8 @@ impl Platform {
     fn take_dyno_event(&self, dyno: &Dyno, event: TimedEvent) {
         let time = event.time;
         match event.event {
-            Event::Started { .. } => {}
+            // Only builds are told what they left.
+            Event::Started { .. } | Event::LeftRunning { .. } => {}
             Event::Line { text, .. } => {
                 self.write_log(&dyno.app, Source::App, &dyno.name.to_string(), time, &text);
             }
@@ -68,7 +69,6 @@ impl Platform {
                 let allowed = excess.allowed_text();
                 self.tell(dyno, time, &format!("It took more than {allowed} and was ended"));
             }
-            Event::LeftRunning { .. } => {}
             Event::Dropped { lines } => {
                 let text = format!("{}: {lines} messages dropped", error_line(Code::L10));
                 self.write_log(&dyno.app, Source::Heroku, "logplex", time, &text);

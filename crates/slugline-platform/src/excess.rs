@@ -105,8 +105,7 @@ mod tests {
 
     #[test]
     fn every_limit_is_told_in_full() {
-        let resources =
-            [Resource::Memory, Resource::Processes, Resource::Disk, Resource::FreeDisk];
+        let resources = [Resource::Memory, Resource::Processes, Resource::Disk, Resource::FreeDisk];
         for resource in resources {
             let message = ended(&excess(resource), Path::new("/var/lib/slugline"));
             assert_eq!(message.silent_parts(), ["state"], "{message:?}");

@@ -59,7 +59,9 @@ impl Platform {
                 Event::RunTimeout => at_a_limit = Some(Ending::OutOfTime),
                 Event::LimitExceeded { excess } => at_a_limit = Some(Ending::OverLimit(excess)),
                 Event::LeftRunning { commands } => {
-                    excess::left_running(&commands).iter().for_each(|line| on_line(line));
+                    for line in excess::left_running(&commands) {
+                        on_line(&line);
+                    }
                 }
                 Event::Dropped { lines } => on_line(&excess::dropped(lines)),
                 Event::Exited { status } => ending = Ending::Exited(status),

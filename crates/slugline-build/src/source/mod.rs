@@ -1,5 +1,6 @@
 //! The source: unpacked with suspicion, and cleaned of what is no part of a slug.
 
+mod extended;
 mod ignore;
 mod place;
 mod unpack;

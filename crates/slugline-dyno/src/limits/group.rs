@@ -55,7 +55,11 @@ impl Group {
             remove(dyno_directory);
         }
         // The older ones can be handed to nobody but root.
-        if host::is_host_root() { Self::make_v1(&hierarchy, &name, resources, &record) } else { Self::default() }
+        if host::is_host_root() {
+            Self::make_v1(&hierarchy, &name, resources, &record)
+        } else {
+            Self::default()
+        }
     }
 
     fn make_v1(hierarchy: &Hierarchy, name: &str, resources: &Resources, record: &Path) -> Self {
@@ -201,9 +205,8 @@ fn make_limited(group: &Path, files: &[(&str, u64)]) -> bool {
     if std::fs::create_dir(group).is_err() {
         return false;
     }
-    let write = |(name, value): &(&str, u64)| {
-        std::fs::write(group.join(name), value.to_string()).is_ok()
-    };
+    let write =
+        |(name, value): &(&str, u64)| std::fs::write(group.join(name), value.to_string()).is_ok();
     let taken: Vec<bool> = files.iter().map(write).collect();
     let limited = taken.first() == Some(&true);
     if !limited {

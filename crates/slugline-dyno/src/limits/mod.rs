@@ -71,10 +71,10 @@ pub(crate) struct Guard {
 
 impl Guard {
     /// Watches a dyno, whose layer is below `disk`.
-    pub(crate) fn new(spec: &DynoSpec, disk: PathBuf, group: Group, init: Pid) -> Self {
+    pub(crate) fn new(spec: &DynoSpec, disk: &Path, group: Group, init: Pid) -> Self {
         let binds = spec.binds.iter().filter(|bind| bind.writable);
         let binds = binds.map(|bind| bind.from.clone());
-        let here: Vec<PathBuf> = binds.filter(|bind| disk::are_together(bind, &disk)).collect();
+        let here: Vec<PathBuf> = binds.filter(|bind| disk::are_together(bind, disk)).collect();
         // Not the overlay's own directory beside it, which is closed to everybody.
         let roots = std::iter::once(disk.join("layer")).chain(here).collect();
         let now = Instant::now();

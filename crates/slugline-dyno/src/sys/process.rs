@@ -106,9 +106,8 @@ pub(crate) fn wait_for_disks_of_others() -> Result<(), Errno> {
     const THIS_ONE: libc::c_int = 0;
     const BEST_EFFORT_LAST: libc::c_int = (2 << 13) | 7;
     // SAFETY: no memory is involved.
-    let result = unsafe {
-        libc::syscall(libc::SYS_ioprio_set, OF_A_PROCESS, THIS_ONE, BEST_EFFORT_LAST)
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_ioprio_set, OF_A_PROCESS, THIS_ONE, BEST_EFFORT_LAST) };
     check(result).map(|_| ())
 }
 
@@ -125,8 +124,8 @@ pub(crate) fn forget_arguments() {
 
 /// Where the strings of the arguments are, as `/proc` says.
 fn argument_area() -> Option<(usize, usize)> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let line = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let mut fields = line.rsplit_once(')')?.1.split_whitespace();
     // Fields 48 and 49 of proc_pid_stat(5); the first after the name is the third.
     let start: usize = fields.nth(48 - 3)?.parse().ok()?;
     let end: usize = fields.next()?.parse().ok()?;
