@@ -219,6 +219,10 @@ fn unpack(error: &UnpackError) -> Message {
         UnpackError::Absolute(_) | UnpackError::Upwards(_) | UnpackError::BelowLink(_) => {
             "All entries of a source lie below its root, and none below a symbolic link."
         }
+        UnpackError::TooDeep(_) => {
+            "A name has at most 255 bytes, a path 3,800, and no more than 128 directories."
+        }
+        UnpackError::Symlink(_) => "The target of a symbolic link has 1 to 3,800 bytes.",
         UnpackError::Kind { .. } => {
             "A source consists of files, directories, symbolic links and hard links."
         }

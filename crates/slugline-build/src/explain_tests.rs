@@ -40,6 +40,8 @@ fn every_way_a_source_is_refused_is_explained() {
         ("source_absolute", UnpackError::Absolute("/etc/x".into())),
         ("source_upwards", UnpackError::Upwards("../x".into())),
         ("source_below_link", UnpackError::BelowLink(name())),
+        ("source_too_deep", UnpackError::TooDeep(name())),
+        ("source_symlink", UnpackError::Symlink(name())),
         ("source_kind", UnpackError::Kind { name: name(), kind: "named pipe" }),
         ("source_hard_link", UnpackError::HardLink { name: name(), target: "/etc/x".into() }),
         ("source_too_many_entries", UnpackError::TooManyEntries { limit: 500_000 }),

@@ -14,7 +14,7 @@ use slugline_model::port::{Adopted, Engine, EngineError, EventSink};
 
 use crate::follow::Follower;
 use crate::op_error::{OpError, Operation};
-use crate::{discard, host, spool, supervisor};
+use crate::{discard, host, limits, spool, supervisor};
 
 /// Uids of dynos on a host where the server is root lie above this, clear of the ranges that
 /// distributions, systemd and other engines hand out.
@@ -140,6 +140,7 @@ impl Engine for LocalEngine {
         }
         // Kept until the directory is gone: a supervisor that was about to begin finds it so.
         let _lock = wait_for_lock(&directory);
+        limits::remove(&directory);
         discard::remove_tree(&directory).map_err(Into::into)
     }
 

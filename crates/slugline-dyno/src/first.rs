@@ -10,14 +10,23 @@ use slugline_model::sandbox::{DYNO_UID, Step};
 
 use crate::init::{self, Streams};
 use crate::launch::{FailedStep, launch, named};
+use crate::limits::{self, Group};
 use crate::op_error::{OpError, Operation};
 use crate::pipes::{FarEnds, report};
 use crate::sys::{self, Signals};
 use crate::trees::{Trees, open_trees};
 
 /// Runs the dyno in the namespaces that it was cloned into; ends with its command's status.
-pub(crate) fn run(spec: &DynoSpec, steps: &[Step], trees: Option<Trees>, ends: FarEnds) -> ! {
-    let FarEnds { stdout, stderr, go, failure, disk } = ends;
+pub(crate) fn run(
+    spec: &DynoSpec,
+    steps: &[Step],
+    trees: Option<Trees>,
+    group: &Group,
+    ends: FarEnds,
+) -> ! {
+    let FarEnds { stdout, stderr, go, failure, left, disk } = ends;
+    limits::yield_to_others(spec.resources.priority);
+    sys::forget_arguments();
     let prepared =
         wait_for_ids(&go).and_then(|()| launched(spec, steps, trees, &disk)).and_then(|signals| {
             // It may have died while this process's wish to die with it was taken back.
@@ -25,13 +34,14 @@ pub(crate) fn run(spec: &DynoSpec, steps: &[Step], trees: Option<Trees>, ends: F
                 sys::exit(1);
             }
             let streams = Streams { stdout, stderr };
-            let command = named("run", init::start(spec, streams))?;
+            let command = named("run", init::start(spec, group, streams))?;
             Ok((command, signals))
         });
     match prepared {
         Ok((command, signals)) => {
             drop(failure);
-            sys::exit(init::reap(command, &signals))
+            let left = spec.resources.strict.then_some(left);
+            sys::exit(init::reap(command, &signals, left))
         }
         Err(failed) => {
             report(&failure, &failed);

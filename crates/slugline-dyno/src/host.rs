@@ -38,6 +38,17 @@ fn is_whole(uid_map: &str) -> bool {
     uid_map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
+/// Whether the kernel counts a user's processes in each user namespace of its own, as it does from
+/// 5.14 on. Before, a limit on a dyno's would count all that the server's user has.
+pub(crate) fn counts_processes_by_namespace() -> bool {
+    is_at_least(&rustix::system::uname().release().to_string_lossy(), (5, 14))
+}
+
+fn is_at_least(release: &str, wanted: (u32, u32)) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
+}
+
 /// What the operator can do when a launch fails at a step; empty where nothing is known.
 pub(crate) fn remedy(step: &str) -> String {
     match step {
@@ -79,6 +90,16 @@ fn user_namespace_remedy() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_is_as_old_as_its_name_says() {
+        for new in ["6.18.44-fc", "5.14.0-rc1", "5.15"] {
+            assert!(is_at_least(new, (5, 14)), "{new}");
+        }
+        for old in ["5.10.0-21-amd64", "4.19", "odd"] {
+            assert!(!is_at_least(old, (5, 14)), "{old}");
+        }
+    }
 
     #[test]
     fn only_the_hosts_own_map_is_whole() {

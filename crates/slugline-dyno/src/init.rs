@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Signal, WaitOptions, wait};
 use slugline_model::dyno::DynoSpec;
 
+use crate::left;
+use crate::limits::{self, Group};
 use crate::op_error::{OpError, Operation};
 use crate::sys::{self, Forked, Signals};
 
@@ -25,12 +27,13 @@ pub(crate) struct Streams {
 }
 
 /// Starts the command; the error is one of starting it.
-pub(crate) fn start(spec: &DynoSpec, streams: Streams) -> Result<Pid, OpError> {
+pub(crate) fn start(spec: &DynoSpec, group: &Group, streams: Streams) -> Result<Pid, OpError> {
     match sys::fork(false).op(|| "fork".to_owned())? {
         Forked::Parent(pid, _) => Ok(pid),
         Forked::Child => {
             let _ = rustix::process::setsid();
             sys::as_a_shell_has_them();
+            limits::bound_command(&spec.resources, group);
             let error = command(spec, streams).exec();
             // Init sees the status that a shell gives for a command that cannot be run.
             eprintln_raw(&format!("bash: {error}\n"));
@@ -57,8 +60,8 @@ fn eprintln_raw(text: &str) {
 }
 
 /// Reaps until the command has exited, or, once asked to stop, until nobody is left. Gives the
-/// command's status as a shell counts.
-pub(crate) fn reap(command: Pid, signals: &Signals) -> i32 {
+/// command's status as a shell counts. Whoever is still there then is told to `left`, if given.
+pub(crate) fn reap(command: Pid, signals: &Signals, left: Option<OwnedFd>) -> i32 {
     let mut status = None;
     let mut stopping = false;
     loop {
@@ -66,10 +69,13 @@ pub(crate) fn reap(command: Pid, signals: &Signals) -> i32 {
             stopping = true;
             sys::kill_all(Signal::TERM);
         }
-        let left = reap_all(command, &mut status);
+        let others = reap_all(command, &mut status);
         if let Some(status) = status
-            && (!stopping || !left)
+            && (!stopping || !others)
         {
+            if let Some(left) = left.filter(|_| others) {
+                left::tell(&left, || reap_all(command, &mut None));
+            }
             return status;
         }
     }

@@ -41,7 +41,7 @@ pub(crate) fn launch(steps: &[Step], trees: &Trees) -> Result<(), FailedStep> {
             }
             Step::Stack { path } => ("bind", attach(trees, path)),
             Step::Bind(bind) => ("bind", attach(trees, &bind.to)),
-            Step::Devices => ("devices", devices(trees)),
+            Step::Devices { shared_memory } => ("devices", devices(trees, *shared_memory)),
             Step::Proc => ("proc", proc()),
             Step::HostName { name } => ("hostname", host_name(name)),
             Step::Pivot => ("pivot", pivot()),
@@ -142,10 +142,10 @@ fn attach_at(tree: &OwnedFd, to: &Path) -> Result<(), OpError> {
         .op(|| format!("attach {}", to.display()))
 }
 
-fn devices(trees: &Trees) -> Result<(), OpError> {
+fn devices(trees: &Trees, shared_memory: u64) -> Result<(), OpError> {
     let dev = root(Path::new("dev"));
     let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    mount_new("tmpfs", &[("mode", "755")], flags, &dev)?;
+    mount_new("tmpfs", &[("mode", "755"), ("size", "64k")], flags, &dev)?;
     for (name, tree) in DEVICES.iter().zip(&trees.devices) {
         file(&dev.join(name), "")?;
         attach_at(tree, &dev.join(name))?;
@@ -154,7 +154,8 @@ fn devices(trees: &Trees) -> Result<(), OpError> {
     mount_new("devpts", &[("newinstance", ""), ("ptmxmode", "0666")], flags, &dev.join("pts"))?;
     directory(&dev.join("shm"), 0o1777)?;
     let flags = flags | MountAttrFlags::MOUNT_ATTR_NODEV;
-    mount_new("tmpfs", &[("mode", "1777")], flags, &dev.join("shm"))?;
+    let size = shared_memory.to_string();
+    mount_new("tmpfs", &[("mode", "1777"), ("size", &size)], flags, &dev.join("shm"))?;
     for (name, target) in [
         ("ptmx", "pts/ptmx"),
         ("fd", "/proc/self/fd"),

@@ -12,6 +12,8 @@ mod follow;
 mod host;
 mod init;
 mod launch;
+mod left;
+mod limits;
 mod lines;
 mod listen;
 mod op_error;
@@ -25,4 +27,5 @@ mod watch;
 
 pub use engine::LocalEngine;
 pub use host::is_host_root;
+pub use limits::{Mechanism, mechanism};
 pub use supervisor::supervise;

@@ -16,7 +16,8 @@ pub(crate) struct Pipes {
     stderr: (OwnedFd, OwnedFd),
     go: (OwnedFd, OwnedFd),
     failure: (OwnedFd, OwnedFd),
-    disk: PathBuf,
+    left: (OwnedFd, OwnedFd),
+    pub(crate) disk: PathBuf,
 }
 
 /// What the dyno's first process keeps.
@@ -27,6 +28,8 @@ pub(crate) struct FarEnds {
     pub(crate) go: OwnedFd,
     /// Takes a [`Failure`]; closed without one when the command was started.
     pub(crate) failure: OwnedFd,
+    /// Takes what was left running when the command had exited.
+    pub(crate) left: OwnedFd,
     /// The directory of the layer, for a launch that opens it itself.
     pub(crate) disk: PathBuf,
 }
@@ -37,12 +40,15 @@ pub(crate) struct NearEnds {
     stderr: OwnedFd,
     go: OwnedFd,
     failure: OwnedFd,
+    left: OwnedFd,
 }
 
 /// What the dyno wrote.
 pub(crate) struct Output {
     pub(crate) stdout: OwnedFd,
     pub(crate) stderr: OwnedFd,
+    /// What was left running when the command had exited, told by init at its end.
+    pub(crate) left: OwnedFd,
 }
 
 /// Why a launch failed, as the dyno's first process tells its supervisor.
@@ -73,7 +79,14 @@ const STEPS: [&str; 13] = [
 impl Pipes {
     pub(crate) fn new(disk: PathBuf) -> Result<Self, OpError> {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).op(|| "make a pipe".to_owned());
-        Ok(Self { stdout: pipe()?, stderr: pipe()?, go: pipe()?, failure: pipe()?, disk })
+        Ok(Self {
+            stdout: pipe()?,
+            stderr: pipe()?,
+            go: pipe()?,
+            failure: pipe()?,
+            left: pipe()?,
+            disk,
+        })
     }
 
     pub(crate) fn far_ends(self) -> FarEnds {
@@ -82,6 +95,7 @@ impl Pipes {
             stderr: self.stderr.1,
             go: self.go.0,
             failure: self.failure.1,
+            left: self.left.1,
             disk: self.disk,
         }
     }
@@ -92,6 +106,7 @@ impl Pipes {
             stderr: self.stderr.0,
             go: self.go.1,
             failure: self.failure.0,
+            left: self.left.0,
         }
     }
 }
@@ -108,7 +123,7 @@ impl NearEnds {
             .map_err(|error| FailedStep { step: "launch", error })?;
         match serde_json::from_slice::<Failure>(&report) {
             Ok(failure) => Err(failure.into()),
-            Err(_) => Ok(Output { stdout: self.stdout, stderr: self.stderr }),
+            Err(_) => Ok(Output { stdout: self.stdout, stderr: self.stderr, left: self.left }),
         }
     }
 }

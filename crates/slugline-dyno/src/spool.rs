@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use fs_err::File;
+use rustix::fs::FallocateFlags;
 use slugline_model::dyno::{Event, TimedEvent};
 
 use crate::op_error::{OpError, Operation};
@@ -20,9 +21,19 @@ const UNREAD_LIMIT: u64 = 64 << 20;
 /// How often the unread size is looked at (bytes written).
 const CHECK_EVERY: u64 = 1 << 20;
 
+/// The name of a file that only takes room, and gives it to the last events of a full disk.
+const ROOM: &str = "room";
+
+/// How much it takes (bytes): enough for a receipt.
+const ROOM_SIZE: u64 = 512 << 10;
+
 /// The writing side.
 pub(crate) struct Spool {
     file: Option<File>,
+    /// Given back when the disk is full.
+    room: Option<File>,
+    /// Whether the last line may have been cut.
+    cut: bool,
     since_check: u64,
     full: bool,
     dropped: u64,
@@ -34,10 +45,26 @@ impl Spool {
         let path = dyno_directory.join(NAME);
         let file = fs_err::OpenOptions::new().append(true).open(&path);
         let file = file.op(|| format!("open {}", path.display()))?;
-        Ok(Self { file: Some(file), since_check: CHECK_EVERY, full: false, dropped: 0 })
+        Ok(Self {
+            file: Some(file),
+            room: None,
+            cut: false,
+            since_check: CHECK_EVERY,
+            full: false,
+            dropped: 0,
+        })
     }
 
-    /// Appends an event. A disk that is full loses lines, which are counted, never the dyno.
+    /// Keeps room on the disk for what has to be told of a dyno that filled it.
+    pub(crate) fn keep_room(&mut self, dyno_directory: &Path) {
+        self.room = File::create(dyno_directory.join(ROOM)).ok();
+        if let Some(room) = &self.room {
+            let _ = rustix::fs::fallocate(room.file(), FallocateFlags::empty(), 0, ROOM_SIZE);
+        }
+    }
+
+    /// Appends an event. A disk that is full loses lines, which are counted, never the dyno, and
+    /// no other event where room was kept.
     pub(crate) fn write(&mut self, event: Event) {
         if matches!(event, Event::Line { .. }) && self.is_full() {
             self.dropped += 1;
@@ -49,8 +76,15 @@ impl Spool {
                 self.dropped = 0;
             }
         }
-        if self.append(event).is_err() {
+        let is_line = matches!(event, Event::Line { .. });
+        if self.append(event.clone()).is_ok() {
+            return;
+        }
+        if is_line {
             self.dropped += 1;
+        } else if let Some(room) = self.room.take() {
+            let _ = room.set_len(0);
+            let _ = self.append(event);
         }
     }
 
@@ -65,13 +99,19 @@ impl Spool {
     /// Lets the file go, in a process that has a copy of it by fork.
     pub(crate) fn close(&mut self) {
         self.file = None;
+        self.room = None;
     }
 
     fn append(&mut self, event: Event) -> std::io::Result<()> {
         let mut json = serde_json::to_vec(&TimedEvent { time: now(), event })?;
         json.push(b'\n');
+        if self.cut {
+            json.insert(0, b'\n');
+        }
         self.since_check += json.len() as u64;
-        self.file.as_mut().map_or(Ok(()), |file| file.write_all(&json))
+        let written = self.file.as_mut().map_or(Ok(()), |file| file.write_all(&json));
+        self.cut = written.is_err();
+        written
     }
 
     fn is_full(&mut self) -> bool {
@@ -93,4 +133,30 @@ impl Spool {
 pub(crate) fn now() -> i64 {
     let nanos = time::OffsetDateTime::now_utc().unix_timestamp_nanos();
     i64::try_from(nanos / 1_000).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(directory: &Path) -> Vec<Event> {
+        let text = std::fs::read_to_string(directory.join(NAME)).unwrap();
+        let event = |line: &str| serde_json::from_str::<TimedEvent>(line).ok();
+        text.lines().filter_map(event).map(|timed| timed.event).collect()
+    }
+
+    #[test]
+    fn a_full_disk_cuts_a_line_and_not_the_event_after_it() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(NAME), "").unwrap();
+        let mut spool = Spool::open(directory.path()).unwrap();
+        let real = spool.file.take();
+        // Takes no byte, as a full disk does.
+        spool.file = Some(fs_err::OpenOptions::new().write(true).open("/dev/full").unwrap());
+        spool.write(Event::Line { text: "lost".into(), partial: false });
+        spool.file = real;
+        spool.file.as_mut().unwrap().write_all(b"{\"time\":1,\"eve").unwrap();
+        spool.write(Event::Up);
+        assert_eq!(events(directory.path()), [Event::Dropped { lines: 1 }, Event::Up]);
+    }
 }

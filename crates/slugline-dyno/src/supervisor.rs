@@ -4,14 +4,17 @@
 //! dyno. When it is killed, the kernel kills init, and with it the dyno.
 
 use std::io::Write as _;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
 use slugline_model::dyno::{DynoSpec, Event};
 use slugline_model::sandbox::{DYNO_UID, Step, plan};
 
 use crate::launch::{FailedStep, named};
+use crate::limits::{self, Group, Guard};
 use crate::op_error::{OpError, Operation};
 use crate::pipes::Pipes;
 use crate::spool::Spool;
@@ -40,7 +43,11 @@ pub fn supervise(dyno_directory: &Path) -> i32 {
     if !spool.is_fresh() {
         return 1;
     }
-    match prepare(dyno_directory, signals).and_then(|prepared| prepared.start(&mut spool)) {
+    let prepared = prepare(dyno_directory, signals);
+    if prepared.as_ref().is_ok_and(|prepared| prepared.spec.resources.strict) {
+        spool.keep_room(dyno_directory);
+    }
+    match prepared.and_then(|prepared| prepared.start(&mut spool)) {
         Ok(watch) => watch.run(&mut spool),
         Err(FailedStep { step, error }) => spool.write(Event::LaunchFailed {
             step: step.to_owned(),
@@ -96,6 +103,7 @@ pub(crate) fn finish(dyno_directory: &Path, spool: &mut Spool) {
     let slug_tree = read_spec(dyno_directory).ok().and_then(|spec| spec.slug_tree);
     let receipt = scan::receipt(&disk.join("layer"), slug_tree.as_deref());
     spool.write(Event::Discarded { receipt });
+    limits::remove(dyno_directory);
     // What cannot be removed now is removed with the dyno's directory.
     let _ = discard::remove_tree(&disk);
 }
@@ -117,6 +125,8 @@ struct Prepared {
     /// dyno's first process opens it, in its own user namespace.
     trees: Option<Trees>,
     pipes: Pipes,
+    /// Control groups, for a strict dyno where there are any.
+    group: Group,
 }
 
 fn prepare(dyno_directory: &Path, signals: Signals) -> Result<Prepared, FailedStep> {
@@ -135,29 +145,38 @@ fn prepare(dyno_directory: &Path, signals: Signals) -> Result<Prepared, FailedSt
             Some(owner) => Some(open_trees(&spec, &disk, &steps, Some(&owner))?),
             None => None,
         };
-        Ok(Prepared { spec, steps, signals, trees, pipes: Pipes::new(disk)? })
+        let strict = spec.resources.strict;
+        let group = if strict {
+            Group::make(spec.id, &spec.resources, dyno_directory)
+        } else {
+            Group::default()
+        };
+        Ok(Prepared { spec, steps, signals, trees, pipes: Pipes::new(disk)?, group })
     };
     named("prepare", prepared())
 }
 
 impl Prepared {
-    fn start(self, spool: &mut Spool) -> Result<Watch, FailedStep> {
-        let forked = sys::clone_into_namespaces().op(|| "make namespaces".to_owned());
-        let (pid, pidfd) = match named("clone", forked)? {
+    fn start(mut self, spool: &mut Spool) -> Result<Watch, FailedStep> {
+        let (pid, pidfd) = match named("clone", self.clone_first())? {
             Forked::Child => {
                 spool.close();
                 let first = self.pipes.far_ends();
-                first::run(&self.spec, &self.steps, self.trees, first)
+                first::run(&self.spec, &self.steps, self.trees, &self.group, first)
             }
             Forked::Parent(pid, pidfd) => (pid, pidfd),
         };
         drop(self.trees);
+        self.group.join(pid);
+        let disk = self.pipes.disk.clone();
         let near = self.pipes.near_ends();
         let launched = map_ids(pid, &self.spec).and_then(|()| near.release());
         match launched {
             Ok(output) => {
                 spool.write(Event::Started { pid: pid.as_raw_nonzero().get().unsigned_abs() });
-                Ok(Watch::new(&self.spec, pid, pidfd, self.signals, output))
+                let guard = self.spec.resources.strict;
+                let guard = guard.then(|| Guard::new(&self.spec, &disk, self.group, pid));
+                Ok(Watch::new(&self.spec, pid, pidfd, self.signals, output, guard))
             }
             Err(failed) => {
                 let _ = pidfd_send_signal(&pidfd, Signal::KILL);
@@ -165,6 +184,20 @@ impl Prepared {
                 Err(failed)
             }
         }
+    }
+
+    /// Clones the dyno's first process, into its control group where that can be done at once.
+    fn clone_first(&mut self) -> Result<Forked, OpError> {
+        if let Some(group) = self.group.to_clone_into() {
+            match sys::clone_into_namespaces(Some(group.as_fd())) {
+                Err(Errno::ACCESS | Errno::PERM | Errno::BUSY | Errno::OPNOTSUPP) => {
+                    // Made beside the server's own, yet closed to it.
+                    self.group = Group::default();
+                }
+                cloned => return cloned.op(|| "make namespaces".to_owned()),
+            }
+        }
+        sys::clone_into_namespaces(None).op(|| "make namespaces".to_owned())
     }
 }
 

@@ -7,6 +7,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
 use slugline_model::dyno::{DynoSpec, Event, Times};
 
+use crate::left;
+use crate::limits::Guard;
 use crate::lines::Lines;
 use crate::listen::listens;
 use crate::pipes::Output;
@@ -35,6 +37,10 @@ pub(crate) struct Watch {
     /// When SIGTERM becomes SIGKILL; known once the dyno is stopping.
     kill_at: Option<Instant>,
     killed: bool,
+    /// Of a strict dyno, until it has gone beyond a limit.
+    guard: Option<Guard>,
+    /// Where init tells what was left running.
+    left: OwnedFd,
 }
 
 impl Watch {
@@ -44,6 +50,7 @@ impl Watch {
         pidfd: OwnedFd,
         signals: Signals,
         output: Output,
+        guard: Option<Guard>,
     ) -> Self {
         let pipe = |fd| Some((fd, Lines::default()));
         Self {
@@ -56,6 +63,8 @@ impl Watch {
             awaited_port: spec.port,
             kill_at: None,
             killed: false,
+            guard,
+            left: output.left,
         }
     }
 
@@ -67,8 +76,10 @@ impl Watch {
         while !self.wait(spool) {
             self.look_at_port(spool);
             self.look_at_clock(spool);
+            self.look_at_limits(spool);
         }
         self.drain(spool);
+        self.look_back(spool);
         spool.write(Event::Exited { status: self.status() });
     }
 
@@ -108,7 +119,9 @@ impl Watch {
         let deadline = if self.killed { None } else { self.kill_at.or(run_end) };
         let deadline = deadline.map(|at| at.saturating_duration_since(now));
         let boot = self.awaited_port.filter(|_| self.kill_at.is_none()).map(|_| BOOT_POLL);
-        [deadline, boot].into_iter().flatten().min()
+        let look = self.guard.as_ref().filter(|_| !self.killed);
+        let look = look.map(|guard| guard.next_look().saturating_duration_since(now));
+        [deadline, boot, look].into_iter().flatten().min()
     }
 
     /// Reads what a pipe holds; closes it at its end.
@@ -164,6 +177,25 @@ impl Watch {
         if !self.killed && self.kill_at.is_some_and(|at| Instant::now() >= at) {
             spool.write(Event::ExitTimeout);
             self.kill();
+        }
+    }
+
+    /// One that goes beyond a limit gets no time to stop, in which it would go on.
+    fn look_at_limits(&mut self, spool: &mut Spool) {
+        let Some(excess) = self.guard.as_mut().and_then(Guard::look) else { return };
+        self.guard = None;
+        self.kill();
+        spool.write(Event::LimitExceeded { excess });
+    }
+
+    /// What can only be told at the end.
+    fn look_back(&mut self, spool: &mut Spool) {
+        if let Some(excess) = self.guard.take().as_mut().and_then(Guard::last_look) {
+            spool.write(Event::LimitExceeded { excess });
+        }
+        let commands = left::read(&self.left);
+        if !commands.is_empty() && self.kill_at.is_none() {
+            spool.write(Event::LeftRunning { commands });
         }
     }
 

@@ -30,6 +30,8 @@ pub mod exit_code {
     pub const STORE: i32 = 70;
     /// The release phase failed.
     pub const RELEASE: i32 = 80;
+    /// The build took more time, memory, processes or disk than it may.
+    pub const LIMIT: i32 = 90;
 }
 
 /// Where a build stands.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::ledger::Receipt;
 use crate::name::{AppName, DynoName};
+use crate::resources::{Excess, Resources};
 
 /// One run of a dyno. `web.1` gets a new one at every start.
 pub type DynoId = Uuid;
@@ -38,6 +39,9 @@ pub struct DynoSpec {
     pub host_uid: Option<u32>,
     /// How long it may take to boot, stop and run.
     pub times: Times,
+    /// What it may use.
+    #[serde(default)]
+    pub resources: Resources,
 }
 
 /// A path of the host seen in the dyno.
@@ -90,6 +94,17 @@ pub enum Event {
     ExitTimeout,
     /// It ran longer than it may, and is being stopped.
     RunTimeout,
+    /// It went beyond a limit, and got SIGKILL with all that it had started.
+    LimitExceeded {
+        /// Which, and how far.
+        #[serde(flatten)]
+        excess: Excess,
+    },
+    /// Its command has exited, and left these running, which are ended with it.
+    LeftRunning {
+        /// Their command lines, cut where they are long.
+        commands: Vec<String>,
+    },
     /// Lines that were dropped because nobody read them and the spool was full.
     Dropped {
         /// How many.

@@ -15,6 +15,17 @@ pub struct Limits {
     pub source_entries: u64,
     /// A whole build. Heroku: 15 minutes.
     pub build: Duration,
+    /// Memory of a build (bytes). Heroku's builds have 2.5 GB, which its Node.js buildpack gives to
+    /// V8 as `--max_old_space_size=2560`.
+    pub build_memory: u64,
+    /// Processes and threads of a build. Ours: room for every package client on a large machine,
+    /// while a fork bomb stays harmless.
+    pub build_processes: u64,
+    /// What a build may keep on the disk, its cache and its source among it (bytes). Ours: Heroku
+    /// states none.
+    pub build_disk: u64,
+    /// Open files of one process. Heroku: 10,000.
+    pub open_files: u64,
     /// From start to bound `$PORT`, else R10. Heroku: 60 s.
     pub boot: Duration,
     /// From SIGTERM to SIGKILL, else R12. Heroku: 30 s.
@@ -44,6 +55,10 @@ impl Default for Limits {
             source: 1024 * mib,
             source_entries: 500_000,
             build: Duration::from_mins(15),
+            build_memory: 2560 * mib,
+            build_processes: 4_096,
+            build_disk: 10 * 1024 * mib,
+            open_files: 10_000,
             boot: Duration::from_mins(1),
             stop: Duration::from_secs(30),
             release_phase: Duration::from_hours(1),

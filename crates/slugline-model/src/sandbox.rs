@@ -77,7 +77,10 @@ pub enum Step {
     /// A path of the server's own appears in the dyno.
     Bind(Bind),
     /// A `/dev` with the harmless devices, its own terminals and shared memory.
-    Devices,
+    Devices {
+        /// The most that `/dev/shm` holds (bytes): memory that belongs to no process.
+        shared_memory: u64,
+    },
     /// A `/proc` of the dyno's own pid namespace.
     Proc,
     /// The overlay becomes `/`; the host's files are out of reach.
@@ -99,7 +102,8 @@ pub fn plan(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
     steps.push(Step::Overlay { slug: spec.slug_tree.is_some() });
     steps.extend(stack_paths(host));
     steps.extend(spec.binds.iter().cloned().map(Step::Bind));
-    steps.push(Step::Devices);
+    // The part of memory that the kernel gives such a file system by default.
+    steps.push(Step::Devices { shared_memory: spec.resources.memory / 2 });
     steps.push(Step::Proc);
     steps.push(Step::HostName { name: spec.id.to_string() });
     steps.push(Step::Pivot);
@@ -129,7 +133,19 @@ fn skeleton(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
         }
     }
     steps.extend(etc_files(spec, host));
+    steps.extend(memory_allowance(spec.resources.memory));
     steps
+}
+
+/// Where Heroku's buildpacks read how much memory a dyno has, to choose `WEB_CONCURRENCY`. It is
+/// all that there is of `/sys`: the machine's own says nothing about the dyno.
+fn memory_allowance(bytes: u64) -> [Step; 2] {
+    let directory = PathBuf::from("sys/fs/cgroup/memory");
+    let path = directory.join("memory.limit_in_bytes");
+    [
+        Step::Directory { path: directory, mode: 0o755 },
+        Step::File { path, content: format!("{bytes}\n") },
+    ]
 }
 
 fn etc_files(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
@@ -169,6 +185,7 @@ fn stack_paths(host: &HostFacts) -> Vec<Step> {
 mod tests {
     use super::*;
     use crate::dyno::Times;
+    use crate::resources::Resources;
     use std::collections::BTreeMap;
 
     fn spec() -> DynoSpec {
@@ -184,6 +201,7 @@ mod tests {
             port: Some(5),
             host_uid: None,
             times: Times { boot: 1, stop: 1, run: None },
+            resources: Resources::default(),
         }
     }
 

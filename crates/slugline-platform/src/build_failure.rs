@@ -10,6 +10,7 @@ use slugline_model::port::IngestError;
 use slugline_model::slug::{SizeVerdict, judge_size};
 
 use crate::db::DbError;
+use crate::excess;
 use crate::one_off::Ending;
 
 /// Why a build ended without a release. The output already says it to the app's author.
@@ -40,7 +41,7 @@ pub(crate) fn not_prepared(error: &std::io::Error, data_dir: &Path) -> Message {
 }
 
 /// Its dyno did not come to an end of its own.
-pub(crate) fn not_compiled(ending: &Ending, limits: &Limits) -> Message {
+pub(crate) fn not_compiled(ending: &Ending, limits: &Limits, data_dir: &Path) -> Message {
     let message = |what: String, found: String, allowed: &str, next: &str| Message {
         what,
         found,
@@ -61,15 +62,8 @@ pub(crate) fn not_compiled(ending: &Ending, limits: &Limits) -> Message {
             "The server was stopped, or something outside killed the build.",
             "build again: slugline up",
         ),
-        Ending::OutOfTime => message(
-            format!(
-                "The build took longer than {} minutes and was stopped",
-                limits.build.as_secs() / 60
-            ),
-            "Its last lines are above.".to_owned(),
-            "A build's time is limited, so that one that hangs does not hang for ever.",
-            "mend what it waited for, then build again: slugline up",
-        ),
+        Ending::OutOfTime => excess::out_of_time(limits.build),
+        Ending::OverLimit(excess) => excess::ended(excess, data_dir),
     }
 }
 
@@ -120,12 +114,13 @@ mod tests {
             error: "make namespaces: No space left on device".to_owned(),
             remedy: remedy.to_owned(),
         };
+        let data_dir = Path::new("/d");
         let messages = [
-            not_prepared(&std::io::Error::from(std::io::ErrorKind::StorageFull), Path::new("/d")),
-            not_compiled(&failed(""), &limits),
-            not_compiled(&failed("sysctl"), &limits),
-            not_compiled(&Ending::Exited(137), &limits),
-            not_compiled(&Ending::OutOfTime, &limits),
+            not_prepared(&std::io::Error::from(std::io::ErrorKind::StorageFull), data_dir),
+            not_compiled(&failed(""), &limits, data_dir),
+            not_compiled(&failed("sysctl"), &limits, data_dir),
+            not_compiled(&Ending::Exited(137), &limits, data_dir),
+            not_compiled(&Ending::OutOfTime, &limits, data_dir),
             nothing_left("result.json"),
         ];
         for message in messages {

@@ -229,8 +229,14 @@ impl Platform {
             Ending::Exited(exit_code) if exit_code < BY_SIGNAL => return Err(Failed { exit_code }),
             ending => {
                 let limits = &self.inner.config.limits;
-                output.write(&build_failure::not_compiled(&ending, limits).gutter());
-                return Err(Failed { exit_code: exit_code::INTERNAL });
+                let data_dir = &self.inner.config.data_dir;
+                let message = build_failure::not_compiled(&ending, limits, data_dir);
+                output.write(&message.gutter());
+                let exit_code = match ending {
+                    Ending::OutOfTime | Ending::OverLimit(_) => exit_code::LIMIT,
+                    Ending::Exited(_) | Ending::NotLaunched { .. } => exit_code::INTERNAL,
+                };
+                return Err(Failed { exit_code });
             }
         }
         workspace.result().ok_or_else(|| {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use slugline_model::dyno::{Bind, DynoSpec, Times};
 use slugline_model::name::{DynoName, ProcessType};
+use slugline_model::resources::Resources;
 use uuid::Uuid;
 
 use crate::db::app::App;
@@ -56,6 +57,7 @@ impl Platform {
             port: None,
             host_uid: None,
             times: Times { boot: 0, stop: millis(limits.stop), run: Some(millis(limits.build)) },
+            resources: Resources::of_build(limits),
         }
     }
 

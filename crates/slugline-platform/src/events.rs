@@ -47,7 +47,8 @@ impl Platform {
     fn take_dyno_event(&self, dyno: &Dyno, event: TimedEvent) {
         let time = event.time;
         match event.event {
-            Event::Started { .. } => {}
+            // Only builds are told what they left.
+            Event::Started { .. } | Event::LeftRunning { .. } => {}
             Event::Line { text, .. } => {
                 self.write_log(&dyno.app, Source::App, &dyno.name.to_string(), time, &text);
             }
@@ -64,6 +65,10 @@ impl Platform {
             }
             Event::ExitTimeout => self.tell_exit_timeout(dyno, time),
             Event::RunTimeout => self.tell(dyno, time, "Time is up: stopping"),
+            Event::LimitExceeded { excess } => {
+                let allowed = excess.allowed_text();
+                self.tell(dyno, time, &format!("It took more than {allowed} and was ended"));
+            }
             Event::Dropped { lines } => {
                 let text = format!("{}: {lines} messages dropped", error_line(Code::L10));
                 self.write_log(&dyno.app, Source::Heroku, "logplex", time, &text);

@@ -11,6 +11,7 @@ mod compile_dyno;
 mod db;
 mod dynos;
 mod events;
+mod excess;
 mod locales;
 mod mirrors;
 mod one_off;

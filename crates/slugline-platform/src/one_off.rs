@@ -1,11 +1,13 @@
 //! Dynos that run once: builds and release phases.
 
 use slugline_model::dyno::{DynoId, DynoSpec, Event, TimedEvent};
+use slugline_model::resources::Excess;
 use slugline_model::slug::SlugId;
 use tokio::sync::mpsc;
 
 use crate::clock;
 use crate::dynos::Role;
+use crate::excess;
 use crate::platform::Platform;
 use crate::reconcile::LaunchError;
 
@@ -19,6 +21,8 @@ pub(crate) enum Ending {
     Exited(i32),
     /// It ran too long.
     OutOfTime,
+    /// It went beyond a limit.
+    OverLimit(Excess),
     /// It never ran: the step, what the kernel said, and what to do.
     NotLaunched { step: String, error: String, remedy: String },
 }
@@ -48,11 +52,18 @@ impl Platform {
             None => self.launch_without_slug(spec).await,
         }
         let mut ending = Ending::Exited(1);
-        let mut out_of_time = false;
+        let mut at_a_limit = None;
         while let Some(TimedEvent { event, .. }) = events.recv().await {
             match event {
                 Event::Line { text, .. } => on_line(&text),
-                Event::RunTimeout => out_of_time = true,
+                Event::RunTimeout => at_a_limit = Some(Ending::OutOfTime),
+                Event::LimitExceeded { excess } => at_a_limit = Some(Ending::OverLimit(excess)),
+                Event::LeftRunning { commands } => {
+                    for line in excess::left_running(&commands) {
+                        on_line(&line);
+                    }
+                }
+                Event::Dropped { lines } => on_line(&excess::dropped(lines)),
                 Event::Exited { status } => ending = Ending::Exited(status),
                 Event::LaunchFailed { step, error, remedy } => {
                     ending = Ending::NotLaunched { step, error, remedy };
@@ -61,7 +72,7 @@ impl Platform {
                 _ => {}
             }
         }
-        if out_of_time { Ending::OutOfTime } else { ending }
+        at_a_limit.unwrap_or(ending)
     }
 
     async fn launch_without_slug(&self, spec: DynoSpec) {

@@ -8,6 +8,7 @@ use slugline_model::dyno::{DynoId, DynoSpec, DynoState, Event, TimedEvent, Times
 use slugline_model::name::{AppName, DynoName};
 use slugline_model::plan::{Action, Desired, dynos, plan};
 use slugline_model::port::{Adopted, EngineError};
+use slugline_model::resources::{DynoSize, Resources};
 use uuid::Uuid;
 
 use crate::clock;
@@ -232,6 +233,7 @@ impl Platform {
             port,
             host_uid: None,
             times: Times { boot: millis(limits.boot), stop: millis(limits.stop), run: None },
+            resources: Resources::of_dyno(DynoSize::STANDARD_1X, limits),
         }
     }
 

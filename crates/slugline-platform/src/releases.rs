@@ -148,6 +148,9 @@ fn failed_release_phase(ending: &Ending, command: &str) -> slugline_model::messa
     let found = match ending {
         Ending::Exited(status) => format!("`{command}` exited with status {status}."),
         Ending::OutOfTime => format!("`{command}` did not end in time and was stopped."),
+        Ending::OverLimit(excess) => {
+            format!("`{command}` took more than {} and was ended.", excess.allowed_text())
+        }
         Ending::NotLaunched { step, error, remedy } => {
             format!("The release phase could not be started: {step}: {error}\n{remedy}")
         }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use slugline_dyno::LocalEngine;
 use slugline_model::dyno::{DynoSpec, Event, TimedEvent, Times};
 use slugline_model::port::Engine as _;
+use slugline_model::resources::Resources;
 
 const ROUNDS: usize = 40;
 
@@ -117,6 +118,7 @@ fn spec(slug: &Path) -> Result<DynoSpec, Failed> {
         port: None,
         host_uid: None,
         times: Times { boot: 1_000, stop: 1_000, run: None },
+        resources: Resources::default(),
     })
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use slugline_dyno::LocalEngine;
+use slugline_dyno::{LocalEngine, Mechanism};
 use slugline_model::build::exit_code;
 use slugline_model::dyno::{DynoSpec, Event, Times};
 use slugline_model::name::DynoName;
 use slugline_model::port::Engine as _;
+use slugline_model::resources::Resources;
 
 use crate::console::{complain, say};
 
@@ -22,6 +23,7 @@ pub(crate) fn doctor() -> i32 {
     match run_a_dyno() {
         Ok(()) => {
             say("ok    a dyno starts: user, mount, pid, ipc and uts namespaces, overlay, bash");
+            say(&limits());
             for tool in ["git", "python3", "uv", "node", "npm"] {
                 say(&format!("{}", Tool(tool)));
             }
@@ -32,6 +34,25 @@ pub(crate) fn doctor() -> i32 {
             exit_code::INTERNAL
         }
     }
+}
+
+/// What limits builds here, and what would do it better.
+fn limits() -> String {
+    let found = tempfile::tempdir().map(|directory| slugline_dyno::mechanism(directory.path()));
+    let Ok(mechanism) = found else {
+        return "none  builds cannot be limited: there is no temporary directory".to_owned();
+    };
+    let better = match mechanism {
+        Mechanism::Unified => "",
+        Mechanism::Older => {
+            ": as well as v2 does; started by an ordinary user, builds would get process limits"
+        }
+        Mechanism::Rlimits => {
+            "; exact limits need control groups: start the server in a group of its own, such as \
+             by `systemd-run --user --scope -p Delegate=yes slugline serve`, or as root"
+        }
+    };
+    format!("ok    builds are limited by {mechanism}{better}")
 }
 
 /// A program that builds use where the host is the stack.
@@ -95,5 +116,6 @@ fn spec() -> Result<DynoSpec, String> {
         port: None,
         host_uid: None,
         times: Times { boot: 0, stop: 1_000, run: Some(10_000) },
+        resources: Resources::default(),
     })
 }

@@ -7,6 +7,7 @@ mod conformance;
 mod console;
 mod doctor;
 mod errors;
+mod limit_args;
 mod network;
 mod progress;
 mod server;
@@ -82,6 +83,8 @@ struct ServerArgs {
     /// Where the Platform API listens, on loopback
     #[arg(long, env = "SLUGLINE_API_PORT", default_value_t = 5055)]
     api_port: u16,
+    #[command(flatten)]
+    limits: limit_args::LimitArgs,
 }
 
 fn main() {

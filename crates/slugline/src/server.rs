@@ -10,7 +10,6 @@ use futures_util::StreamExt as _;
 use rustix::fs::{FlockOperation, flock};
 use slugline_dyno::LocalEngine;
 use slugline_logs::Hub;
-use slugline_model::limits::Limits;
 use slugline_platform::{Config, LogQuery, LogSessions, Platform, Ports};
 use slugline_router::Router;
 use slugline_store::Store;
@@ -88,7 +87,7 @@ impl Server {
         prepare(&data_dir)?;
         let lock = lock(&data_dir)?;
         let token = token(&data_dir)?;
-        let limits = Limits::default();
+        let limits = args.limits.limits();
         let logs = data_dir.join("logs");
         let hub = Hub::open(&logs, &limits).map_err(|error| CommandError::Logs {
             path: logs,

@@ -9,7 +9,9 @@ use std::time::Duration;
 use slugline_dyno::LocalEngine;
 use slugline_model::dyno::{DynoId, DynoSpec, Event, TimedEvent, Times};
 use slugline_model::ledger::Receipt;
+use slugline_model::limits::Limits;
 use slugline_model::port::Engine;
+use slugline_model::resources::Resources;
 
 struct Host {
     engine: LocalEngine,
@@ -44,7 +46,14 @@ impl Host {
             port: None,
             host_uid: None,
             times: Times { boot: 2_000, stop: 1_000, run: None },
+            resources: Resources::default(),
         }
+    }
+
+    /// A dyno with a build's resources.
+    fn build_spec(&self, command: &str) -> DynoSpec {
+        let resources = Resources::of_build(&Limits::default());
+        DynoSpec { resources, ..self.spec(command) }
     }
 
     /// Runs a command to its end.
@@ -190,6 +199,48 @@ fn a_command_that_ignores_sigterm_is_killed_after_the_stop_time() {
     let outcome = host.outcome(spec.id);
     assert_eq!(outcome.others, [Event::Stopping, Event::ExitTimeout]);
     assert_eq!(outcome.status, Some(137));
+}
+
+#[test]
+fn a_build_that_ignores_sigterm_when_its_time_is_up_is_killed() {
+    let host = Host::new();
+    let mut spec = host.build_spec("trap '' TERM; while true; do sleep 0.1; done");
+    spec.times = Times { boot: 0, stop: 300, run: Some(500) };
+    host.engine.start(&spec).unwrap();
+    let outcome = host.outcome(spec.id);
+    let ends = [Event::RunTimeout, Event::Stopping, Event::ExitTimeout];
+    assert!(outcome.others.ends_with(&ends), "{outcome:?}");
+    assert_eq!(outcome.status, Some(137));
+}
+
+#[test]
+fn control_groups_of_a_build_are_removed_even_if_its_supervisor_was_killed() {
+    let host = Host::new();
+    let spec = host.build_spec("echo ready; sleep 61.3");
+    host.engine.start(&spec).unwrap();
+    while !matches!(host.next(), Event::Line { .. }) {}
+    let directory = host.dynos().join(spec.id.to_string());
+    let list = std::fs::read_to_string(directory.join("groups")).unwrap_or_default();
+    let groups: Vec<PathBuf> = list.lines().map(PathBuf::from).collect();
+    assert!(groups.iter().all(|group| group.is_dir()), "{groups:?}");
+    let pid = std::fs::read_to_string(directory.join("lock")).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(host.outcome(spec.id).status, Some(137));
+    assert!(!groups.iter().any(|group| group.exists()), "{groups:?}");
+}
+
+#[test]
+fn what_is_left_running_beside_a_build_is_named_and_what_is_about_to_end_is_not() {
+    let host = Host::new();
+    let spec = host.build_spec("(setsid sleep 271.5 &) ; (setsid sleep 0.1 &)");
+    host.engine.start(&spec).unwrap();
+    let left = Event::LeftRunning { commands: vec!["sleep 271.5".to_owned()] };
+    let outcome = host.outcome(spec.id);
+    assert!(outcome.others.contains(&left), "{outcome:?}");
+    assert_eq!(outcome.status, Some(0));
+    let run = host.run("(setsid sleep 271.5 &)");
+    assert!(!run.others.contains(&left), "only a build is told: {run:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The source: unpacked with suspicion, and cleaned of what is no part of a slug.
 
 mod app_root;
+mod extended;
 mod ignore;
 mod place;
 mod unpack;

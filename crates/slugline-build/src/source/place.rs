@@ -13,23 +13,38 @@ pub(crate) enum Unplaceable {
     Upwards,
     /// It holds a byte that no path can.
     Malformed,
+    /// It is deeper, or longer, than a path may be wherever the app is.
+    TooDeep,
 }
+
+/// How many names a path may have. Deeper ones exist nowhere but in attacks.
+pub(crate) const DEEPEST: usize = 128;
+
+/// The longest path and the longest name (bytes): what Linux takes, less the way to the app.
+pub(crate) const LONGEST_PATH: usize = 3_800;
+pub(crate) const LONGEST_NAME: usize = 255;
 
 /// The names of an entry's path, without `.`; empty for the root itself.
 pub(crate) fn names(path: &Path) -> Result<Vec<&OsStr>, Unplaceable> {
     if path.as_os_str().as_encoded_bytes().contains(&0) {
         return Err(Unplaceable::Malformed);
     }
+    if path.as_os_str().len() > LONGEST_PATH {
+        return Err(Unplaceable::TooDeep);
+    }
     let mut names = Vec::new();
     for component in path.components() {
         match component {
+            Component::Normal(name) if name.len() > LONGEST_NAME => {
+                return Err(Unplaceable::TooDeep);
+            }
             Component::Normal(name) => names.push(name),
             Component::CurDir => {}
             Component::ParentDir => return Err(Unplaceable::Upwards),
             Component::RootDir | Component::Prefix(_) => return Err(Unplaceable::Absolute),
         }
     }
-    Ok(names)
+    if names.len() > DEEPEST { Err(Unplaceable::TooDeep) } else { Ok(names) }
 }
 
 /// Makes the directories above an entry. The answer is the entry's path, or `None` when one of the

@@ -8,6 +8,7 @@ use flate2::read::MultiGzDecoder;
 use slugline_model::limits::Limits;
 use tar::{Archive, Entry, EntryType};
 
+use super::extended::Extended;
 use super::place::{self, Unplaceable};
 use crate::files;
 
@@ -47,6 +48,9 @@ pub enum UnpackError {
     /// An entry lies below something that is not a directory.
     #[error("the source's entry {0} lies below a link or a file")]
     BelowLink(String),
+    /// An entry's path is longer or deeper than any app needs.
+    #[error("the source's entry {0} lies too deep, or its name is too long")]
+    TooDeep(String),
     /// A device, a pipe or a socket.
     #[error("the source's entry {name} is a {kind}")]
     Kind {
@@ -55,6 +59,9 @@ pub enum UnpackError {
         /// What it is.
         kind: &'static str,
     },
+    /// A symbolic link to what no path can be.
+    #[error("the source's entry {0} links to nothing that has a name")]
+    Symlink(String),
     /// A hard link to something that is not in the source.
     #[error("the source's entry {name} links to {target}")]
     HardLink {
@@ -95,15 +102,22 @@ pub(crate) fn unpack(tarball: &Path, root: &Path, limits: &Limits) -> Result<(),
     fs_err::create_dir_all(root).map_err(write_error(Path::new(".")))?;
     // Also bounds what the reader keeps in memory for one long name.
     let most = limits.source.saturating_add(limits.source_entries.saturating_mul(BYTES_PER_ENTRY));
-    let mut unpacking = Unpacking { root, limits, entries: 0, bytes: 0, from_here: false };
+    let mut unpacking =
+        Unpacking { root, limits, entries: 0, found: 0, bytes: 0, from_here: false };
     let mut archive = Archive::new(MultiGzDecoder::new(io::BufReader::new(file)).take(most));
     let entries = archive.entries().map_err(|source| UnpackError::Read { number: 1, source })?;
-    for entry in entries {
+    let mut extended = Extended::default();
+    for entry in entries.raw(true) {
         let number = unpacking.entries + 1;
-        let mut entry = entry.map_err(|source| UnpackError::Read { number, source })?;
-        unpacking.entry(&mut entry)?;
+        let read_error = |source| UnpackError::Read { number, source };
+        let mut entry = entry.map_err(read_error)?;
+        let kind = entry.header().entry_type();
+        unpacking.count_entry()?;
+        if !extended.take(kind, &mut entry).map_err(read_error)? {
+            unpacking.entry(&mut entry, std::mem::take(&mut extended))?;
+        }
     }
-    if unpacking.entries == 0 {
+    if unpacking.found == 0 {
         return Err(UnpackError::Empty);
     }
     if unpacking.from_here {
@@ -115,39 +129,55 @@ pub(crate) fn unpack(tarball: &Path, root: &Path, limits: &Limits) -> Result<(),
 struct Unpacking<'a> {
     root: &'a Path,
     limits: &'a Limits,
+    /// All of them, those too that only tell of the next.
     entries: u64,
+    /// Those that are files, directories or links.
+    found: u64,
     bytes: u64,
     /// Whether an entry is named from `./` on.
     from_here: bool,
 }
 
 impl Unpacking<'_> {
-    fn entry(&mut self, entry: &mut Entry<'_, impl Read>) -> Result<(), UnpackError> {
-        let kind = entry.header().entry_type();
-        if kind.is_pax_global_extensions() {
-            return Ok(());
+    fn entry(
+        &mut self,
+        entry: &mut Entry<'_, impl Read>,
+        extended: Extended,
+    ) -> Result<(), UnpackError> {
+        let path = extended.path.unwrap_or_else(|| entry.path_bytes().into_owned());
+        let link = extended.link.or_else(|| entry.link_name_bytes().map(Into::into));
+        let link = entry_path(&link.unwrap_or_default());
+        let name = entry_path(&path);
+        self.found += 1;
+        self.count(extended.size.unwrap_or(0).max(entry.size()))?;
+        if extended.size.is_some_and(|size| size != entry.size()) {
+            let source = io::Error::other("an entry's size is told twice, and not the same");
+            return Err(UnpackError::Read { number: self.entries, source });
         }
-        self.count(entry.size())?;
-        self.from_here |= entry.path_bytes().starts_with(b"./");
-        let name = entry_path(&entry.path_bytes());
-        let Some(path) = self.place(&name)? else { return Ok(()) };
-        match kind {
-            EntryType::Directory => make_directory(&path).map_err(write_error(&name)),
-            EntryType::Symlink => write_symlink(entry, &path).map_err(write_error(&name)),
-            EntryType::Link => self.hard_link(entry, &name, &path),
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                self.write_file(entry, &path).map_err(write_error(&name))
+        self.from_here |= path.starts_with(b"./");
+        let Some(place) = self.place(&name)? else { return Ok(()) };
+        match kind(entry, &path, extended.is_sparse) {
+            EntryType::Directory => make_directory(&place).map_err(write_error(&name)),
+            EntryType::Symlink if is_no_target(&link) => Err(UnpackError::Symlink(display(&name))),
+            EntryType::Symlink => write_symlink(&link, &place).map_err(write_error(&name)),
+            EntryType::Link => self.hard_link(&link, &name, &place),
+            EntryType::Regular | EntryType::Continuous => {
+                write_file(entry, &place).map_err(write_error(&name))
             }
             other => Err(UnpackError::Kind { name: display(&name), kind: kind_name(other) }),
         }
     }
 
-    fn count(&mut self, size: u64) -> Result<(), UnpackError> {
+    fn count_entry(&mut self) -> Result<(), UnpackError> {
         self.entries += 1;
-        self.bytes = self.bytes.saturating_add(size);
         if self.entries > self.limits.source_entries {
             return Err(UnpackError::TooManyEntries { limit: self.limits.source_entries });
         }
+        Ok(())
+    }
+
+    fn count(&mut self, size: u64) -> Result<(), UnpackError> {
+        self.bytes = self.bytes.saturating_add(size);
         if self.bytes > self.limits.source {
             return Err(UnpackError::TooLarge { limit: self.limits.source });
         }
@@ -159,6 +189,7 @@ impl Unpacking<'_> {
         let names = place::names(name).map_err(|why| match why {
             Unplaceable::Absolute => UnpackError::Absolute(display(name)),
             Unplaceable::Upwards | Unplaceable::Malformed => UnpackError::Upwards(display(name)),
+            Unplaceable::TooDeep => UnpackError::TooDeep(display(name)),
         })?;
         if names.is_empty() {
             return Ok(None);
@@ -167,36 +198,46 @@ impl Unpacking<'_> {
         path.map(Some).ok_or_else(|| UnpackError::BelowLink(display(name)))
     }
 
-    fn hard_link(
-        &self,
-        entry: &Entry<'_, impl Read>,
-        name: &Path,
-        path: &Path,
-    ) -> Result<(), UnpackError> {
-        let target = entry_path(&entry.link_name_bytes().unwrap_or_default());
-        let outside = || UnpackError::HardLink { name: display(name), target: display(&target) };
-        let original = self.place(&target).ok().flatten().ok_or_else(outside)?;
-        if !original.symlink_metadata().is_ok_and(|found| found.is_file()) {
+    /// Copies the file, as whoever packs a slug does: so its bytes count again.
+    fn hard_link(&mut self, target: &Path, name: &Path, path: &Path) -> Result<(), UnpackError> {
+        let outside = || UnpackError::HardLink { name: display(name), target: display(target) };
+        let original = self.place(target).ok().flatten().ok_or_else(outside)?;
+        let found = original.symlink_metadata().ok().filter(std::fs::Metadata::is_file);
+        let size = found.ok_or_else(outside)?.len();
+        if original.starts_with(path) {
             return Err(outside());
         }
+        self.count(size)?;
         files::remove(path).map_err(write_error(name))?;
         fs_err::copy(&original, path).map_err(write_error(name))?;
         Ok(())
     }
+}
 
-    fn write_file(&self, entry: &mut Entry<'_, impl Read>, path: &Path) -> io::Result<()> {
-        use fs_err::os::unix::fs::OpenOptionsExt as _;
-        files::remove(path)?;
-        let mode = if entry.header().mode()? & 0o111 == 0 { 0o644 } else { 0o755 };
-        let mut file =
-            fs_err::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-        // A sparse file's real size is not its entry's, so the bytes are bounded here as well.
-        let most = self.limits.source;
-        if io::copy(&mut entry.take(most.saturating_add(1)), &mut file)? > most {
-            return Err(io::Error::other("larger than a source may be"));
-        }
-        Ok(())
+/// What an entry is. The oldest archives tell a directory by its name alone.
+fn kind(entry: &Entry<'_, impl Read>, path: &[u8], is_sparse: bool) -> EntryType {
+    match entry.header().entry_type() {
+        EntryType::Regular if is_sparse => EntryType::GNUSparse,
+        EntryType::Regular if path.ends_with(b"/") => EntryType::Directory,
+        kind => kind,
     }
+}
+
+fn is_no_target(link: &Path) -> bool {
+    let bytes = link.as_os_str().as_encoded_bytes();
+    bytes.is_empty() || bytes.len() > place::LONGEST_PATH || bytes.contains(&0)
+}
+
+fn write_file(entry: &mut Entry<'_, impl Read>, path: &Path) -> io::Result<()> {
+    use fs_err::os::unix::fs::OpenOptionsExt as _;
+    files::remove(path)?;
+    let mode = if entry.header().mode()? & 0o111 == 0 { 0o644 } else { 0o755 };
+    let mut file = fs_err::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let size = entry.size();
+    if io::copy(entry, &mut file)? < size {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(())
 }
 
 fn make_directory(path: &Path) -> io::Result<()> {
@@ -209,8 +250,7 @@ fn make_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-fn write_symlink(entry: &Entry<'_, impl Read>, path: &Path) -> io::Result<()> {
-    let target = entry_path(&entry.link_name_bytes().unwrap_or_default());
+fn write_symlink(target: &Path, path: &Path) -> io::Result<()> {
     files::remove(path)?;
     fs_err::os::unix::fs::symlink(target, path)
 }
@@ -237,8 +277,13 @@ fn entry_path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes.to_vec()))
 }
 
+/// On one line, and cut where it is longer than anybody reads.
 fn display(name: &Path) -> String {
-    name.to_string_lossy().escape_debug().to_string()
+    const LONGEST: usize = 200;
+    let text = name.to_string_lossy();
+    let end = text.floor_char_boundary(LONGEST);
+    let more = if end < text.len() { "…" } else { "" };
+    format!("{}{more}", text[..end].escape_debug())
 }
 
 fn write_error(name: &Path) -> impl Fn(io::Error) -> UnpackError {
@@ -251,6 +296,7 @@ fn kind_name(kind: EntryType) -> &'static str {
         EntryType::Char => "character device",
         EntryType::Block => "block device",
         EntryType::Fifo => "named pipe",
+        EntryType::GNUSparse => "sparse file",
         _ => "kind of file that no app consists of",
     }
 }
@@ -258,3 +304,7 @@ fn kind_name(kind: EntryType) -> &'static str {
 #[cfg(test)]
 #[path = "unpack_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "unpack_attacks.rs"]
+mod attacks;

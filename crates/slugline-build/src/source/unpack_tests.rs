@@ -9,14 +9,21 @@ use tar::{Builder, Header};
 use super::*;
 
 /// An archive under construction, with the names as given: also those that `tar` would refuse.
-struct Source(Builder<Vec<u8>>);
+pub(super) struct Source(pub(super) Builder<Vec<u8>>);
 
 impl Source {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(Builder::new(Vec::new()))
     }
 
-    fn add(mut self, kind: EntryType, name: &str, link: &str, mode: u32, body: &str) -> Self {
+    pub(super) fn add(
+        mut self,
+        kind: EntryType,
+        name: &str,
+        link: &str,
+        mode: u32,
+        body: &str,
+    ) -> Self {
         let mut header = Header::new_gnu();
         header.set_entry_type(kind);
         header.set_mode(mode);
@@ -29,11 +36,11 @@ impl Source {
         self
     }
 
-    fn file(self, name: &str, body: &str) -> Self {
+    pub(super) fn file(self, name: &str, body: &str) -> Self {
         self.add(EntryType::Regular, name, "", 0o644, body)
     }
 
-    fn link(self, name: &str, target: &str) -> Self {
+    pub(super) fn link(self, name: &str, target: &str) -> Self {
         self.add(EntryType::Symlink, name, target, 0o777, "")
     }
 
@@ -45,7 +52,10 @@ impl Source {
         self
     }
 
-    fn unpack_within(self, limits: &Limits) -> (tempfile::TempDir, Result<(), UnpackError>) {
+    pub(super) fn unpack_within(
+        self,
+        limits: &Limits,
+    ) -> (tempfile::TempDir, Result<(), UnpackError>) {
         let dir = tempfile::tempdir().unwrap();
         let tarball = dir.path().join("source.tgz");
         let mut gzip = GzEncoder::new(fs_err::File::create(&tarball).unwrap(), Compression::fast());
@@ -55,11 +65,11 @@ impl Source {
         (dir, result)
     }
 
-    fn unpack(self) -> (tempfile::TempDir, Result<(), UnpackError>) {
+    pub(super) fn unpack(self) -> (tempfile::TempDir, Result<(), UnpackError>) {
         self.unpack_within(&Limits::default())
     }
 
-    fn refusal(self) -> String {
+    pub(super) fn refusal(self) -> String {
         self.unpack().1.unwrap_err().to_string()
     }
 }

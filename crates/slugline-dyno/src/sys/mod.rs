@@ -7,7 +7,7 @@ mod signals;
 
 pub(crate) use idmap::{idmap_mount, restrict_mount};
 pub(crate) use process::{
-    Forked, clone_into_namespaces, die_with_parent, drop_groups, exit, fork, kill_all,
-    leave_keyring,
+    Forked, clone_into_namespaces, die_with_parent, drop_groups, exit, forget_arguments, fork,
+    kill_all, leave_keyring, wait_for_disks_of_others,
 };
 pub(crate) use signals::{Signals, as_a_shell_has_them};

@@ -1,9 +1,12 @@
 //! Forks, and signals to everyone.
 
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
+
+/// `clone3`'s flag, which `libc` has too small a type for.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Which side of a fork this is.
 pub(crate) enum Forked {
@@ -13,26 +16,27 @@ pub(crate) enum Forked {
     Parent(Pid, OwnedFd),
 }
 
-/// Forks into new user, mount, pid, ipc and uts namespaces.
+/// Forks into new user, mount, pid, ipc and uts namespaces, and, where one is given, into a unified
+/// control group.
 ///
 /// Only for a process with one thread: the child may then run any code.
-pub(crate) fn clone_into_namespaces() -> Result<Forked, Errno> {
+pub(crate) fn clone_into_namespaces(group: Option<BorrowedFd<'_>>) -> Result<Forked, Errno> {
     let namespaces = libc::CLONE_NEWUSER
         | libc::CLONE_NEWNS
         | libc::CLONE_NEWPID
         | libc::CLONE_NEWIPC
         | libc::CLONE_NEWUTS;
-    clone(namespaces)
+    clone(namespaces, group)
 }
 
 /// Forks into a new user namespace alone, or into none.
 pub(crate) fn fork(new_user_namespace: bool) -> Result<Forked, Errno> {
-    clone(if new_user_namespace { libc::CLONE_NEWUSER } else { 0 })
+    clone(if new_user_namespace { libc::CLONE_NEWUSER } else { 0 }, None)
 }
 
-fn clone(namespaces: i32) -> Result<Forked, Errno> {
+fn clone(namespaces: i32, group: Option<BorrowedFd<'_>>) -> Result<Forked, Errno> {
     let mut pidfd: i32 = -1;
-    let mut request = clone_request(namespaces, &mut pidfd);
+    let mut request = clone_request(namespaces, group, &mut pidfd);
     // SAFETY: `request` and `pidfd` live through the call and the size is right. Without a stack
     // and without CLONE_VM this is a fork: the child gets a copy of memory. The process has one
     // thread (supervisors and their children start none), so no lock is held by another.
@@ -48,10 +52,18 @@ fn clone(namespaces: i32) -> Result<Forked, Errno> {
     Ok(Forked::Parent(pid, pidfd))
 }
 
-fn clone_request(namespaces: i32, pidfd: &mut i32) -> libc::clone_args {
+fn clone_request(
+    namespaces: i32,
+    group: Option<BorrowedFd<'_>>,
+    pidfd: &mut i32,
+) -> libc::clone_args {
     // SAFETY: all-zero is the documented "nothing asked" of every field.
     let mut request: libc::clone_args = unsafe { std::mem::zeroed() };
     request.flags = u64::from((namespaces | libc::CLONE_PIDFD).cast_unsigned());
+    if let Some(group) = group {
+        request.flags |= CLONE_INTO_CGROUP;
+        request.cgroup = u64::try_from(group.as_raw_fd()).unwrap_or(u64::MAX);
+    }
     request.pidfd = std::ptr::from_mut(pidfd) as u64;
     request.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
     request
@@ -85,6 +97,39 @@ pub(crate) fn leave_keyring() -> Result<(), Errno> {
         Err(Errno::NOSYS | Errno::PERM) => Ok(()),
         other => other.map(|_| ()),
     }
+}
+
+/// Lets everybody else read and write first, as far as the disks' schedulers know priorities: best
+/// effort, the last of eight levels. Idle would starve a build beside a busy app.
+pub(crate) fn wait_for_disks_of_others() -> Result<(), Errno> {
+    const OF_A_PROCESS: libc::c_int = 1;
+    const THIS_ONE: libc::c_int = 0;
+    const BEST_EFFORT_LAST: libc::c_int = (2 << 13) | 7;
+    // SAFETY: no memory is involved.
+    let result =
+        unsafe { libc::syscall(libc::SYS_ioprio_set, OF_A_PROCESS, THIS_ONE, BEST_EFFORT_LAST) };
+    check(result).map(|_| ())
+}
+
+/// Blanks the command line that others see of this process, a fork that runs the program on: it
+/// names paths of the host.
+pub(crate) fn forget_arguments() {
+    let Some((start, end)) = argument_area() else { return };
+    // SAFETY: the kernel says that the strings of `main`'s arguments lie here, in this process's
+    // own writable stack; they were written by the kernel before anything ran. Whoever reads them
+    // from now on, the kernel and the standard library, finds empty strings: the last byte, which
+    // ends the last string, was zero and stays so.
+    unsafe { std::ptr::write_bytes(start as *mut u8, 0, end - start) };
+}
+
+/// Where the strings of the arguments are, as `/proc` says.
+fn argument_area() -> Option<(usize, usize)> {
+    let line = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let mut fields = line.rsplit_once(')')?.1.split_whitespace();
+    // Fields 48 and 49 of proc_pid_stat(5); the first after the name is the third.
+    let start: usize = fields.nth(48 - 3)?.parse().ok()?;
+    let end: usize = fields.next()?.parse().ok()?;
+    (start != 0 && start < end).then_some((start, end))
 }
 
 /// Leaves all supplementary groups.

@@ -1,17 +1,14 @@
 //! What runs keeps running, whatever becomes of the next build.
 
 use std::panic::AssertUnwindSafe;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use slugline_model::build::exit_code;
 
 use super::apps;
-use super::support::account::{Account, run};
-use super::support::api::{Api, parted};
-use super::support::http::Request;
+use super::support::account::Account;
+use super::support::deploy::{build, output};
 use super::support::scene::Scene;
 use super::support::server::Server;
 use super::support::{trace, wait_for};
@@ -32,7 +29,7 @@ fn a_build_that_fails_changes_nothing_that_runs() {
         let before = api.dynos("shelf");
         assert_eq!(before.len(), 1, "{before:?}");
 
-        let build = build(&api, &apps::with_broken_procfile(&account));
+        let build = build(&api, "shelf", &apps::with_broken_procfile(&account));
         assert_eq!(build["status"], "failed", "{build}");
         assert_eq!(build["exit_code"], exit_code::PROCFILE, "{build}");
         let output = output(&build);
@@ -96,32 +93,4 @@ fn ctrl_c_stops_an_app_under_traffic() {
         });
         trace::assert_none(&scene.data());
     }
-}
-
-/// Builds another app's source as a deploy from CI does, and waits for the end.
-fn build(api: &Api, other: &Scene) -> Value {
-    let tarball = other.source().with_extension("tgz");
-    run(Command::new("tar").arg("-czf").arg(&tarball).arg("-C").arg(other.source()).arg("."));
-    let body = std::fs::read(tarball).expect("tar wrote it");
-    let source = api.json("POST", "/sources", &Value::Null);
-    let url = |name: &str| source["source_blob"][name].as_str().expect("a URL").to_owned();
-    let (port, put_url) = (api.port, url("put_url"));
-    let (host, path) = ("127.0.0.1", parted(&put_url).1);
-    let put = Request { port, host, method: "PUT", path, headers: &[], body: &body };
-    assert_eq!(put.send().expect("an answer").status, 200);
-    let asked = json!({ "source_blob": { "url": url("get_url"), "version": "v2" } });
-    let build = api.json("POST", "/apps/shelf/builds", &asked);
-    let path = format!("/apps/shelf/builds/{}", build["id"].as_str().expect("an id"));
-    wait_for("the build's end", Duration::from_mins(2), || {
-        let build = api.get(&path);
-        (build["status"] != "pending").then_some(build)
-    })
-}
-
-/// The whole output of a build, from where its URL says.
-fn output(build: &Value) -> String {
-    let url = build["output_stream_url"].as_str().expect("a URL");
-    let (port, path) = parted(url);
-    let request = Request { port, host: "localhost", method: "GET", path, headers: &[], body: &[] };
-    request.send().expect("the output").text()
 }

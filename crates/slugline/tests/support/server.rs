@@ -49,9 +49,21 @@ impl<'a> Server<'a> {
         Self::start_with(scene, program)
     }
 
+    /// The same, with more options.
+    pub(crate) fn start_with_options(scene: &'a Scene, options: &[&str]) -> Self {
+        let mut program = scene.account.command(scene.program());
+        program.arg("up").args(options);
+        Self::spawn(scene, program)
+    }
+
     /// The same, with a command that runs slugline, or becomes it after something else.
     pub(crate) fn start_with(scene: &'a Scene, mut command: Command) -> Self {
-        command.arg("up").arg(scene.source()).arg("--data-dir").arg(scene.data());
+        command.arg("up");
+        Self::spawn(scene, command)
+    }
+
+    fn spawn(scene: &'a Scene, mut command: Command) -> Self {
+        command.arg(scene.source()).arg("--data-dir").arg(scene.data());
         command.args(["--port", &scene.port.to_string()]);
         command.args(["--api-port", &scene.api_port.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -108,6 +120,15 @@ impl<'a> Server<'a> {
         let has_all = |line: &&String| words.iter().all(|word| line.contains(word));
         let find = || lock(&output).iter().skip(after).find(has_all).cloned();
         self.wait(&format!("a line with {words:?}"), patience, find)
+    }
+
+    /// The most memory that it had so far (kB).
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse().ok());
+        peak.expect("the kernel counts it")
     }
 
     /// How many lines it has printed.
