@@ -103,7 +103,12 @@ fn one_off_name(build: Uuid) -> String {
 
 /// The buildpacks that the build was asked for, as arguments.
 fn asked_for(build: &Build) -> String {
-    build.buildpacks.iter().map(|name| format!(" --buildpack={}", quoted(name))).collect()
+    let mut arguments = String::new();
+    for name in &build.buildpacks {
+        arguments.push_str(" --buildpack=");
+        arguments.push_str(&quoted(name));
+    }
+    arguments
 }
 
 /// A word that bash takes as it is.

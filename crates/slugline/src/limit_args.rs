@@ -13,20 +13,32 @@ const MIB: u64 = 1 << 20;
 pub(crate) struct LimitArgs {
     /// How long a build may take, in seconds
     #[arg(long, env = "SLUGLINE_BUILD_TIME", value_name = "SECONDS")]
-    #[arg(default_value_t = Limits::default().build.as_secs())]
+    #[arg(default_value_t = LimitArgs::default().build_time)]
     build_time: u64,
     /// Its memory, in MiB
     #[arg(long, env = "SLUGLINE_BUILD_MEMORY", value_name = "MIB")]
-    #[arg(default_value_t = Limits::default().build_memory / MIB)]
+    #[arg(default_value_t = LimitArgs::default().build_memory)]
     build_memory: u64,
     /// Its processes and threads at a time
     #[arg(long, env = "SLUGLINE_BUILD_PROCESSES", value_name = "NUMBER")]
-    #[arg(default_value_t = Limits::default().build_processes)]
+    #[arg(default_value_t = LimitArgs::default().build_processes)]
     build_processes: u64,
     /// What it may keep on the disk, its cache and its source among it, in MiB
     #[arg(long, env = "SLUGLINE_BUILD_DISK", value_name = "MIB")]
-    #[arg(default_value_t = Limits::default().build_disk / MIB)]
+    #[arg(default_value_t = LimitArgs::default().build_disk)]
     build_disk: u64,
+}
+
+impl Default for LimitArgs {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            build_time: limits.build.as_secs(),
+            build_memory: limits.build_memory / MIB,
+            build_processes: limits.build_processes,
+            build_disk: limits.build_disk / MIB,
+        }
+    }
 }
 
 impl LimitArgs {

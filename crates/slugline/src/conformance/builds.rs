@@ -13,6 +13,7 @@ use crate::ServerArgs;
 use crate::client::Client;
 use crate::configuration::Configuration;
 use crate::errors::CommandError;
+use crate::limit_args::LimitArgs;
 use crate::server::Server;
 use crate::source::pack;
 
@@ -48,7 +49,13 @@ impl Builds {
         let to = MirrorTarget::Directory(archives);
         configuration.mirrors.push(Mirror { from: TESTED.to_owned(), to });
         let (port, api_port) = (free_port()?, free_port()?);
-        let args = ServerArgs { data_dir: Some(data_dir), config: None, port, api_port };
+        let args = ServerArgs {
+            data_dir: Some(data_dir),
+            config: None,
+            port,
+            api_port,
+            limits: LimitArgs::default(),
+        };
         let server = Server::start_configured(&args, configuration).await?;
         let client = Client::new(server.api_port, server.token.clone());
         let tested = builtin
