@@ -3,15 +3,18 @@
 //! [`compile()`] reads like the log that it prints. The buildpacks that come with Slugline are
 //! directories of scripts like anyone's; their scripts re-enter the binary at [`builtin_main`].
 
+mod answers;
 mod buildpack;
 mod builtin;
 mod compile;
+mod difference;
 mod env_dir;
 mod error;
 mod explain;
 mod files;
 mod hook;
 mod indent;
+mod kept;
 mod log;
 mod measure;
 mod network;
@@ -21,6 +24,7 @@ mod program;
 mod python;
 mod record;
 mod source;
+mod web_memory;
 
 pub use buildpack::{ChooseError, FetchError, ReferenceError};
 pub use builtin::builtin_main;
