@@ -22,6 +22,9 @@ use crate::{files, program};
 const NEVER_COMPARED: [u8; 4] = [1, 0, 0, 0];
 const BY_TIME: [u8; 4] = [0; 4];
 
+/// Packages that no app imports as it runs.
+const OF_INSTALLERS: [&str; 4] = ["pip", "setuptools", "pkg_resources", "_distutils_hack"];
+
 /// Directories of an app that hold no code of its own.
 const NOT_OWN: [&str; 3] = [".heroku", "node_modules", ".git"];
 
@@ -40,8 +43,8 @@ pub(crate) fn settle(
         .map_err(PythonError::io("compile the app's bytecode"))
 }
 
-/// What hooks imported or installed has bytecode that is compared by time.
-fn settle_packages(directory: &Path, began: SystemTime) -> io::Result<()> {
+/// What installers and hooks imported has bytecode that is compared by time.
+pub(crate) fn settle_packages(directory: &Path, began: SystemTime) -> io::Result<()> {
     for entry in fs_err::read_dir(directory)? {
         let entry = entry?;
         let (kind, path) = (entry.file_type()?, entry.path());
@@ -58,14 +61,14 @@ fn settle_packages(directory: &Path, began: SystemTime) -> io::Result<()> {
 }
 
 fn settle_file(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::FileExt as _;
-    let mut flags = [0; 4];
-    let file = fs_err::File::open(path)?;
-    if file.file().read_at(&mut flags, 4)? < 4 || flags != BY_TIME {
-        return Ok(());
+    let mut bytes = fs_err::read(path)?;
+    match bytes.get_mut(4..8) {
+        Some(flags) if *flags == BY_TIME => flags.copy_from_slice(&NEVER_COMPARED),
+        _ => return Ok(()),
     }
-    let file = fs_err::OpenOptions::new().write(true).open(path)?;
-    file.file().write_all_at(&NEVER_COMPARED, 4)
+    // Not in place: the file may be one with the one that is kept for the next build.
+    files::remove(path)?;
+    fs_err::write(path, bytes)
 }
 
 /// Compiles the packages that came without bytecode into an environment that is otherwise compiled:
@@ -89,7 +92,9 @@ fn find_missing(directory: &Path, version: Version, out: &mut Vec<PathBuf>) -> i
         let entry = entry?;
         let (kind, path) = (entry.file_type()?, entry.path());
         if kind.is_dir() {
-            find_missing(&path, version, out)?;
+            if !OF_INSTALLERS.iter().any(|name| entry.file_name() == *name) {
+                find_missing(&path, version, out)?;
+            }
         } else if kind.is_file() && is_source(&path) && !bytecode_of(&path, version).exists() {
             out.push(path);
         }

@@ -24,6 +24,8 @@ pub(crate) struct Key {
     pub(crate) fingerprint: String,
     /// What it names.
     pub(crate) packages: Packages,
+    /// The hashes that they are locked to.
+    pub(crate) hashes: Packages,
     /// `host`
     pub(crate) stack: String,
 }
@@ -52,6 +54,9 @@ impl Key {
             Use::Nothing(format!("Python was {before}, and is {after}"))
         } else if self.file != now.file {
             Use::Nothing(format!("{} → {}", self.file, now.file))
+        } else if let Some(name) = self.other_hashes(now) {
+            // What is installed is of a name and version, and not asked for its hashes again.
+            Use::Nothing(format!("{} locks {name} to other hashes", now.file))
         } else if self.fingerprint != now.fingerprint {
             let difference = difference::describe(&self.packages, &now.packages);
             let difference = difference.unwrap_or_else(|| "not the packages it names".to_owned());
@@ -59,6 +64,13 @@ impl Key {
         } else {
             Use::AsItIs
         }
+    }
+
+    /// A package that has stayed the same but for its hashes.
+    fn other_hashes<'a>(&self, now: &'a Key) -> Option<&'a String> {
+        let same = |name: &&String| self.packages.get(*name) == now.packages.get(*name);
+        let other = |name: &&String| self.hashes.get(*name) != now.hashes.get(*name);
+        now.packages.keys().filter(same).find(other)
     }
 }
 
@@ -147,6 +159,12 @@ mod tests {
         assert_eq!(key.good_for(&more), Use::Update(why.into()));
         let other = Key { python_version: "3.12.4".into(), ..more };
         assert_eq!(key.good_for(&other), Use::Nothing("Python 3.11.9 → 3.12.4".into()));
+        let packages: Packages = [("six".to_owned(), "==1".to_owned())].into();
+        let hashes = |hash: &str| [("six".to_owned(), hash.to_owned())].into();
+        let locked = Key { packages, hashes: hashes("00"), ..key.clone() };
+        let relocked = Key { hashes: hashes("11"), ..locked.clone() };
+        let why = "requirements.txt locks six to other hashes";
+        assert_eq!(locked.good_for(&relocked), Use::Nothing(why.into()));
         let other = Key { file: "uv.lock".into(), ..key.clone() };
         assert_eq!(key.good_for(&other), Use::Nothing("requirements.txt → uv.lock".into()));
         let other = Key { stack: "heroku-24".into(), ..other };

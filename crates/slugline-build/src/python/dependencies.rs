@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use super::bytecode;
 use super::cache::{self, Key, Use};
@@ -27,6 +28,8 @@ pub(crate) struct Installing<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) answers: &'a mut Answers,
     pub(crate) environment: &'a BuildEnvironment,
+    /// When the build began, as files tell time.
+    pub(crate) began: SystemTime,
 }
 
 /// Fills `.heroku/python`.
@@ -54,6 +57,9 @@ pub(crate) fn install(installing: Installing) -> Result<(), PythonError> {
     if restored == Use::AsItIs {
         return Ok(());
     }
+    // What is kept is settled, so that no later build has to do it.
+    bytecode::settle_packages(&tree, installing.began)
+        .map_err(PythonError::io("settle the bytecode of packages"))?;
     cache::save(&installing.call.cache_dir, &tree, &key)
 }
 
@@ -71,6 +77,7 @@ impl Installing<'_> {
             file: self.client.file().to_owned(),
             fingerprint: wanted.fingerprint().to_owned(),
             packages: wanted.packages().clone(),
+            hashes: wanted.hashes(),
             stack: std::env::var("STACK").unwrap_or_default(),
         }
     }
@@ -104,27 +111,31 @@ impl Installing<'_> {
         }
     }
 
-    /// An empty environment over the stack's interpreter, or the interpreter itself.
+    /// The interpreter, and what Heroku puts beside it, without any package of the app.
     fn make_environment(&self, uv: &Uv, tree: &Path) -> Result<(), PythonError> {
         match self.runtime {
             Runtime::Stack { interpreter, .. } => {
                 let mut command = uv.command(self.environment);
-                command.args(["venv", "--quiet", "--seed", "--clear", "--python"]);
+                command.args(["venv", "--quiet", "--clear", "--python"]);
                 command.arg(interpreter).arg(python_home(self.call));
                 self.run(&mut command, "uv venv")?;
+                mark_as_seeded(tree).map_err(PythonError::io("write pyvenv.cfg"))?;
             }
             Runtime::Standalone { from, .. } => {
                 let copy = || files::remove(tree).and_then(|()| copy_runtime(from, tree));
                 copy().map_err(PythonError::io("copy Python into the slug"))?;
             }
         }
-        if self.runtime.version().minor > LAST_WITH_SETUPTOOLS {
+        if self.client != PackageClient::Pip {
             return Ok(());
         }
         let mut command = uv.command(self.environment);
         command.args(["pip", "install", "--quiet", "--break-system-packages", "--python"]);
-        command.arg(self.interpreter()).arg(SETUPTOOLS);
-        self.run(&mut command, "uv pip install setuptools")
+        command.arg(self.interpreter()).arg("pip");
+        if self.runtime.version().minor <= LAST_WITH_SETUPTOOLS {
+            command.arg(SETUPTOOLS);
+        }
+        self.run(&mut command, "uv pip install pip")
     }
 
     fn run(&self, command: &mut Command, shown: &str) -> Result<(), PythonError> {
@@ -155,6 +166,13 @@ impl Installing<'_> {
 /// What uv and Poetry say of a lock file that does not lock what pyproject.toml asks for.
 const OUT_OF_STEP: [&str; 2] =
     ["needs to be updated, but `--locked` was provided", "since poetry.lock was last generated"];
+
+/// Tells uv that pip and setuptools are to stay when it removes what the app does not ask for.
+fn mark_as_seeded(tree: &Path) -> io::Result<()> {
+    let path = tree.join("pyvenv.cfg");
+    let text = fs_err::read_to_string(&path)?;
+    fs_err::write(&path, format!("{}\nseed = true\n", text.trim_end()))
+}
 
 /// The copy is the app's own: its hooks may install into it with pip.
 fn copy_runtime(from: &Path, home: &Path) -> io::Result<()> {

@@ -57,6 +57,16 @@ impl Wanted {
         }
     }
 
+    /// The hashes that the packages are locked to; lock files of tools that see to that themselves
+    /// have none here.
+    pub(crate) fn hashes(&self) -> Packages {
+        match self {
+            Self::Pip(requirements) => requirements.hashes.clone(),
+            Self::Pipenv(lock) => lock.hashes.clone(),
+            Self::Poetry(_) | Self::Uv(_) => Packages::new(),
+        }
+    }
+
     /// The Pythons that the app allows.
     pub(crate) fn requires_python(&self) -> Option<&str> {
         match self {
@@ -109,12 +119,12 @@ fn with_uv_pip(
     log::heading(format!("Installing dependencies using '{shown}'"));
     let mut command = uv_pip_install(installing, uv, afresh);
     command.args(["-r", "requirements.txt"]);
-    if requirements.has_hashes {
+    if !requirements.hashes.is_empty() {
         command.arg("--require-hashes");
     }
     if !afresh {
         command.arg("--exact");
-        if !requirements.has_hashes {
+        if requirements.hashes.is_empty() {
             // As if nothing were there yet: what is not pinned comes in its newest version.
             command.arg("--upgrade");
         }
@@ -173,7 +183,7 @@ fn pipenv(
     fs_err::write(&requirements, &lock.requirements).map_err(&io)?;
     let mut command = uv_pip_install(installing, uv, afresh);
     command.args(["--exact", "--no-deps", "-r"]).arg(&requirements);
-    if lock.all_have_hashes && !lock.packages.is_empty() {
+    if !lock.packages.is_empty() && lock.hashes.len() == lock.packages.len() {
         command.arg("--require-hashes");
     }
     set_indexes(installing, lock, &mut command);

@@ -87,6 +87,7 @@ fn build(call: &Call) -> Result<(), PythonError> {
         runtime: &runtime,
         answers: &mut answers,
         environment: &environment,
+        began,
     })?;
 
     nltk::say(call);

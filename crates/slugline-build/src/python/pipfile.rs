@@ -20,8 +20,8 @@ pub(crate) struct PipfileLock {
     pub(crate) packages: Packages,
     /// As lines of a requirements file.
     pub(crate) requirements: String,
-    /// Whether every package is locked to its hashes.
-    pub(crate) all_have_hashes: bool,
+    /// The hashes of the packages that have some.
+    pub(crate) hashes: Packages,
     /// Whether a directory of the app is one of the packages.
     pub(crate) installs_directories: bool,
     /// The package indexes, the default one first.
@@ -47,7 +47,6 @@ pub(crate) fn read(root: &Path) -> Result<PipfileLock, PythonError> {
     let entries = lock["default"].as_object().unwrap_or(&empty);
     let mut read = PipfileLock {
         fingerprint: blake3::hash(&bytes).to_hex().to_string(),
-        all_have_hashes: true,
         indexes: indexes(&lock),
         ..PipfileLock::default()
     };
@@ -80,9 +79,12 @@ impl PipfileLock {
             let _ = write!(self.requirements, " ; {markers}");
         }
         let hashes = entry["hashes"].as_array().map(Vec::as_slice).unwrap_or_default();
-        self.all_have_hashes &= !hashes.is_empty();
-        for hash in hashes.iter().filter_map(Value::as_str) {
+        let hashes: Vec<&str> = hashes.iter().filter_map(Value::as_str).collect();
+        for hash in &hashes {
             let _ = write!(self.requirements, " \\\n    --hash={hash}");
+        }
+        if !hashes.is_empty() {
+            self.hashes.insert(normalized(name), hashes.join(" "));
         }
         self.requirements.push('\n');
         let what = text("version").or(text("ref")).unwrap_or_default();

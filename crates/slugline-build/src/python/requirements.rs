@@ -15,8 +15,8 @@ pub(crate) struct Requirements {
     pub(crate) uncacheable: Option<String>,
     /// A line that only pip itself understands: an editable package from a repository.
     pub(crate) only_for_pip: Option<String>,
-    /// Whether a package is locked to a hash: then all have to be.
-    pub(crate) has_hashes: bool,
+    /// The hashes of the packages that have some. If one has, all have to.
+    pub(crate) hashes: Packages,
     /// Whether the file says which index to use, which counts for more than what the operator says.
     pub(crate) has_own_index: bool,
 }
@@ -56,7 +56,6 @@ impl Reading {
     }
 
     fn add_line(&mut self, line: &str, path: &Path, name: &str) {
-        self.found.has_hashes |= line.contains("--hash=") || line.contains("--hash ");
         match read_line(line) {
             Line::Includes(other) => self.add(&path.parent().unwrap_or(Path::new("")).join(other)),
             Line::EditableRepository(what) => {
@@ -68,6 +67,11 @@ impl Reading {
             }
             Line::Index => self.found.has_own_index = true,
             Line::Package { name, what } => {
+                let hashes = line.split("--hash").skip(1).map(|hash| hash.trim_matches([' ', '=']));
+                let hashes: Vec<&str> = hashes.collect();
+                if !hashes.is_empty() {
+                    self.found.hashes.insert(name.clone(), hashes.join(" "));
+                }
                 self.found.packages.insert(name, what);
             }
             Line::Other => {}
@@ -201,7 +205,8 @@ mod tests {
         write("base.txt", "a==2 --hash=sha256:00\n");
         let after = read(root.path(), "requirements.txt");
         assert_ne!(before.fingerprint, after.fingerprint);
-        assert!(after.has_hashes && !before.has_hashes);
+        assert_eq!(after.hashes["a"], "sha256:00");
+        assert!(before.hashes.is_empty());
         write("base.txt", "-e .\n");
         let local = read(root.path(), "requirements.txt").uncacheable;
         assert_eq!(local.as_deref(), Some("base.txt installs the directory ."));
