@@ -3,9 +3,11 @@
 //! [`compile()`] reads like the log that it prints. The buildpacks that come with Slugline are
 //! directories of scripts like anyone's; their scripts re-enter the binary at [`builtin_main`].
 
+mod answers;
 mod buildpack;
 mod builtin;
 mod compile;
+mod difference;
 mod env_dir;
 mod error;
 mod explain;
@@ -13,6 +15,7 @@ mod files;
 mod heroku_yml;
 mod hook;
 mod indent;
+mod kept;
 mod log;
 mod measure;
 mod mirror;
@@ -23,6 +26,7 @@ mod program;
 mod python;
 mod record;
 mod source;
+mod web_memory;
 
 pub use buildpack::{ChooseError, FetchError, ReferenceError};
 pub use builtin::builtin_main;

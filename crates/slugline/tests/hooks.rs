@@ -112,15 +112,19 @@ fn what_a_hook_leaves_in_the_background_does_not_hold_the_build() {
 }
 
 #[test]
-fn lock_files_of_other_tools_are_refused_after_the_first_hook() {
-    let built = App::new().file("poetry.lock", "").build();
+fn what_is_wrong_with_the_apps_files_is_said_after_the_first_hook() {
+    let built = with_pre_compile("#!/bin/bash\necho hooked\n").file("uv.lock", "").build();
     built.expect_lines(
         50,
-        &["-----> Python app detected", " !     poetry.lock is not supported yet"],
+        &[
+            "       hooked",
+            " !     The app's dependencies are not named in one file",
+            " !     Found: requirements.txt (pip), uv.lock (uv)",
+        ],
     );
-    let built = App::new().file("yarn.lock", "").file("package.json", "{}").build();
+    let built = App::new().file("poetry.lock", "").file(".python-version", "3.8").build();
     built.expect_lines(
         50,
-        &["-----> Node.js app detected", " !     yarn.lock is not supported yet"],
+        &[" !     Python 3.8 is not supported: it gets no security fixes any more"],
     );
 }

@@ -3,35 +3,32 @@
 use super::environment::BuildEnvironment;
 use super::error::NodejsError;
 use crate::builtin::Call;
+use crate::web_memory::MEMORY_FUNCTION;
 
-const NODEJS_SH: &str = r#"export PATH="$HOME/.heroku/node/bin:$PATH:$HOME/bin:$HOME/node_modules/.bin"
+const NODEJS_SH: &str = r#"export PATH="$HOME/.heroku/node/bin:$HOME/.heroku/yarn/bin:$HOME/.heroku/pnpm/bin:$PATH:$HOME/bin:$HOME/node_modules/.bin"
 export NODE_HOME="$HOME/.heroku/node"
 export NODE_ENV="${NODE_ENV:-production}"
 "#;
 
 /// One process for each `WEB_MEMORY` megabytes, and one if that makes more than a machine can have.
 const WEB_CONCURRENCY_SH: &str = r#"slugline_web_concurrency() {
-  local bytes megabytes
-  for file in /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes; do
-    [[ -r "$file" ]] && read -r bytes < "$file" && break
-  done
-  # No limit is written as `max`, or as a number that no machine has.
-  if [[ "$bytes" =~ ^[0-9]{1,13}$ ]]; then
-    megabytes=$(( bytes / 1048576 ))
-  else
-    local name kilobytes
-    while read -r name kilobytes _; do
-      [[ "$name" == MemTotal: ]] && megabytes=$(( kilobytes / 1024 ))
-    done < /proc/meminfo
+  local most=129024 megabytes
+  megabytes=$(slugline_memory_megabytes)
+  export MEMORY_AVAILABLE="${MEMORY_AVAILABLE:-$(( megabytes > most ? most : megabytes ))}"
+  export WEB_MEMORY="${WEB_MEMORY:-$(( MEMORY_AVAILABLE > 16384 ? 2048 : 512 ))}"
+  if [[ -z "${WEB_CONCURRENCY:-}" ]]; then
+    local processes=$(( MEMORY_AVAILABLE / WEB_MEMORY ))
+    (( processes < 1 || processes > 200 )) && processes=1
+    export WEB_CONCURRENCY="$processes"
+    export WEB_CONCURRENCY_SET_BY=heroku/nodejs
   fi
-  export MEMORY_AVAILABLE="${MEMORY_AVAILABLE:-$megabytes}"
-  export WEB_MEMORY="${WEB_MEMORY:-$(( megabytes > 16384 ? 2048 : 512 ))}"
-  local processes=$(( MEMORY_AVAILABLE / WEB_MEMORY ))
-  (( processes < 1 || processes > 200 )) && processes=1
-  export WEB_CONCURRENCY="${WEB_CONCURRENCY:-$processes}"
+  if [[ "${LOG_CONCURRENCY:-}" == true ]]; then
+    echo "Detected $MEMORY_AVAILABLE MB available memory, $WEB_MEMORY MB limit per process (WEB_MEMORY)"
+    echo "Recommending WEB_CONCURRENCY=$WEB_CONCURRENCY"
+  fi
 }
 slugline_web_concurrency
-unset -f slugline_web_concurrency
+unset -f slugline_web_concurrency slugline_memory_megabytes
 "#;
 
 /// Writes `.profile.d` and `export`.
@@ -40,7 +37,8 @@ pub(crate) fn write(call: &Call, environment: &BuildEnvironment) -> Result<(), N
     let write = || {
         fs_err::create_dir_all(&directory)?;
         fs_err::write(directory.join("nodejs.sh"), NODEJS_SH)?;
-        fs_err::write(directory.join("WEB_CONCURRENCY.sh"), WEB_CONCURRENCY_SH)?;
+        let concurrency = format!("{MEMORY_FUNCTION}{WEB_CONCURRENCY_SH}");
+        fs_err::write(directory.join("WEB_CONCURRENCY.sh"), concurrency)?;
         if call.buildpack_dir.as_os_str().is_empty() {
             return Ok(());
         }
@@ -49,4 +47,38 @@ pub(crate) fn write(call: &Call, environment: &BuildEnvironment) -> Result<(), N
         fs_err::write(call.buildpack_dir.join("export"), format!("export PATH='{path}'\n"))
     };
     write().map_err(NodejsError::io("write .profile.d"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn sourced(limit: &str, environment: &[(&str, &str)]) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs_err::write(file.path(), limit).unwrap();
+        let scripts = [NODEJS_SH, MEMORY_FUNCTION, WEB_CONCURRENCY_SH].concat();
+        let print = "echo \"$WEB_CONCURRENCY $WEB_MEMORY $MEMORY_AVAILABLE $NODE_ENV $PATH\"";
+        let mut command = Command::new("/bin/bash");
+        command.arg("-c").arg(format!("{scripts}\n{print}"));
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/app");
+        command.env("SLUGLINE_MEMORY_LIMIT_FILE", file.path());
+        let output = command.envs(environment.iter().copied()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    #[test]
+    fn a_dyno_gets_a_process_for_each_half_gigabyte() {
+        let path = "/app/.heroku/node/bin:/app/.heroku/yarn/bin:/app/.heroku/pnpm/bin:/usr/bin:/bin\
+                    :/app/bin:/app/node_modules/.bin";
+        let gigabyte = "1073741824";
+        assert_eq!(sourced(gigabyte, &[]), format!("2 512 1024 production {path}"));
+        let set = [("WEB_CONCURRENCY", "7"), ("NODE_ENV", "test")];
+        assert_eq!(sourced(gigabyte, &set), format!("7 512 1024 test {path}"));
+        let large = sourced("34359738368", &[]);
+        assert!(large.starts_with("16 2048 32768 "), "{large}");
+        let small = sourced("268435456", &[]);
+        assert!(small.starts_with("1 512 256 "), "{small}");
+    }
 }

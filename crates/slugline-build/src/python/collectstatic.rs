@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::environment::BuildEnvironment;
 use super::error::PythonError;
+use super::modules;
 use crate::builtin::Call;
 use crate::{env_dir, log, program};
 
@@ -13,19 +14,19 @@ const DEPTH: usize = 3;
 
 /// Runs `collectstatic`, unless there is a reason not to.
 pub(crate) fn run(call: &Call, environment: &BuildEnvironment) -> Result<(), PythonError> {
-    if !django_is_installed(call, environment) {
-        return Ok(());
-    }
     if call.build_dir.join(".heroku/collectstatic_disabled").is_file() {
+        log::heading("Skipping Django collectstatic since .heroku/collectstatic_disabled exists");
         log::warning(
             "The file .heroku/collectstatic_disabled is deprecated: use the config var \
              DISABLE_COLLECTSTATIC=1",
         );
-        log::heading("Skipping Django collectstatic since .heroku/collectstatic_disabled exists");
         return Ok(());
     }
     if env_dir::switched_on(&environment.config_vars, "DISABLE_COLLECTSTATIC") {
         log::heading("Skipping Django collectstatic since DISABLE_COLLECTSTATIC is set");
+        return Ok(());
+    }
+    if !django_is_installed(call, environment) {
         return Ok(());
     }
     let Some(manage_py) = find_manage_py(&call.build_dir) else {
@@ -43,16 +44,16 @@ fn collect(
     log::heading(format!("$ python {} collectstatic --noinput", manage_py.display()));
     let mut command = python(call, environment);
     command.arg(manage_py).args(["collectstatic", "--noinput", "--traceback"]);
-    command.env("PYTHONPATH", ".");
+    if environment.get("PYTHONPATH").is_none() {
+        command.env("PYTHONPATH", ".");
+    }
     let status =
         program::run_indented(&mut command).map_err(PythonError::io("run collectstatic"))?.status;
     if status.success() {
         return Ok(());
     }
-    if env_dir::switched_on(&environment.config_vars, "DEBUG_COLLECTSTATIC") {
-        // Heroku prints the values too. Config vars are secrets, and a build's output is not.
-        let names: Vec<_> = environment.config_vars.keys().map(String::as_str).collect();
-        log::detail(format!("DEBUG_COLLECTSTATIC: config vars set: {}", names.join(", ")));
+    if environment.config_vars.get("DEBUG_COLLECTSTATIC").is_some_and(|value| value == "1") {
+        show_environment(environment);
     }
     Err(PythonError::Collectstatic { manage_py: manage_py.to_owned(), status })
 }
@@ -63,7 +64,30 @@ fn python(call: &Call, environment: &BuildEnvironment) -> Command {
     command
 }
 
+/// Heroku prints the values of config vars too. They are secrets, and a build's output is not.
+fn show_environment(environment: &BuildEnvironment) {
+    log::line("");
+    log::line("****** Collectstatic environment variables:");
+    log::line("");
+    for (name, value) in environment.with_config_vars() {
+        let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
+        if environment.config_vars.contains_key(name.as_ref()) {
+            log::detail(format!("{name}=(a config var of {} characters)", value.chars().count()));
+        } else {
+            log::detail(format!("{name}={value}"));
+        }
+    }
+}
+
+/// The interpreter takes longer to answer than the file system, so it is asked only where Django may
+/// be in an unusual place.
 fn django_is_installed(call: &Call, environment: &BuildEnvironment) -> bool {
+    if modules::is_installed(call, "django") {
+        return true;
+    }
+    if environment.get("PYTHONPATH").is_none() && !modules::has_path_files(call) {
+        return call.build_dir.join("django/__init__.py").is_file();
+    }
     let find = "import importlib.util as u, sys; sys.exit(u.find_spec('django') is None)";
     let mut command = python(call, environment);
     program::answer(command.args(["-c", find])).is_some()

@@ -1,164 +1,177 @@
-//! The app's dependencies: restored if nothing changed, else installed.
+//! The app's dependencies: what the last build left is restored, and only what is missing from it,
+//! or superfluous, is installed or removed.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
-use super::cache::{self, Key};
+use super::bytecode;
+use super::cache::{self, Key, Use};
 use super::environment::{BuildEnvironment, python_home};
 use super::error::PythonError;
+use super::install::Wanted;
 use super::package_client::PackageClient;
-use super::requirements::{self, Uncacheable};
+use super::requested::Requested;
 use super::runtime::Runtime;
-use super::uv::Uv;
+use super::specifier;
+use super::uv::{self, Uv};
+use crate::answers::Answers;
 use crate::builtin::Call;
 use crate::{files, log, program};
 
-/// Fills `.heroku/python`.
-pub(crate) fn install(
-    call: &Call,
-    client: PackageClient,
-    runtime: &Runtime,
-    uv: &Uv,
-    environment: &BuildEnvironment,
-) -> Result<(), PythonError> {
-    let installing = Installing { call, runtime, uv, environment };
-    match client {
-        PackageClient::Requirements => installing.requirements(),
-        PackageClient::UvLock => installing.uv_lock(),
-    }
+/// What all the steps of an installation know.
+pub(crate) struct Installing<'a> {
+    pub(crate) call: &'a Call,
+    pub(crate) client: PackageClient,
+    pub(crate) requested: &'a Requested,
+    pub(crate) runtime: &'a Runtime,
+    pub(crate) answers: &'a mut Answers,
+    pub(crate) environment: &'a BuildEnvironment,
+    /// When the build began, as files tell time.
+    pub(crate) began: SystemTime,
 }
 
-struct Installing<'a> {
-    call: &'a Call,
-    runtime: &'a Runtime,
-    uv: &'a Uv,
-    environment: &'a BuildEnvironment,
+/// Fills `.heroku/python`.
+pub(crate) fn install(installing: Installing) -> Result<(), PythonError> {
+    let wanted = Wanted::read(&installing.call.build_dir, installing.client)?;
+    installing.check_range(&wanted)?;
+    let key = installing.key(&wanted);
+    let tree = installing.call.build_dir.join(".heroku/python");
+    let restored = cache::restore(&installing.call.cache_dir, &tree, &key)?;
+    match (&restored, wanted.why_install_anyway()) {
+        (Use::AsItIs, None) => return Ok(()),
+        (Use::AsItIs, Some(why)) => log::detail(format!("Looking again all the same: {why}")),
+        _ => {}
+    }
+    let uv = uv::find_or_install(installing.call, installing.environment, installing.answers)?;
+    let afresh = matches!(restored, Use::Nothing(_)) || wanted.cannot_update();
+    if afresh {
+        installing.make_environment(&uv, &tree)?;
+    }
+    wanted.install(&installing, &uv, afresh)?;
+    if !afresh {
+        let version = installing.runtime.version();
+        bytecode::compile_new_packages(installing.call, installing.environment, version)?;
+    }
+    if restored == Use::AsItIs {
+        return Ok(());
+    }
+    // What is kept is settled, so that no later build has to do it.
+    bytecode::settle_packages(&tree, installing.began)
+        .map_err(PythonError::io("settle the bytecode of packages"))?;
+    cache::save(&installing.call.cache_dir, &tree, &key)
 }
+
+/// What Heroku puts beside the packages of older Pythons, whose packages still import it.
+const SETUPTOOLS: &str = "setuptools==70.3.0";
+
+/// Newer ones come without.
+const LAST_WITH_SETUPTOOLS: u32 = 12;
 
 impl Installing<'_> {
-    fn requirements(&self) -> Result<(), PythonError> {
-        let file = "requirements.txt";
-        let key = requirements::fingerprint(&self.call.build_dir, file)
-            .map(|dependencies| self.key(file, dependencies));
-        if self.restored(file, &key)? {
-            return Ok(());
-        }
-        self.make_environment()?;
-        log::heading(format!("Installing dependencies using 'uv pip install -r {file}'"));
-        let mut command = self.uv.command(self.environment);
-        command.args(["pip", "install", "--break-system-packages", "--python"]);
-        command.arg(python_home(self.call).join("bin/python")).args(["-r", file]);
-        self.run(&mut command, file)?;
-        self.save(&key)
-    }
-
-    /// The app itself may be one of the things installed, so that uv always has a look; with a
-    /// restored environment it is done at once.
-    fn uv_lock(&self) -> Result<(), PythonError> {
-        let file = "uv.lock";
-        let files = [file, "pyproject.toml"].map(|name| self.call.build_dir.join(name));
-        let mut hasher = blake3::Hasher::new();
-        for path in files {
-            hasher.update(&fs_err::read(path).map_err(PythonError::io("read the lock file"))?);
-        }
-        let key = Ok(self.key(file, hasher.finalize().to_hex().to_string()));
-        let restored = self.restored(file, &key)?;
-        if !restored {
-            self.make_environment()?;
-        }
-        self.check_lock()?;
-        log::heading("Installing dependencies using 'uv sync --locked --no-default-groups'");
-        let mut command = self.uv.command(self.environment);
-        command.args(["sync", "--locked", "--no-default-groups"]);
-        command.env("UV_PROJECT_ENVIRONMENT", python_home(self.call));
-        command.env("UV_PYTHON_DOWNLOADS", "never");
-        self.run(&mut command, file)?;
-        if restored { Ok(()) } else { self.save(&key) }
-    }
-
-    fn check_lock(&self) -> Result<(), PythonError> {
-        let mut command = self.uv.command(self.environment);
-        command.args(["lock", "--check", "--python"]).arg(self.interpreter());
-        command.current_dir(&self.call.build_dir);
-        let checked =
-            program::run_quietly(&mut command).map_err(PythonError::io("run uv lock --check"))?;
-        if checked.status.success() {
-            Ok(())
-        } else {
-            Err(PythonError::LockFile { output: checked.output })
-        }
-    }
-
-    fn interpreter(&self) -> PathBuf {
-        python_home(self.call).join("bin/python")
-    }
-
-    fn key(&self, file: &str, dependencies: String) -> Key {
+    fn key(&self, wanted: &Wanted) -> Key {
         Key {
             python_version: self.runtime.version().to_string(),
             python_origin: self.runtime.origin(),
-            dependencies,
-            dependencies_file: file.to_owned(),
-            uv: self.uv.version.clone(),
+            file: self.client.file().to_owned(),
+            fingerprint: wanted.fingerprint().to_owned(),
+            packages: wanted.packages().clone(),
+            hashes: wanted.hashes(),
             stack: std::env::var("STACK").unwrap_or_default(),
         }
     }
 
-    /// Restores the kept environment if it was made from the same things, and says why or why not.
-    fn restored(&self, file: &str, key: &Result<Key, Uncacheable>) -> Result<bool, PythonError> {
-        let cache_dir = &self.call.cache_dir;
-        log::heading("Restoring cache");
-        let reason = match (cache::read_key(cache_dir), key) {
-            (_, Err(Uncacheable(why))) => format!("Dependencies are installed afresh: {why}"),
-            (None, _) => "Nothing is cached yet".to_owned(),
-            (Some(kept), Ok(now)) => {
-                let Some(change) = kept.change(now) else {
-                    cache::restore(cache_dir, &self.call.build_dir.join(".heroku/python"))?;
-                    log::detail(format!("Restored dependencies from the cache: {file} unchanged"));
-                    return Ok(true);
-                };
-                format!("Dependencies are installed afresh: {change}")
+    /// uv and Poetry would say so too, but only after everything is fetched.
+    fn check_range(&self, wanted: &Wanted) -> Result<(), PythonError> {
+        let version = self.runtime.version();
+        match wanted.requires_python() {
+            Some(range) if specifier::contains(range, version) == Some(false) => {
+                Err(PythonError::OutOfRange {
+                    file: "pyproject.toml",
+                    range: range.to_owned(),
+                    version,
+                    requested: *self.requested,
+                })
             }
-        };
-        log::detail(reason);
-        Ok(false)
-    }
-
-    fn save(&self, key: &Result<Key, Uncacheable>) -> Result<(), PythonError> {
-        match key {
-            Ok(key) => {
-                cache::save(&self.call.cache_dir, &self.call.build_dir.join(".heroku/python"), key)
-            }
-            Err(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 
-    /// An empty environment over the stack's interpreter, or the interpreter itself.
-    fn make_environment(&self) -> Result<(), PythonError> {
+    /// The interpreter of the app's environment.
+    pub(crate) fn interpreter(&self) -> PathBuf {
+        python_home(self.call).join("bin/python")
+    }
+
+    /// The interpreter that environments of other programs can stand on.
+    pub(crate) fn base_interpreter(&self) -> PathBuf {
+        match self.runtime {
+            Runtime::Stack { interpreter, .. } => interpreter.clone(),
+            Runtime::Standalone { from, .. } => from.join("bin/python3"),
+        }
+    }
+
+    /// The interpreter, and what Heroku puts beside it, without any package of the app.
+    fn make_environment(&self, uv: &Uv, tree: &Path) -> Result<(), PythonError> {
         match self.runtime {
             Runtime::Stack { interpreter, .. } => {
-                let mut command = self.uv.command(self.environment);
-                command.args(["venv", "--quiet", "--seed", "--allow-existing", "--python"]);
+                let mut command = uv.command(self.environment);
+                command.args(["venv", "--quiet", "--clear", "--python"]);
                 command.arg(interpreter).arg(python_home(self.call));
-                self.run(&mut command, "uv venv")
+                self.run(&mut command, "uv venv")?;
+                mark_as_seeded(tree).map_err(PythonError::io("write pyvenv.cfg"))?;
             }
             Runtime::Standalone { from, .. } => {
-                let home = self.call.build_dir.join(".heroku/python");
-                copy_runtime(from, &home).map_err(PythonError::io("copy Python into the slug"))
+                let copy = || files::remove(tree).and_then(|()| copy_runtime(from, tree));
+                copy().map_err(PythonError::io("copy Python into the slug"))?;
             }
         }
+        if self.client != PackageClient::Pip {
+            return Ok(());
+        }
+        let mut command = uv.command(self.environment);
+        command.args(["pip", "install", "--quiet", "--break-system-packages", "--python"]);
+        command.arg(self.interpreter()).arg("pip");
+        if self.runtime.version().minor <= LAST_WITH_SETUPTOOLS {
+            command.arg(SETUPTOOLS);
+        }
+        self.run(&mut command, "uv pip install pip")
     }
 
-    fn run(&self, command: &mut Command, file: &str) -> Result<(), PythonError> {
-        command.current_dir(&self.call.build_dir);
-        let status = program::run_indented(command).map_err(PythonError::io("run uv"))?.status;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(PythonError::Install { file: file.to_owned(), status })
-        }
+    fn run(&self, command: &mut Command, shown: &str) -> Result<(), PythonError> {
+        self.run_for_output(command, shown).map(drop)
     }
+
+    /// Runs a package client in the app's root; the answer is the end of its output.
+    pub(crate) fn run_for_output(
+        &self,
+        command: &mut Command,
+        shown: &str,
+    ) -> Result<String, PythonError> {
+        command.current_dir(&self.call.build_dir);
+        let ran =
+            program::run_indented(command).map_err(PythonError::io("run the package client"))?;
+        if ran.status.success() {
+            return Ok(ran.output);
+        }
+        let file = self.client.file();
+        if OUT_OF_STEP.iter().any(|words| ran.output.contains(words)) {
+            let source_file = "pyproject.toml";
+            return Err(PythonError::LockFile { file, source_file, output: ran.output });
+        }
+        Err(PythonError::Install { file, command: shown.to_owned(), status: ran.status })
+    }
+}
+
+/// What uv and Poetry say of a lock file that does not lock what pyproject.toml asks for.
+const OUT_OF_STEP: [&str; 2] =
+    ["needs to be updated, but `--locked` was provided", "since poetry.lock was last generated"];
+
+/// Tells uv that pip and setuptools are to stay when it removes what the app does not ask for.
+fn mark_as_seeded(tree: &Path) -> io::Result<()> {
+    let path = tree.join("pyvenv.cfg");
+    let text = fs_err::read_to_string(&path)?;
+    fs_err::write(&path, format!("{}\nseed = true\n", text.trim_end()))
 }
 
 /// The copy is the app's own: its hooks may install into it with pip.

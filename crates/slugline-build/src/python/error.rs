@@ -6,7 +6,9 @@ use std::process::ExitStatus;
 
 use slugline_model::build::exit_code;
 
-use super::version::{Requested, Version};
+use super::package_client::PackageClient;
+use super::requested::Requested;
+use super::version::{Unsupported, Version};
 use crate::hook::HookError;
 use crate::program::describe;
 
@@ -16,20 +18,26 @@ pub(crate) enum PythonError {
     /// A hook failed.
     #[error("run a hook")]
     Hook(#[from] HookError),
-    /// There is a Pipfile, and nothing that locks it.
+    /// Nothing says what to install.
     #[error("the app has no file that names its dependencies")]
-    NoDependencies,
-    /// The app's lock file is of a tool that is not supported.
-    #[error("{file} is not supported yet")]
-    UnsupportedPackageClient {
+    NoDependencies {
+        /// Older versions of Heroku's buildpack installed from it.
+        has_setup_py: bool,
+    },
+    /// There is a Pipfile, and nothing that locks it.
+    #[error("the app has a Pipfile without a Pipfile.lock")]
+    NoPipfileLock,
+    /// A lock file without the file that it locks.
+    #[error("{file} comes without pyproject.toml")]
+    NoPyproject {
         /// `poetry.lock`
         file: &'static str,
     },
     /// The app has files of several tools.
-    #[error("the app has several files that name its dependencies: {}", files.join(", "))]
+    #[error("the app has files of several package clients")]
     SeveralPackageClients {
-        /// Those files.
-        files: Vec<&'static str>,
+        /// Those tools.
+        clients: Vec<PackageClient>,
     },
     /// The file names no version.
     #[error("{file} names no Python version: `{found}`")]
@@ -39,21 +47,58 @@ pub(crate) enum PythonError {
         /// What stands in it.
         found: String,
     },
-    /// A uv.lock without a `.python-version`, which uv itself would have written.
-    #[error("uv.lock comes without .python-version")]
-    NoVersionForUvLock,
-    /// The version is too old or too new.
-    #[error("Python {version} of {file} is not supported")]
-    UnsupportedVersion {
+    /// The file names several versions.
+    #[error("{file} names several Python versions: {found}")]
+    SeveralVersions {
         /// `.python-version`
         file: &'static str,
         /// What stands in it.
+        found: String,
+    },
+    /// A file that was probably meant to be `.python-version`.
+    #[error("{name} was probably meant to be .python-version")]
+    MisspelledVersionFile {
+        /// `python-version.txt`
+        name: String,
+    },
+    /// A uv.lock without a `.python-version`, which uv itself would have written.
+    #[error("uv.lock comes without .python-version")]
+    NoVersionForUvLock,
+    /// A uv.lock with a `runtime.txt`, which uv does not read.
+    #[error("uv.lock comes with runtime.txt")]
+    RuntimeTxtForUvLock,
+    /// The version is too old or too new.
+    #[error("Python {} is not supported", requested.version)]
+    UnsupportedVersion {
+        /// The version, and who asked for it.
+        requested: Requested,
+        /// Too old, or too new.
+        why: Unsupported,
+    },
+    /// The version is not one that the app's own project file allows.
+    #[error("Python {version} is not in the range {range}")]
+    OutOfRange {
+        /// `pyproject.toml`
+        file: &'static str,
+        /// `>=3.12`
+        range: String,
+        /// What would be used.
         version: Version,
+        /// Who asked for that.
+        requested: Requested,
     },
     /// There is no uv, and it could not be installed.
     #[error("install uv")]
     Uv {
         /// What pip said.
+        output: String,
+    },
+    /// Poetry could not be installed.
+    #[error("install {tool}")]
+    Tool {
+        /// `Poetry`
+        tool: &'static str,
+        /// What uv said.
         output: String,
     },
     /// The wanted Python is neither here nor could it be fetched.
@@ -70,15 +115,33 @@ pub(crate) enum PythonError {
     #[error("install {file} ended with {}", describe(*status))]
     Install {
         /// `requirements.txt`
-        file: String,
-        /// How uv ended.
+        file: &'static str,
+        /// `uv pip install -r requirements.txt`
+        command: String,
+        /// How it ended.
         status: ExitStatus,
     },
-    /// uv.lock does not lock what pyproject.toml asks for.
-    #[error("uv.lock is out of step with pyproject.toml")]
+    /// A lock file does not lock what the file beside it asks for.
+    #[error("{file} is out of step with {source_file}")]
     LockFile {
-        /// What uv said.
+        /// `uv.lock`
+        file: &'static str,
+        /// `pyproject.toml`
+        source_file: &'static str,
+        /// What was found.
         output: String,
+    },
+    /// Pipfile.lock is no JSON.
+    #[error("read Pipfile.lock")]
+    PipfileLock(#[source] serde_json::Error),
+    /// A project file is no TOML.
+    #[error("read {file}")]
+    Toml {
+        /// `pyproject.toml`
+        file: &'static str,
+        /// What is wrong with it. Large, so in a box.
+        #[source]
+        source: Box<toml::de::Error>,
     },
     /// collectstatic failed.
     #[error("{} collectstatic ended with {}", manage_py.display(), describe(*status))]

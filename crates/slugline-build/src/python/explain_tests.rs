@@ -8,7 +8,7 @@ use slugline_model::build::exit_code;
 
 use super::*;
 use crate::hook::HookError;
-use crate::python::version::Version;
+use crate::python::version;
 
 fn status(code: i32) -> ExitStatus {
     ExitStatus::from_raw(code << 8)
@@ -43,49 +43,107 @@ fn every_way_a_hook_fails_is_explained() {
 
 #[test]
 fn what_the_app_asks_for_wrongly_is_explained() {
-    let old = Version { minor: 8, patch: None };
-    let asked = Requested {
-        version: Version { minor: 11, patch: Some(9) },
-        origin: Origin::PythonVersionFile,
-    };
-    let nobody = Requested { version: Version { minor: 13, patch: None }, origin: Origin::Default };
+    let requested =
+        |text: &str, origin| Requested { version: version::parse(text).unwrap(), origin };
     let no_runtime = |requested, available: &[&str]| PythonError::NoRuntime {
         requested,
         available: available.iter().map(|&text| text.to_owned()).collect(),
         output: "error: no download found\n".to_owned(),
     };
+    let wrong = |file, found: &str| PythonError::VersionFile { file, found: found.into() };
+    let out_of_range = PythonError::OutOfRange {
+        file: "pyproject.toml",
+        range: ">=3.12".into(),
+        version: version::parse("3.11.9").unwrap(),
+        requested: requested("3.11", Origin::PythonVersionFile),
+    };
+    let several = ".python-version";
     for (name, error) in [
         ("no_version_for_uv_lock", PythonError::NoVersionForUvLock),
-        ("no_dependencies", PythonError::NoDependencies),
-        ("poetry_lock", PythonError::UnsupportedPackageClient { file: "poetry.lock" }),
-        ("pipfile_lock", PythonError::UnsupportedPackageClient { file: "Pipfile.lock" }),
+        ("runtime_txt_for_uv_lock", PythonError::RuntimeTxtForUvLock),
+        ("no_dependencies", PythonError::NoDependencies { has_setup_py: false }),
+        ("setup_py_only", PythonError::NoDependencies { has_setup_py: true }),
+        ("no_pipfile_lock", PythonError::NoPipfileLock),
+        ("no_pyproject", PythonError::NoPyproject { file: "poetry.lock" }),
         (
             "several_package_clients",
-            PythonError::SeveralPackageClients { files: vec!["requirements.txt", "uv.lock"] },
+            PythonError::SeveralPackageClients {
+                clients: vec![PackageClient::Pip, PackageClient::Uv],
+            },
         ),
-        ("version_file", PythonError::VersionFile { file: ".python-version", found: "3.x".into() }),
-        ("runtime_txt", PythonError::VersionFile { file: "runtime.txt", found: String::new() }),
+        ("version_file", wrong(".python-version", "3.x")),
+        ("runtime_txt", wrong("runtime.txt", "")),
+        ("pipfile_version", wrong("Pipfile.lock", "3.*")),
+        (
+            "several_versions",
+            PythonError::SeveralVersions { file: several, found: "3.12, 3.13".into() },
+        ),
+        (
+            "misspelled_version_file",
+            PythonError::MisspelledVersionFile { name: "python-version.txt".into() },
+        ),
         (
             "unsupported_version",
-            PythonError::UnsupportedVersion { file: ".python-version", version: old },
+            PythonError::UnsupportedVersion {
+                requested: requested("3.8", Origin::PythonVersionFile),
+                why: Unsupported::EndOfLife,
+            },
         ),
-        ("no_runtime", no_runtime(asked, &["/usr/bin/python3.11 (3.11.2)"])),
-        ("no_runtime_at_all", no_runtime(nobody, &[])),
+        (
+            "unsupported_cached_version",
+            PythonError::UnsupportedVersion {
+                requested: requested("3.9", Origin::Cache),
+                why: Unsupported::EndOfLife,
+            },
+        ),
+        (
+            "unknown_version",
+            PythonError::UnsupportedVersion {
+                requested: requested("3.99", Origin::RuntimeTxt),
+                why: Unsupported::Unknown,
+            },
+        ),
+        ("out_of_range", out_of_range),
+        (
+            "no_runtime",
+            no_runtime(
+                requested("3.11.9", Origin::PythonVersionFile),
+                &["/usr/bin/python3.11 (3.11.2)"],
+            ),
+        ),
+        ("no_runtime_at_all", no_runtime(requested("3.13", Origin::Default), &[])),
     ] {
         check(name, error, exit_code::COMPILE);
     }
 }
 
 #[test]
+fn what_is_wrong_with_a_lock_file_is_explained() {
+    for (name, file, source_file) in [
+        ("lock_file", "uv.lock", "pyproject.toml"),
+        ("poetry_lock_file", "poetry.lock", "pyproject.toml"),
+        ("pipfile_lock_file", "Pipfile.lock", "Pipfile"),
+    ] {
+        let output = "first\nthe reason\n".to_owned();
+        check(name, PythonError::LockFile { file, source_file, output }, exit_code::LOCK_FILE);
+    }
+    let json = serde_json::from_str::<u8>("{").unwrap_err();
+    check("pipfile_lock_json", PythonError::PipfileLock(json), exit_code::COMPILE);
+    let source = Box::new("[[".parse::<toml::Table>().unwrap_err());
+    check("toml", PythonError::Toml { file: "pyproject.toml", source }, exit_code::COMPILE);
+}
+
+#[test]
 fn what_goes_wrong_on_the_way_is_explained() {
     let output = || "first\nthe reason\n".to_owned();
     check("uv", PythonError::Uv { output: output() }, exit_code::COMPILE);
+    check("tool", PythonError::Tool { tool: "Poetry", output: output() }, exit_code::COMPILE);
+    let command = "uv pip install -r requirements.txt".to_owned();
     check(
         "install",
-        PythonError::Install { file: "requirements.txt".into(), status: status(1) },
+        PythonError::Install { file: "requirements.txt", command, status: status(1) },
         exit_code::COMPILE,
     );
-    check("lock_file", PythonError::LockFile { output: output() }, exit_code::LOCK_FILE);
     check(
         "collectstatic",
         PythonError::Collectstatic { manage_py: "manage.py".into(), status: status(1) },

@@ -7,26 +7,42 @@ mod dependencies;
 mod environment;
 mod error;
 mod explain;
+mod install;
+mod lock;
+mod modules;
+mod nltk;
 mod package_client;
 mod paths;
+mod pipfile;
 mod profile;
+mod requested;
 mod requirements;
 mod runtime;
+mod source_checks;
+mod specifier;
+mod tool;
 mod uv;
 mod version;
 
+use std::time::{Duration, SystemTime};
+
 use slugline_model::build::exit_code;
 
+use crate::answers::Answers;
 use crate::builtin::Call;
 use crate::record::{Entry, Failure};
 use crate::{hook, log};
+use dependencies::Installing;
 use environment::BuildEnvironment;
 use error::PythonError;
 use package_client::PackageClient;
 
-/// `bin/detect`: an app with requirements, or with a lock file, is a Python app.
+/// Times of files are a little behind the clock.
+const CLOCK_OF_FILES: Duration = Duration::from_secs(1);
+
+/// `bin/detect`: an app with a file that makes it a Python app.
 pub(crate) fn detect(call: &Call) -> i32 {
-    if package_client::RECOGNISED.iter().any(|name| call.build_dir.join(name).is_file()) {
+    if package_client::recognises(&call.build_dir) {
         log::line("Python");
         exit_code::OK
     } else {
@@ -52,25 +68,34 @@ pub(crate) fn report(call: &Call) {
 
 /// Heroku's order: a hook sees all that came before it, and `bin/post_compile` sees everything.
 fn build(call: &Call) -> Result<(), PythonError> {
+    let began = SystemTime::now() - CLOCK_OF_FILES;
     let mut environment = BuildEnvironment::new(call)?;
     run_hook(call, "bin/pre_compile", &environment)?;
 
     let client = PackageClient::of(&call.build_dir)?;
-    let requested = version::requested(&call.build_dir)?;
-    if client == PackageClient::UvLock && requested.origin == version::Origin::Default {
-        return Err(PythonError::NoVersionForUvLock);
-    }
-    let uv = uv::find_or_install(call, &environment)?;
-    let runtime = runtime::choose(call, &requested, &uv, &environment)?;
+    source_checks::warn(call);
+    let last = cache::last_python(&call.cache_dir);
+    let requested = requested::read(&call.build_dir, client, last)?;
+    let mut answers = Answers::read(&call.cache_dir);
+    let runtime = runtime::choose(call, &requested, &mut answers, &environment)?;
     environment.set_runtime(&runtime);
     runtime::link_into_app(call)?;
-    dependencies::install(call, client, &runtime, &uv, &environment)?;
+    dependencies::install(Installing {
+        call,
+        client,
+        requested: &requested,
+        runtime: &runtime,
+        answers: &mut answers,
+        environment: &environment,
+        began,
+    })?;
 
+    nltk::say(call);
     collectstatic::run(call, &environment)?;
     profile::write(call, &runtime)?;
     run_hook(call, "bin/post_compile", &environment)?;
 
-    bytecode::settle(call, &environment)?;
+    bytecode::settle(call, &environment, runtime.version(), began)?;
     paths::name_the_app_dir(call)
 }
 

@@ -50,7 +50,13 @@ fn rewrite_file(path: &Path, from: &[u8], to: &[u8]) -> io::Result<()> {
     let bytes = fs_err::read(path)?;
     let is_text = !bytes.contains(&0);
     match is_text.then(|| replaced(&bytes, from, to)).flatten() {
-        Some(rewritten) => fs_err::write(path, rewritten),
+        // Not in place: the file may be one with the one that is kept for the next build.
+        Some(rewritten) => {
+            let permissions = path.metadata()?.permissions();
+            fs_err::remove_file(path)?;
+            fs_err::write(path, rewritten)?;
+            fs_err::set_permissions(path, permissions)
+        }
         None => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 use super::error::PythonError;
 use super::runtime::Runtime;
 use crate::builtin::Call;
+use crate::web_memory::MEMORY_FUNCTION;
 
 const PYTHON_SH: &str = r#"export PATH="$HOME/.heroku/python/bin:$PATH"
 export LANG="${LANG:-en_US.UTF-8}"
@@ -14,37 +15,35 @@ export LD_LIBRARY_PATH="$HOME/.heroku/python/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_
 
 const PYTHON_HOME: &str = "export PYTHONHOME=\"$HOME/.heroku/python\"\n";
 
-const GUNICORN_SH: &str = r#"export GUNICORN_CMD_ARGS="${GUNICORN_CMD_ARGS:---access-logfile -}"
+/// Gunicorn believes the router about the client, and logs requests to where the dyno's log is.
+const GUNICORN_SH: &str = r#"export FORWARDED_ALLOW_IPS='*'
+export GUNICORN_CMD_ARGS="${GUNICORN_CMD_ARGS:---access-logfile -}"
 "#;
 
 /// As many workers as the cores keep busy and the memory holds, at 256 MB each.
 const WEB_CONCURRENCY_SH: &str = r#"slugline_web_concurrency() {
-  local bytes megabytes cores by_cores by_memory
-  for file in /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes; do
-    [[ -r "$file" ]] && read -r bytes < "$file" && break
-  done
-  # No limit is written as `max`, or as a number that no machine has.
-  if [[ "$bytes" =~ ^[0-9]{1,13}$ ]]; then
-    megabytes=$(( bytes / 1048576 ))
-  else
-    local name kilobytes
-    while read -r name kilobytes _; do
-      [[ "$name" == MemTotal: ]] && megabytes=$(( kilobytes / 1024 ))
-    done < /proc/meminfo
-  fi
+  local cores by_cores by_memory by
+  DYNO_RAM=$(slugline_memory_megabytes)
+  export DYNO_RAM
   cores=$(nproc)
-  by_cores=$(( cores * 2 + 1 ))
-  by_memory=$(( megabytes / 256 > 0 ? megabytes / 256 : 1 ))
-  export WEB_CONCURRENCY=$(( by_cores < by_memory ? by_cores : by_memory ))
-  if [[ "$DYNO" == web.* ]]; then
-    echo "Python buildpack: Detected ${megabytes} MB available memory and ${cores} CPU cores." >&2
-    echo "Python buildpack: Defaulting WEB_CONCURRENCY to ${WEB_CONCURRENCY}." >&2
+  slugline_say "Detected ${DYNO_RAM} MB available memory and ${cores} CPU cores."
+  if [[ -n "${WEB_CONCURRENCY:-}" ]]; then
+    slugline_say "WEB_CONCURRENCY is already set: ${WEB_CONCURRENCY}."
+    return
   fi
+  by_cores=$(( cores * 2 + 1 ))
+  by_memory=$(( DYNO_RAM / 256 > 0 ? DYNO_RAM / 256 : 1 ))
+  by='number of CPU cores'
+  (( by_memory < by_cores )) && by='available memory'
+  export WEB_CONCURRENCY=$(( by_cores < by_memory ? by_cores : by_memory ))
+  export WEB_CONCURRENCY_SET_BY=heroku/python
+  slugline_say "Defaulting WEB_CONCURRENCY to ${WEB_CONCURRENCY} based on the ${by}."
 }
-if [[ -z "$WEB_CONCURRENCY" ]]; then
-  slugline_web_concurrency
-fi
-unset -f slugline_web_concurrency
+slugline_say() {
+  [[ "${DYNO:-}" != web.* ]] || echo "Python buildpack: $*" >&2
+}
+slugline_web_concurrency
+unset -f slugline_web_concurrency slugline_memory_megabytes slugline_say
 "#;
 
 /// Writes `.profile.d` and `export`.
@@ -55,7 +54,8 @@ pub(crate) fn write(call: &Call, runtime: &Runtime) -> Result<(), PythonError> {
         fs_err::create_dir_all(&directory)?;
         fs_err::write(directory.join("python.sh"), format!("{PYTHON_SH}{home}"))?;
         fs_err::write(directory.join("python.gunicorn.sh"), GUNICORN_SH)?;
-        fs_err::write(directory.join("WEB_CONCURRENCY.sh"), WEB_CONCURRENCY_SH)?;
+        let concurrency = format!("{MEMORY_FUNCTION}{WEB_CONCURRENCY_SH}");
+        fs_err::write(directory.join("WEB_CONCURRENCY.sh"), concurrency)?;
         if call.buildpack_dir.as_os_str().is_empty() {
             return Ok(());
         }
@@ -71,14 +71,22 @@ mod tests {
 
     use super::*;
 
-    /// What bash says after sourcing everything, in a dyno of this name.
+    /// What bash says after sourcing everything, in a dyno of this name and with 512 MB.
     fn sourced(environment: &[(&str, &str)], print: &str) -> (String, String) {
-        let script = format!("{PYTHON_SH}{GUNICORN_SH}{WEB_CONCURRENCY_SH}\necho {print}");
+        let limit = tempfile::NamedTempFile::new().unwrap();
+        fs_err::write(limit.path(), "536870912\n").unwrap();
+        let scripts = [PYTHON_SH, GUNICORN_SH, MEMORY_FUNCTION, WEB_CONCURRENCY_SH].concat();
         let mut command = Command::new("/bin/bash");
-        command.args(["-c", &script]).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/app");
+        command.arg("-c").arg(format!("{scripts}\necho {print}"));
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/app");
+        command.env("SLUGLINE_MEMORY_LIMIT_FILE", limit.path());
         let output = command.envs(environment.iter().copied()).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap().trim().to_owned();
         (text(output.stdout), text(output.stderr))
+    }
+
+    fn cores() -> usize {
+        std::thread::available_parallelism().unwrap().get()
     }
 
     #[test]
@@ -86,15 +94,23 @@ mod tests {
         let (path, errors) = sourced(&[], "$PATH:$LD_LIBRARY_PATH");
         assert_eq!(path, "/app/.heroku/python/bin:/usr/bin:/bin:/app/.heroku/python/lib");
         assert_eq!(errors, "", "only a web dyno hears of its workers");
-        let (workers, errors) = sourced(&[("DYNO", "web.1")], "$WEB_CONCURRENCY");
-        assert!(workers.parse::<u32>().unwrap() > 0);
-        assert!(errors.contains(&format!("Defaulting WEB_CONCURRENCY to {workers}.")), "{errors}");
+        let print = "$WEB_CONCURRENCY $WEB_CONCURRENCY_SET_BY $DYNO_RAM $FORWARDED_ALLOW_IPS";
+        let (values, errors) = sourced(&[("DYNO", "web.1")], &format!("\"{print}\""));
+        assert_eq!(values, "2 heroku/python 512 *");
+        let expect = format!(
+            "Python buildpack: Detected 512 MB available memory and {} CPU cores.\n\
+             Python buildpack: Defaulting WEB_CONCURRENCY to 2 based on the available memory.",
+            cores()
+        );
+        assert_eq!(errors, expect);
     }
 
     #[test]
     fn config_vars_win() {
-        let set = [("WEB_CONCURRENCY", "7"), ("GUNICORN_CMD_ARGS", "-w 1"), ("DYNO", "web.1")];
+        let set = [("WEB_CONCURRENCY", "7"), ("GUNICORN_CMD_ARGS", "-w 1")];
         let (values, errors) = sourced(&set, "$WEB_CONCURRENCY $GUNICORN_CMD_ARGS");
         assert_eq!((values.as_str(), errors.as_str()), ("7 -w 1", ""));
+        let (values, _) = sourced(&[], "$GUNICORN_CMD_ARGS");
+        assert_eq!(values, "--access-logfile -");
     }
 }

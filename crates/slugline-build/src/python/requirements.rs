@@ -1,54 +1,116 @@
-//! What a requirements file depends on, so that an unchanged one need not be installed again.
+//! What a requirements file asks for, as far as the cache and the choice of installer need to know.
 
 use std::path::{Path, PathBuf};
 
-/// Why the installed packages cannot be told from the files alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Uncacheable(pub(crate) String);
+use crate::difference::Packages;
 
-/// The hash of a requirements file and of all files that it includes.
-pub(crate) fn fingerprint(root: &Path, file: &str) -> Result<String, Uncacheable> {
-    let mut hasher = blake3::Hasher::new();
-    let mut seen = Vec::new();
-    add(&mut hasher, &mut seen, &root.join(file))?;
-    Ok(hasher.finalize().to_hex().to_string())
+/// A requirements file and all that it includes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Requirements {
+    /// The hash of the files.
+    pub(crate) fingerprint: String,
+    /// What they name.
+    pub(crate) packages: Packages,
+    /// Why an unchanged file does not mean unchanged packages.
+    pub(crate) uncacheable: Option<String>,
+    /// A line that only pip itself understands: an editable package from a repository.
+    pub(crate) only_for_pip: Option<String>,
+    /// The hashes of the packages that have some. If one has, all have to.
+    pub(crate) hashes: Packages,
+    /// Whether the file says which index to use, which counts for more than what the operator says.
+    pub(crate) has_own_index: bool,
 }
 
-fn add(
-    hasher: &mut blake3::Hasher,
-    seen: &mut Vec<PathBuf>,
-    path: &Path,
-) -> Result<(), Uncacheable> {
-    if seen.contains(&path.to_owned()) {
-        return Ok(());
-    }
-    seen.push(path.to_owned());
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let bytes = fs_err::read(path).map_err(|_| Uncacheable(format!("{name} cannot be read")))?;
-    hasher.update(&(bytes.len() as u64).to_le_bytes()).update(&bytes);
-    for line in String::from_utf8_lossy(&bytes).lines() {
-        match read_line(line) {
-            Line::Includes(other) => {
-                add(hasher, seen, &path.parent().unwrap_or(Path::new("")).join(other))?;
-            }
-            Line::Local(what) => {
-                return Err(Uncacheable(format!("{name} installs the directory {what}")));
-            }
-            Line::Package => {}
+/// Reads a requirements file.
+pub(crate) fn read(root: &Path, file: &str) -> Requirements {
+    let mut reading = Reading::default();
+    reading.add(&root.join(file));
+    let mut found = reading.found;
+    found.fingerprint = reading.hasher.finalize().to_hex().to_string();
+    found
+}
+
+#[derive(Default)]
+struct Reading {
+    hasher: blake3::Hasher,
+    seen: Vec<PathBuf>,
+    found: Requirements,
+}
+
+impl Reading {
+    fn add(&mut self, path: &Path) {
+        if self.seen.iter().any(|seen| seen == path) {
+            return;
+        }
+        self.seen.push(path.to_owned());
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Ok(bytes) = fs_err::read(path) else {
+            self.found.uncacheable = Some(format!("{name} cannot be read"));
+            return;
+        };
+        self.hasher.update(&(bytes.len() as u64).to_le_bytes()).update(&bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        for line in logical_lines(&text) {
+            self.add_line(&line, path, &name);
         }
     }
-    Ok(())
+
+    fn add_line(&mut self, line: &str, path: &Path, name: &str) {
+        match read_line(line) {
+            Line::Includes(other) => self.add(&path.parent().unwrap_or(Path::new("")).join(other)),
+            Line::EditableRepository(what) => {
+                self.found.packages.insert(what.clone(), String::new());
+                self.found.only_for_pip = Some(what);
+            }
+            Line::Local(what) => {
+                self.found.uncacheable = Some(format!("{name} installs the directory {what}"));
+            }
+            Line::Index => self.found.has_own_index = true,
+            Line::Package { name, what } => {
+                let hashes = line.split("--hash").skip(1).map(|hash| hash.trim_matches([' ', '=']));
+                let hashes: Vec<&str> = hashes.collect();
+                if !hashes.is_empty() {
+                    self.found.hashes.insert(name.clone(), hashes.join(" "));
+                }
+                self.found.packages.insert(name, what);
+            }
+            Line::Other => {}
+        }
+    }
+}
+
+/// Lines without their comments, those that end in `\` joined with the next.
+fn logical_lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut joined = String::new();
+    for line in text.trim_start_matches('\u{feff}').lines() {
+        let line = line.trim_end();
+        if let Some(part) = line.strip_suffix('\\') {
+            joined.push_str(part);
+            continue;
+        }
+        joined.push_str(line);
+        let whole = std::mem::take(&mut joined);
+        let end = whole.find(" #").or(whole.trim_start().starts_with('#').then_some(0));
+        let whole = whole[..end.unwrap_or(whole.len())].trim().to_owned();
+        if !whole.is_empty() {
+            lines.push(whole);
+        }
+    }
+    lines
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Line {
-    Package,
+    Package { name: String, what: String },
     Includes(String),
     Local(String),
+    EditableRepository(String),
+    Index,
+    Other,
 }
 
 fn read_line(line: &str) -> Line {
-    let line = line.trim();
     for option in ["-r", "--requirement", "-c", "--constraint"] {
         if let Some(value) = option_value(line, option) {
             return Line::Includes(value);
@@ -56,22 +118,46 @@ fn read_line(line: &str) -> Line {
     }
     for option in ["-e", "--editable"] {
         if let Some(value) = option_value(line, option) {
-            return Line::Local(value);
+            let repository = ["git+", "hg+", "svn+", "bzr+"].iter().any(|v| value.starts_with(v));
+            return if repository { Line::EditableRepository(value) } else { Line::Local(value) };
         }
+    }
+    if ["-i", "--index-url"].iter().any(|option| option_value(line, option).is_some()) {
+        return Line::Index;
     }
     let first = line.split_whitespace().next().unwrap_or_default();
     let local = first == "."
         || ["./", "../", "/", "file:"].iter().any(|start| first.starts_with(start))
         || line.contains("@ file:");
-    if local { Line::Local(first.to_owned()) } else { Line::Package }
+    if local {
+        Line::Local(first.to_owned())
+    } else if line.starts_with('-') {
+        Line::Other
+    } else {
+        package(line)
+    }
+}
+
+/// `Django[argon2]>=5.2,<6 ; python_version > "3.8" --hash=…`
+fn package(line: &str) -> Line {
+    let line = line.split(" --").next().unwrap_or_default();
+    let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)));
+    let (name, what) = line.split_at(end.unwrap_or(line.len()));
+    let what: String = what.split_whitespace().collect::<Vec<_>>().join(" ");
+    Line::Package { name: normalized(name), what }
+}
+
+/// As package indexes compare names.
+pub(crate) fn normalized(name: &str) -> String {
+    let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("-").to_ascii_lowercase()
 }
 
 fn option_value(line: &str, option: &str) -> Option<String> {
     let rest = line.strip_prefix(option)?;
     let value = rest.trim_start_matches(|c: char| c == '=' || c.is_whitespace());
     let separated = rest.len() > value.len() || option.len() == 2;
-    let value = value.split(" #").next().unwrap_or_default().trim();
-    (separated && !value.is_empty()).then(|| value.to_owned())
+    (separated && !value.is_empty()).then(|| value.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -81,16 +167,31 @@ mod tests {
     #[test]
     fn lines_are_packages_files_or_directories() {
         let check = |line: &str, expect: Line| assert_eq!(read_line(line), expect, "{line}");
-        check("Django>=5.2,<6 --hash=sha256:ab", Line::Package);
-        check("# -r no.txt", Line::Package);
-        check("-r base.txt # more", Line::Includes("base.txt".into()));
+        let package =
+            |name: &str, what: &str| Line::Package { name: name.into(), what: what.into() };
+        check("Django>=5.2,<6 --hash=sha256:ab", package("django", ">=5.2,<6"));
+        check("ruamel.yaml_x [a]  == 1", package("ruamel-yaml-x", "[a] == 1"));
+        check("-r base.txt", Line::Includes("base.txt".into()));
         check("-rbase.txt", Line::Includes("base.txt".into()));
         check("--requirement=base.txt", Line::Includes("base.txt".into()));
         check("--constraint c.txt", Line::Includes("c.txt".into()));
         check("-e .", Line::Local(".".into()));
+        check("-e git+file:///x#egg=y", Line::EditableRepository("git+file:///x#egg=y".into()));
         check("./vendor/thing", Line::Local("./vendor/thing".into()));
         check("thing @ file:///x", Line::Local("thing".into()));
-        check("--extra-index-url x", Line::Package);
+        check("--extra-index-url x", Line::Other);
+        check("-i https://index.example/simple", Line::Index);
+        check("--index-url=https://index.example/simple", Line::Index);
+    }
+
+    #[test]
+    fn comments_and_broken_lines_are_put_in_order() {
+        let text =
+            "# all\nsix==1 # why\na==2 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n\n";
+        let lines = logical_lines(text);
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0], "six==1");
+        assert!(lines[1].starts_with("a==2 ") && lines[1].ends_with("sha256:11"));
     }
 
     #[test]
@@ -99,10 +200,15 @@ mod tests {
         let write = |name: &str, text: &str| fs_err::write(root.path().join(name), text).unwrap();
         write("requirements.txt", "-r base.txt\n");
         write("base.txt", "a==1\n-r requirements.txt\n");
-        let before = fingerprint(root.path(), "requirements.txt").unwrap();
-        write("base.txt", "a==2\n");
-        assert_ne!(before, fingerprint(root.path(), "requirements.txt").unwrap());
+        let before = read(root.path(), "requirements.txt");
+        assert_eq!(before.packages, [("a".to_owned(), "==1".to_owned())].into());
+        write("base.txt", "a==2 --hash=sha256:00\n");
+        let after = read(root.path(), "requirements.txt");
+        assert_ne!(before.fingerprint, after.fingerprint);
+        assert_eq!(after.hashes["a"], "sha256:00");
+        assert!(before.hashes.is_empty());
         write("base.txt", "-e .\n");
-        assert!(fingerprint(root.path(), "requirements.txt").is_err());
+        let local = read(root.path(), "requirements.txt").uncacheable;
+        assert_eq!(local.as_deref(), Some("base.txt installs the directory ."));
     }
 }

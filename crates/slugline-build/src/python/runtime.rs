@@ -5,8 +5,10 @@ use std::process::Command;
 
 use super::environment::{BuildEnvironment, python_home};
 use super::error::PythonError;
-use super::uv::Uv;
-use super::version::{self, Origin, Requested, SUPPORTED, Version};
+use super::requested::{Origin, Requested};
+use super::uv::{self, Uv};
+use super::version::{self, SUPPORTED, Version};
+use crate::answers::Answers;
 use crate::builtin::Call;
 use crate::{files, log, program};
 
@@ -52,78 +54,130 @@ impl Runtime {
     }
 }
 
-/// Finds what was asked for, and says what is used and why.
+/// Finds what was asked for, and says what is used and why. `uv` is only asked for where something
+/// has to be fetched.
 pub(crate) fn choose(
     call: &Call,
     requested: &Requested,
-    uv: &Uv,
+    answers: &mut Answers,
     environment: &BuildEnvironment,
 ) -> Result<Runtime, PythonError> {
-    let available = of_the_stack();
-    if requested.origin == Origin::RuntimeTxt {
-        log::warning("runtime.txt is deprecated: use a .python-version file with only the number");
-    }
+    let available = of_the_stack(answers);
     let runtime = match pick(requested, &available) {
         Some((interpreter, version)) => Runtime::Stack { interpreter, version },
-        None => fetch(call, requested, uv, environment, &available)?,
+        None => standalone(call, requested, answers, environment, &available)?,
     };
-    let (version, origin) = (runtime.version(), runtime.origin());
+    say(requested, &runtime);
+    Ok(runtime)
+}
+
+fn say(requested: &Requested, runtime: &Runtime) {
+    let version = runtime.version();
     log::heading(match requested.origin {
         Origin::Default => format!("No Python version was specified: using Python {version}"),
+        Origin::Cache => format!(
+            "No Python version was specified: using Python {version}, the series of the last build"
+        ),
         named => format!("Using Python {} specified in {}", requested.version, named.file()),
     });
-    log::detail(format!("Python {version} is {origin}"));
-    Ok(runtime)
+    log::detail(format!("Python {version} is {}", runtime.origin()));
+    for warning in warnings(requested, version) {
+        log::warning(warning);
+    }
+}
+
+/// What the app's author should know about the choice.
+fn warnings(requested: &Requested, version: Version) -> Vec<String> {
+    let mut warnings = Vec::new();
+    match requested.origin {
+        Origin::RuntimeTxt => warnings.push(
+            "runtime.txt is deprecated: use a .python-version file with only the number".to_owned(),
+        ),
+        Origin::Default | Origin::Cache => warnings.push(format!(
+            "The default changes over time; to stay on this version: echo {} > .python-version",
+            version.series()
+        )),
+        Origin::PythonVersionFile | Origin::PipfileLock => {}
+    }
+    if version.series() == version::NEXT_END_OF_LIFE {
+        let series = version.series();
+        warnings.push(format!("Python {series} is at the end of its life: move to a newer one"));
+    }
+    let file = requested.origin.file();
+    if let (Some(asked), Some(latest)) = (requested.version.patch, version::latest_patch(version))
+        && asked < latest
+    {
+        let series = version.series();
+        warnings.push(format!(
+            "Python {version} lacks fixes of {series}.{latest}: write {series} into {file} to \
+             always get the newest"
+        ));
+    }
+    warnings
 }
 
 /// Who asks for nothing gets the default, or the newest that the stack has.
 fn pick(requested: &Requested, available: &[(PathBuf, Version)]) -> Option<(PathBuf, Version)> {
-    let wanted = requested.version;
-    let satisfies = |found: &Version| {
-        found.minor == wanted.minor && (wanted.patch.is_none() || found.patch == wanted.patch)
-    };
-    let exact = available.iter().find(|(_, version)| satisfies(version));
+    let exact = available.iter().find(|(_, version)| version.satisfies(requested.version));
     let newest = || available.iter().max_by_key(|(_, version)| version.minor);
-    let any = if requested.origin == Origin::Default { exact.or_else(newest) } else { exact };
+    let any = if requested.origin.is_asked() { exact } else { exact.or_else(newest) };
     any.cloned()
 }
 
-fn of_the_stack() -> Vec<(PathBuf, Version)> {
+fn of_the_stack(answers: &mut Answers) -> Vec<(PathBuf, Version)> {
     let names = SUPPORTED.map(|minor| format!("python3.{minor}"));
     let paths = names.flat_map(|name| STACK_DIRECTORIES.map(|dir| Path::new(dir).join(&name)));
-    paths.filter_map(|path| Some((path.clone(), version_of(&path)?))).collect()
+    paths
+        .filter(|path| program::is_executable(path))
+        .filter_map(|path| {
+            let answer = answers.of(&path, || version_of(&path))?;
+            Some((path, version::parse(&answer)?))
+        })
+        .collect()
 }
 
-fn version_of(interpreter: &Path) -> Option<Version> {
-    if !program::is_executable(interpreter) {
-        return None;
-    }
+fn version_of(interpreter: &Path) -> Option<String> {
     let print = "import platform; print(platform.python_version())";
-    let mut command = Command::new(interpreter);
-    let answer = program::answer(command.args(["-I", "-S", "-c", print]))?;
-    version::parse(&answer)
+    program::answer(Command::new(interpreter).args(["-I", "-S", "-c", print]))
 }
 
-fn fetch(
+/// One that stands on its own: the one of an earlier build, or a new one.
+fn standalone(
     call: &Call,
     requested: &Requested,
-    uv: &Uv,
+    answers: &mut Answers,
     environment: &BuildEnvironment,
     available: &[(PathBuf, Version)],
 ) -> Result<Runtime, PythonError> {
     let store = call.cache_dir.join("python-runtimes");
+    let (from, version) = match newest_in(&store, requested.version) {
+        Some(found) => found,
+        None => {
+            let uv = uv::find_or_install(call, environment, answers)?;
+            fetch(&store, requested, &uv, environment, available)?
+        }
+    };
+    Ok(Runtime::Standalone { from, home: python_home(call), version })
+}
+
+fn fetch(
+    store: &Path,
+    requested: &Requested,
+    uv: &Uv,
+    environment: &BuildEnvironment,
+    available: &[(PathBuf, Version)],
+) -> Result<(PathBuf, Version), PythonError> {
     let mut command = uv.command(environment);
-    command.args(["python", "install", "--quiet", "--no-bin", "--install-dir"]).arg(&store);
+    command.args(["python", "install", "--quiet", "--no-bin", "--install-dir"]).arg(store);
     command.arg(requested.version.to_string()).env("UV_PYTHON_DOWNLOADS", "automatic");
     let installed =
         program::run_quietly(&mut command).map_err(PythonError::io("run uv python install"))?;
-    let found = installed.status.success().then(|| newest_in(&store, requested.version)).flatten();
-    let (from, version) = found.ok_or_else(|| PythonError::NoRuntime {
+    let found = installed.status.success().then(|| newest_in(store, requested.version)).flatten();
+    found.ok_or_else(|| PythonError::NoRuntime {
         requested: *requested,
         available: available.iter().map(|(path, v)| format!("{} ({v})", path.display())).collect(),
         output: installed.output,
-    })?;
-    Ok(Runtime::Standalone { from, home: python_home(call), version })
+    })
 }
 
 /// uv names a runtime's directory `cpython-3.13.2-linux-x86_64-gnu`.
@@ -131,9 +185,7 @@ fn newest_in(store: &Path, wanted: Version) -> Option<(PathBuf, Version)> {
     let of = |path: PathBuf| {
         let name = path.file_name()?.to_str()?;
         let version = version::parse(name.strip_prefix("cpython-")?.split('-').next()?)?;
-        let wanted_patch = wanted.patch.is_none_or(|patch| version.patch == Some(patch));
-        (version.minor == wanted.minor && wanted_patch && version.patch.is_some())
-            .then_some((path, version))
+        (version.satisfies(wanted) && version.patch.is_some()).then_some((path, version))
     };
     let entries = fs_err::read_dir(store).ok()?.flatten();
     entries.filter_map(|entry| of(entry.path())).max_by_key(|(_, version)| version.patch)
@@ -162,14 +214,16 @@ pub(crate) fn link_into_app(call: &Call) -> Result<(), PythonError> {
 mod tests {
     use super::*;
 
-    fn check(asked: Option<&str>, stack: &[&str], expect: Option<&str>) {
-        let version = asked.map_or(Version { minor: version::DEFAULT, patch: None }, |text| {
-            version::parse(text).unwrap()
-        });
+    fn requested(asked: Option<&str>) -> Requested {
+        let version = asked.map_or(version::DEFAULT, |text| version::parse(text).unwrap());
         let origin = asked.map_or(Origin::Default, |_| Origin::PythonVersionFile);
+        Requested { version, origin }
+    }
+
+    fn check(asked: Option<&str>, stack: &[&str], expect: Option<&str>) {
         let available: Vec<_> =
             stack.iter().map(|text| (PathBuf::from(text), version::parse(text).unwrap())).collect();
-        let picked = pick(&Requested { version, origin }, &available);
+        let picked = pick(&requested(asked), &available);
         assert_eq!(picked.map(|(_, v)| v.to_string()).as_deref(), expect);
     }
 
@@ -186,5 +240,16 @@ mod tests {
         check(None, &["3.11.2", "3.13.1", "3.14.0"], Some("3.13.1"));
         check(None, &["3.10.1", "3.11.2"], Some("3.11.2"));
         check(None, &[], None);
+    }
+    #[test]
+    fn a_version_that_will_not_do_for_long_is_warned_of() {
+        let count = |asked: Option<&str>, version: &str| {
+            warnings(&requested(asked), version::parse(version).unwrap()).len()
+        };
+        assert_eq!(count(Some("3.12"), "3.12.1"), 0);
+        assert_eq!(count(Some("3.12.1"), "3.12.1"), 1);
+        assert_eq!(count(Some("3.12.999"), "3.12.999"), 0);
+        assert_eq!(count(None, "3.13.1"), 1);
+        assert_eq!(count(Some("3.10"), "3.10.1"), 1);
     }
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::environment::BuildEnvironment;
 use super::error::PythonError;
+use crate::answers::Answers;
 use crate::builtin::Call;
 use crate::{files, log, program};
 
@@ -14,24 +15,26 @@ pub(crate) struct Uv {
     program: PathBuf,
     cache: PathBuf,
     /// `0.13.9`
-    pub(crate) version: String,
+    version: String,
 }
 
 /// Finds uv on the search path, then in the cache; else installs it there with pip.
 pub(crate) fn find_or_install(
     call: &Call,
     environment: &BuildEnvironment,
+    answers: &mut Answers,
 ) -> Result<Uv, PythonError> {
     let home = call.cache_dir.join("uv-program");
     let found = program::find("uv", environment.path()).into_iter().chain([home.join("bin/uv")]);
     for program in found {
-        if let Some(version) = version(&program, environment) {
+        if let Some(version) = answers.of(&program, || version(&program, environment)) {
             return Ok(Uv { program, version, cache: call.cache_dir.join("uv") });
         }
     }
     install(&home, environment)?;
     let program = home.join("bin/uv");
-    let version = version(&program, environment).ok_or_else(|| PythonError::Uv {
+    let version = answers.of(&program, || version(&program, environment));
+    let version = version.ok_or_else(|| PythonError::Uv {
         output: "The uv that pip installed does not run.".into(),
     })?;
     log::heading(format!("Installing uv {version}"));
@@ -83,7 +86,7 @@ impl Uv {
         // Links into the cache would let a hook that edits a package in place spoil later builds.
         command.env("UV_LINK_MODE", "copy");
         // A slug keeps no times, so bytecode must not be compared with the times of its source.
-        command.env("UV_COMPILE_BYTECODE", "1").env("PYC_INVALIDATION_MODE", "UNCHECKED_HASH");
+        command.env("PYC_INVALIDATION_MODE", "UNCHECKED_HASH");
         for (ours, theirs, separator) in FROM_PIP {
             if let (None, Some(value)) = (environment.get(ours), environment.get(theirs)) {
                 let words: Vec<&str> = value.split_whitespace().collect();

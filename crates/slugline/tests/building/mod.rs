@@ -17,6 +17,7 @@ pub(crate) struct App {
     root: tempfile::TempDir,
     arguments: Vec<String>,
     variables: BTreeMap<String, String>,
+    programs: Option<PathBuf>,
     builds: u32,
 }
 
@@ -39,7 +40,7 @@ impl App {
         for directory in ["source", "env", "buildpacks-of-the-test"] {
             fs::create_dir(root.path().join(directory)).unwrap();
         }
-        Self { root, arguments: Vec::new(), variables: BTreeMap::new(), builds: 0 }
+        Self { root, arguments: Vec::new(), variables: BTreeMap::new(), programs: None, builds: 0 }
     }
 
     /// A path beside the app.
@@ -80,6 +81,18 @@ impl App {
     /// More arguments for `slugline compile`.
     pub(crate) fn argument(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
+        self
+    }
+
+    /// A directory whose programs the stack has, too.
+    pub(crate) fn programs(mut self, directory: &Path) -> Self {
+        self.programs = Some(directory.to_owned());
+        self
+    }
+
+    /// Removes a file of the source.
+    pub(crate) fn without_file(self, name: &str) -> Self {
+        fs::remove_file(self.path("source").join(name)).unwrap();
         self
     }
 
@@ -124,7 +137,9 @@ impl App {
         }
         command.arg("--build-dir").arg(build_dir).args(["--app", "owl-1234"]);
         command.args(&self.arguments).env_clear();
-        command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        let more = self.programs.iter().map(|directory| format!(":{}", directory.display()));
+        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        command.env("PATH", format!("{path}{}", more.collect::<String>()));
         command.env("DYNO", "run.1234").env("REQUEST_ID", "r").env("SOURCE_VERSION", "abc");
         let surrounding =
             std::env::vars().filter(|(name, _)| slugline_build::is_network_variable(name));
