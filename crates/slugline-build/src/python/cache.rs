@@ -1,4 +1,4 @@
-//! A finished environment, kept from build to build with what it was made from.
+//! A finished environment, handed from build to build with what it was made from.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::error::PythonError;
 use super::version::{self, Version};
 use crate::difference::{self, Packages};
-use crate::kept::{self, Restored};
 use crate::{files, log};
 
 /// What an environment was made from.
@@ -74,45 +73,51 @@ impl Key {
     }
 }
 
-fn home(cache_dir: &Path) -> PathBuf {
-    cache_dir.join("python")
+/// Beside the packages, so that it is true of the tree it lies in and of no other.
+const KEY: &str = "made-from.json";
+
+/// Where a tree has its environment.
+fn environment(tree: &Path) -> PathBuf {
+    tree.join(".heroku/python")
 }
 
-fn key_path(cache_dir: &Path) -> PathBuf {
-    home(cache_dir).join("key.json")
-}
-
-fn environment_path(cache_dir: &Path) -> PathBuf {
-    home(cache_dir).join("environment")
-}
-
-/// What the kept environment was made from, if one is kept.
-pub(crate) fn read_key(cache_dir: &Path) -> Option<Key> {
-    let text = fs_err::read_to_string(key_path(cache_dir)).ok()?;
-    let key = serde_json::from_str(&text).ok()?;
-    kept::is_kept(&environment_path(cache_dir)).then_some(key)
+/// What the environment of a tree was made from, if it has a finished one.
+pub(crate) fn read_key(tree: &Path) -> Option<Key> {
+    let text = fs_err::read_to_string(environment(tree).join(KEY)).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 /// What the last build ran on. An app that asks for no version stays on its series.
 pub(crate) fn last_python(cache_dir: &Path) -> Option<Version> {
-    version::parse(&read_key(cache_dir)?.python_version)
+    version::parse(fs_err::read_to_string(version_path(cache_dir)).ok()?.trim())
 }
 
-/// Restores what can be used of the kept environment, says why or why not, and returns for what.
-pub(crate) fn restore(cache_dir: &Path, into: &Path, now: &Key) -> Result<Use, PythonError> {
+fn version_path(cache_dir: &Path) -> PathBuf {
+    cache_dir.join("python/version")
+}
+
+/// Moves the last build's environment into this one's tree, if it is of use, says why or why not,
+/// and returns for what. Moved and not copied: that takes no time, and the store knows the files.
+pub(crate) fn restore(
+    last_tree: Option<&Path>,
+    tree: &Path,
+    now: &Key,
+) -> Result<Use, PythonError> {
     log::heading("Restoring cache");
-    let Some(kept) = read_key(cache_dir) else {
+    let kept = last_tree.and_then(|last| Some((last, read_key(last)?)));
+    let Some((last, key)) = kept else {
         log::detail("Nothing is cached yet");
         return Ok(Use::Nothing("nothing is cached yet".to_owned()));
     };
-    let mut good_for = kept.good_for(now);
+    let good_for = key.good_for(now);
     if !matches!(good_for, Use::Nothing(_)) {
-        let restored = kept::restore(&environment_path(cache_dir), into)
-            .map_err(PythonError::io("restore the environment from the cache"))?;
-        if restored == Restored::Altered {
-            let why = "an earlier build edited the kept files in place".to_owned();
-            good_for = Use::Nothing(why);
-        }
+        move_in(&environment(last), &environment(tree))
+            .map_err(PythonError::io("restore the environment of the last build"))?;
+    }
+    if matches!(good_for, Use::Update(_)) {
+        // Until it is updated it is neither what it was nor what it shall be.
+        files::remove(&environment(tree).join(KEY))
+            .map_err(PythonError::io("open the environment for changes"))?;
     }
     log::detail(match &good_for {
         Use::AsItIs => format!("Restored dependencies from the cache: {} unchanged", now.file),
@@ -122,19 +127,24 @@ pub(crate) fn restore(cache_dir: &Path, into: &Path, now: &Key) -> Result<Use, P
     Ok(good_for)
 }
 
-/// Keeps an environment. The key comes last: without it, nothing is kept.
-pub(crate) fn save(cache_dir: &Path, from: &Path, key: &Key) -> Result<(), PythonError> {
-    let save = || {
-        forget(cache_dir)?;
-        fs_err::create_dir_all(home(cache_dir))?;
-        kept::keep(from, &environment_path(cache_dir))?;
-        files::write_atomically(&key_path(cache_dir), &serde_json::to_vec_pretty(key)?)
-    };
-    save().map_err(PythonError::io("save the environment to the cache"))
+fn move_in(from: &Path, to: &Path) -> std::io::Result<()> {
+    files::remove(to)?;
+    if let Some(parent) = to.parent() {
+        fs_err::create_dir_all(parent)?;
+    }
+    fs_err::rename(from, to)
 }
 
-fn forget(cache_dir: &Path) -> std::io::Result<()> {
-    files::remove(&key_path(cache_dir))
+/// Says that the tree's environment is finished, and what it was made from.
+pub(crate) fn save(cache_dir: &Path, tree: &Path, key: &Key) -> Result<(), PythonError> {
+    let save = || {
+        let version = version_path(cache_dir);
+        fs_err::create_dir_all(cache_dir.join("python"))?;
+        files::write_atomically(&version, key.python_version.as_bytes())?;
+        let path = environment(tree).join(KEY);
+        files::write_atomically(&path, &serde_json::to_vec_pretty(key)?)
+    };
+    save().map_err(PythonError::io("finish the environment"))
 }
 
 #[cfg(test)]
@@ -173,20 +183,21 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_is_kept_with_its_key() {
+    fn an_environment_moves_from_tree_to_tree_with_its_key() {
         let dir = tempfile::tempdir().unwrap();
-        let (cache, build) = (dir.path().join("cache"), dir.path().join("build"));
-        fs_err::create_dir_all(&build).unwrap();
-        fs_err::write(build.join("python"), "x").unwrap();
-        assert_eq!(read_key(&cache), None);
+        let tree = |name: &str| dir.path().join(name);
+        let (cache, one, two) = (tree("cache"), tree("one"), tree("two"));
+        fs_err::create_dir_all(environment(&one)).unwrap();
+        fs_err::write(environment(&one).join("python"), "x").unwrap();
         let key = Key { python_version: "3.11.9".into(), ..Key::default() };
-        save(&cache, &build, &key).unwrap();
-        assert_eq!(read_key(&cache), Some(key.clone()));
+        let restored = |last: &Path, tree: &Path, key| restore(Some(last), tree, key).unwrap();
+        assert!(matches!(restored(&one, &two, &key), Use::Nothing(_)), "it was not finished");
+        save(&cache, &one, &key).unwrap();
         assert_eq!(last_python(&cache).unwrap().to_string(), "3.11.9");
-        assert_eq!(restore(&cache, &dir.path().join("again"), &key).unwrap(), Use::AsItIs);
-        assert!(dir.path().join("again/python").is_file());
-        fs_err::write(dir.path().join("again/python"), "edited").unwrap();
-        let third = restore(&cache, &dir.path().join("third"), &key).unwrap();
-        assert!(matches!(third, Use::Nothing(_)), "{third:?}");
+        assert_eq!(restored(&one, &two, &key), Use::AsItIs);
+        assert!(environment(&two).join("python").is_file() && !environment(&one).exists());
+        let other = Key { fingerprint: "x".into(), ..key.clone() };
+        assert!(matches!(restored(&two, &one, &other), Use::Update(_)));
+        assert_eq!(read_key(&one), None, "an update that ends in the middle leaves nothing to use");
     }
 }

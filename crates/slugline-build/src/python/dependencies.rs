@@ -38,7 +38,8 @@ pub(crate) fn install(installing: Installing) -> Result<(), PythonError> {
     installing.check_range(&wanted)?;
     let key = installing.key(&wanted);
     let tree = installing.call.build_dir.join(".heroku/python");
-    let restored = cache::restore(&installing.call.cache_dir, &tree, &key)?;
+    let call = installing.call;
+    let restored = cache::restore(call.last_tree.as_deref(), &call.build_dir, &key)?;
     match (&restored, wanted.why_install_anyway()) {
         (Use::AsItIs, None) => return Ok(()),
         (Use::AsItIs, Some(why)) => log::detail(format!("Looking again all the same: {why}")),
@@ -60,7 +61,7 @@ pub(crate) fn install(installing: Installing) -> Result<(), PythonError> {
     // What is kept is settled, so that no later build has to do it.
     bytecode::settle_packages(&tree, installing.began)
         .map_err(PythonError::io("settle the bytecode of packages"))?;
-    cache::save(&installing.call.cache_dir, &tree, &key)
+    cache::save(&call.cache_dir, &call.build_dir, &key)
 }
 
 /// What Heroku puts beside the packages of older Pythons, whose packages still import it.

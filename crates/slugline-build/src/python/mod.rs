@@ -62,7 +62,7 @@ pub(crate) fn release() {
 
 /// `bin/report`: what was built with, for whoever collects it.
 pub(crate) fn report(call: &Call) {
-    let key = cache::read_key(&call.cache_dir);
+    let key = cache::read_key(&call.build_dir);
     log::line(&serde_json::to_string(&key).unwrap_or_else(|_| "{}".to_owned()));
 }
 

@@ -135,6 +135,8 @@ impl App {
         ] {
             command.arg(option).arg(self.path(path));
         }
+        let last = self.path(&format!("build_{}", self.builds - 1));
+        command.arg("--last-tree").arg(last);
         command.arg("--build-dir").arg(build_dir).args(["--app", "owl-1234"]);
         command.args(&self.arguments).env_clear();
         let more = self.programs.iter().map(|directory| format!(":{}", directory.display()));
