@@ -20,7 +20,7 @@ pub(crate) struct CompileArgs {
     #[arg(long)]
     build_dir: PathBuf,
     /// Where the app is in its source
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = ".")]
     root: PathBuf,
     /// Kept from build to build
     #[arg(long)]

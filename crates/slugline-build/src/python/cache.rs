@@ -1,6 +1,7 @@
 //! A finished environment, handed from build to build with what it was made from.
 
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +148,34 @@ pub(crate) fn save(cache_dir: &Path, tree: &Path, key: &Key) -> Result<(), Pytho
     save().map_err(PythonError::io("finish the environment"))
 }
 
+/// Forgets what the environment of a failed build was made from if anything in it was changed
+/// since it was installed: a build that failed half-way hands nothing on but what was whole.
+pub(crate) fn distrust_if_changed(tree: &Path, installed: SystemTime) {
+    let environment = environment(tree);
+    if changed_since(&environment, installed).unwrap_or(true) {
+        let _ = files::remove(&environment.join(KEY));
+    }
+}
+
+fn changed_since(path: &Path, time: SystemTime) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let metadata = path.symlink_metadata()?;
+    // The change time, since nobody can set it.
+    let (seconds, rest) = (metadata.ctime().cast_unsigned(), metadata.ctime_nsec());
+    if (seconds, rest) > (since.as_secs(), i64::from(since.subsec_nanos())) {
+        return Ok(true);
+    }
+    if metadata.is_dir() {
+        for entry in fs_err::read_dir(path)? {
+            if changed_since(&entry?.path(), time)? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,8 +225,14 @@ mod tests {
         assert_eq!(last_python(&cache).unwrap().to_string(), "3.11.9");
         assert_eq!(restored(&one, &two, &key), Use::AsItIs);
         assert!(environment(&two).join("python").is_file() && !environment(&one).exists());
+        let later = SystemTime::now() + std::time::Duration::from_secs(1);
+        distrust_if_changed(&two, later);
+        assert_eq!(read_key(&two), Some(key.clone()));
         let other = Key { fingerprint: "x".into(), ..key.clone() };
         assert!(matches!(restored(&two, &one, &other), Use::Update(_)));
         assert_eq!(read_key(&one), None, "an update that ends in the middle leaves nothing to use");
+        save(&cache, &one, &key).unwrap();
+        distrust_if_changed(&one, UNIX_EPOCH);
+        assert_eq!(read_key(&one), None);
     }
 }

@@ -90,12 +90,26 @@ fn build(call: &Call) -> Result<(), PythonError> {
         began,
     })?;
 
-    nltk::say(call);
-    collectstatic::run(call, &environment)?;
-    profile::write(call, &runtime)?;
-    run_hook(call, "bin/post_compile", &environment)?;
+    let installed = SystemTime::now();
+    let finished = finish(call, &environment, &runtime, began);
+    if finished.is_err() {
+        cache::distrust_if_changed(&call.build_dir, installed);
+    }
+    finished
+}
 
-    bytecode::settle(call, &environment, runtime.version(), began)?;
+fn finish(
+    call: &Call,
+    environment: &BuildEnvironment,
+    runtime: &runtime::Runtime,
+    began: SystemTime,
+) -> Result<(), PythonError> {
+    nltk::say(call);
+    collectstatic::run(call, environment)?;
+    profile::write(call, runtime)?;
+    run_hook(call, "bin/post_compile", environment)?;
+
+    bytecode::settle(call, environment, runtime.version(), began)?;
     paths::name_the_app_dir(call)
 }
 
