@@ -127,7 +127,7 @@ pub(crate) fn save(cache_dir: &Path, from: &Path, key: &Key) -> Result<(), Pytho
     let save = || {
         forget(cache_dir)?;
         fs_err::create_dir_all(home(cache_dir))?;
-        kept::keep(from, &environment_path(cache_dir))?;
+        kept::keep(from, &environment_path(cache_dir), &[])?;
         files::write_atomically(&key_path(cache_dir), &serde_json::to_vec_pretty(key)?)
     };
     save().map_err(PythonError::io("save the environment to the cache"))
