@@ -40,32 +40,42 @@ const OUT_OF_STEP: [&str; 4] = [
 ];
 
 impl Client<'_> {
-    /// Installs all packages, those for development too: they build the app.
-    pub(crate) fn install(&self) -> Result<(), NodejsError> {
+    /// Gives the app its own cache directories back, before its first script.
+    pub(crate) fn restore_directories(&self) -> Result<(), NodejsError> {
+        let directories = self.kept_directories();
+        if directories.is_empty() || self.cache_is_off() {
+            return Ok(());
+        }
+        log::heading("Restoring cache directories");
+        cache::restore_directories(self.call, &directories)
+    }
+
+    /// Installs all packages, those for development too: they build the app. The answer is what they
+    /// were made from: an installer may write its own version of package.json.
+    pub(crate) fn install(&self) -> Result<Key, NodejsError> {
         log::heading("Restoring cache");
-        cache::restore_directories(self.call, &self.kept_directories())?;
-        if self.restored()? {
-            return cache::restore_directories(self.call, &[cache::CACHE_INSIDE]);
+        let key = self.key();
+        if !self.restored(&key)? {
+            let (shown, arguments) = self.install_command();
+            log::heading(format!("Installing node modules using '{shown}'"));
+            if self.brought_modules && self.kind == PackageClient::Npm {
+                self.run("npm rebuild", &["rebuild"])?;
+            }
+            self.run(&shown, &arguments)?;
         }
-        let (shown, arguments) = self.install_command();
-        log::heading(format!("Installing node modules using '{shown}'"));
-        if self.brought_modules && self.kind == PackageClient::Npm {
-            self.run("npm rebuild", &["rebuild"])?;
-        }
-        self.run(&shown, &arguments)?;
-        cache::restore_directories(self.call, &[cache::CACHE_INSIDE])
+        cache::restore_directories(self.call, &[cache::CACHE_INSIDE])?;
+        Ok(key)
     }
 
     /// Whether the packages of the last build will do; says why or why not.
-    fn restored(&self) -> Result<bool, NodejsError> {
+    fn restored(&self, key: &Key) -> Result<bool, NodejsError> {
         let afresh = |why: &str| log::detail(format!("Packages are installed afresh: {why}"));
         if let Some(why) = self.why_not_cached() {
             afresh(&why);
             return Ok(false);
         }
-        let key = self.key();
         let lock_file = self.lock_file().unwrap_or_default();
-        match cache::restore(self.call, &key, self.kind.updates())? {
+        match cache::restore(self.call, key, self.kind.updates())? {
             Use::Nothing(why) => afresh(&why),
             Use::Update(why) if self.kind.updates() => {
                 log::detail(format!("{why}: only the difference is installed"));
@@ -168,20 +178,19 @@ impl Client<'_> {
     }
 
     /// Keeps the packages as they are before pruning, for the next build.
-    pub(crate) fn save_cache(&self) -> Result<(), NodejsError> {
+    pub(crate) fn save_cache(&self, key: &Key) -> Result<(), NodejsError> {
         if self.cache_is_off() {
             return Ok(());
         }
         let mut directories = self.kept_directories();
         directories.push(cache::CACHE_INSIDE);
         cache::save_directories(self.call, &directories)?;
-        let key = self.key();
-        let unchanged = cache::read_key(&self.call.cache_dir).as_ref() == Some(&key);
+        let unchanged = cache::read_key(&self.call.cache_dir).as_ref() == Some(key);
         if unchanged || self.brought_modules || self.lock_file().is_none() {
             return Ok(());
         }
         log::heading("Caching build");
-        cache::save(self.call, &key)
+        cache::save(self.call, key)
     }
 
     /// The app's own cache directories, and where Yarn keeps what the app runs from.

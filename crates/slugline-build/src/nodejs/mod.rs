@@ -85,11 +85,12 @@ fn build(call: &Call) -> Result<(), NodejsError> {
         node: node.version,
         brought_modules,
     };
+    client.restore_directories()?;
     client.run_script("heroku-prebuild")?;
-    client.install()?;
+    let key = client.install()?;
     client.build()?;
 
-    client.save_cache()?;
+    client.save_cache(&key)?;
     client.prune()?;
     client.run_script("heroku-cleanup")?;
     profile::write(call, &environment, &client)
