@@ -30,11 +30,12 @@ const COPIED: [&str; 6] = [
     "pyvenv.cfg",
 ];
 
-/// Keeps a tree under a path of the cache, in the place of what was kept there. A build that ends
-/// in the middle of this leaves nothing kept.
-pub(crate) fn keep(tree: &Path, kept: &Path) -> io::Result<()> {
+/// Keeps a tree under a path of the cache, in the place of what was kept there, but for the
+/// directories of these names at its root. A build that ends in the middle of this leaves nothing
+/// kept.
+pub(crate) fn keep(tree: &Path, kept: &Path, without: &[&str]) -> io::Result<()> {
     forget(kept)?;
-    link_tree(tree, kept, &[])?;
+    link_tree(tree, kept, without)?;
     files::write_atomically(&state_path(kept), fingerprint(kept)?.as_bytes())
 }
 
@@ -171,7 +172,7 @@ mod tests {
     #[test]
     fn a_kept_tree_is_restored_without_a_copy() {
         let scene = Scene::new();
-        keep(&scene.path("tree"), &scene.path("cache/kept")).unwrap();
+        keep(&scene.path("tree"), &scene.path("cache/kept"), &[]).unwrap();
         assert!(is_kept(&scene.path("cache/kept")));
         let restored = restore(&scene.path("cache/kept"), &scene.path("again")).unwrap();
         assert_eq!(restored, Restored::Whole);
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn what_a_build_edited_in_place_is_not_given_out() {
         let scene = Scene::new();
-        keep(&scene.path("tree"), &scene.path("kept")).unwrap();
+        keep(&scene.path("tree"), &scene.path("kept"), &["none"]).unwrap();
         // Replacing a file, as most tools do, leaves the kept one alone.
         fs_err::write(scene.path("tree/lib/new"), "a = 2").unwrap();
         fs_err::rename(scene.path("tree/lib/new"), scene.path("tree/lib/a.py")).unwrap();
@@ -200,7 +201,7 @@ mod tests {
     #[test]
     fn a_tree_that_was_not_kept_to_the_end_is_not_kept() {
         let scene = Scene::new();
-        keep(&scene.path("tree"), &scene.path("kept")).unwrap();
+        keep(&scene.path("tree"), &scene.path("kept"), &["none"]).unwrap();
         fs_err::remove_file(scene.path("kept.state")).unwrap();
         assert!(!is_kept(&scene.path("kept")));
         let restored = restore(&scene.path("kept"), &scene.path("again")).unwrap();

@@ -92,7 +92,10 @@ fn a_django_app_is_built_and_built_again_from_the_cache() {
         ]
     );
     let third = app.file("requirements.txt", "Django==5.2.*\nsix\n").build();
-    third.expect_lines(0, &["       Dependencies are installed afresh: requirements.txt changed"]);
+    third.expect_lines(
+        0,
+        &["       requirements.txt changed (1 added: six): only the difference is installed"],
+    );
 }
 
 /// What a slug keeps of a file is not its time: nothing may be compiled again for that.
@@ -119,6 +122,24 @@ fn collectstatic_is_skipped_or_fails_the_build_by_herokus_rules() {
     );
     let built = django().file("site/settings.py", "raise Exception('broken')").build();
     built.expect_lines(50, &[" !     Django's static files could not be collected"]);
+    let built = django()
+        .file("site/settings.py", "raise Exception('broken')")
+        .config_var("DEBUG_COLLECTSTATIC", "1")
+        .build();
+    built.expect_lines(
+        50,
+        &[
+            "****** Collectstatic environment variables:",
+            "       BUILD_DIR=$BUILD_DIR",
+            "       DYNO=run.1234",
+            "       SECRET_KEY=(a config var of 6 characters)",
+        ],
+    );
+    let mut app = django().file(".heroku/collectstatic_disabled", "").file("bin/post_compile", "");
+    app.build().expect_lines(
+        0,
+        &["-----> Skipping Django collectstatic since .heroku/collectstatic_disabled exists"],
+    );
 }
 
 #[test]
@@ -179,8 +200,8 @@ fn nodejs() -> App {
 fn a_nodejs_app_is_built_pruned_and_built_again_from_the_cache() {
     let mut app = nodejs();
     for expect in [
-        "       Nothing is cached yet",
-        "       Restored node_modules from the cache: its lock file is unchanged",
+        "       Packages are installed afresh: nothing is cached yet",
+        "       Restored node_modules from the cache: package-lock.json unchanged",
     ] {
         let built = app.build();
         built.expect_lines(
@@ -227,12 +248,15 @@ fn python_after_nodejs_finds_npm_in_its_hooks() {
     let mut app = nodejs()
         .file("requirements.txt", "")
         .file("Procfile", "web: x")
-        .file("bin/post_compile", "#!/bin/bash\nset -e\nnpm --version\necho 'npm is here'\n")
+        .file(
+            "bin/post_compile",
+            "#!/bin/bash\nset -e\nnode --version && npm --version && echo 'both are here'\n",
+        )
         .argument("--buildpack")
         .argument("heroku/nodejs")
         .argument("--buildpack")
         .argument("heroku/python");
     let built = app.build();
-    built.expect_lines(0, &["       npm is here"]);
+    built.expect_lines(0, &["       both are here"]);
     assert_eq!(built.result["detected"], "Node.js, Python");
 }

@@ -55,6 +55,11 @@ impl BuildEnvironment {
         self.variables.insert("PATH".into(), joined);
     }
 
+    /// Sets a variable that no config var has set.
+    pub(crate) fn set(&mut self, name: &str, value: PathBuf) {
+        self.variables.entry(name.into()).or_insert_with(|| value.into());
+    }
+
     /// One variable.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(OsStr::new(name))?.to_str()

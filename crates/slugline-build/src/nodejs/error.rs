@@ -27,9 +27,44 @@ pub(crate) enum NodejsError {
         /// Those files.
         files: Vec<&'static str>,
     },
-    /// engines.node is no range.
-    #[error("`{range}` is no range of Node.js versions")]
+    /// Fields of package.json name several package clients.
+    #[error("package.json names several package clients: {}", fields.join(", "))]
+    SeveralPackageClients {
+        /// `engines.yarn: 1.x`
+        fields: Vec<String>,
+    },
+    /// The Yarn that .yarnrc.yml names is not part of the source.
+    #[error("{path} is missing")]
+    YarnRelease {
+        /// `.yarn/releases/yarn-4.1.0.cjs`
+        path: String,
+    },
+    /// A lock file of a later Yarn, and nothing that says which.
+    #[error("nothing says which Yarn wrote yarn.lock")]
+    NoYarnVersion,
+    /// A setting that later Yarns stop at.
+    #[error("YARN_PRODUCTION is set to {value}")]
+    YarnProduction {
+        /// What it is set to.
+        value: String,
+    },
+    /// Yarn, pnpm or npm could not be installed.
+    #[error("install {program} {version}")]
+    Tool {
+        /// `yarn`
+        program: &'static str,
+        /// What was asked for.
+        version: String,
+        /// Who asked.
+        why: String,
+        /// What npm said.
+        output: String,
+    },
+    /// engines.node or engines.npm is no range.
+    #[error("`{range}` is no range of versions")]
     Range {
+        /// `node`
+        name: &'static str,
         /// What stands there.
         range: String,
     },
@@ -43,12 +78,17 @@ pub(crate) enum NodejsError {
         /// Where else it was looked for, and what came of it.
         tried: Vec<String>,
     },
-    /// package-lock.json does not lock what package.json asks for.
-    #[error("package-lock.json is out of step with package.json")]
-    LockFile,
-    /// npm failed.
+    /// The lock file does not lock what package.json asks for.
+    #[error("{file} is out of step with package.json")]
+    LockFile {
+        /// `yarn.lock`
+        file: &'static str,
+        /// `yarn`
+        client: &'static str,
+    },
+    /// The package client failed.
     #[error("{command} ended with {}", describe(*status))]
-    Npm {
+    Install {
         /// `npm ci`
         command: String,
         /// How it ended.
@@ -57,6 +97,8 @@ pub(crate) enum NodejsError {
     /// A script of the app failed.
     #[error("script {script} ended with {}", describe(*status))]
     Script {
+        /// `npm`
+        client: &'static str,
         /// `heroku-postbuild`
         script: String,
         /// How it ended.
@@ -82,11 +124,55 @@ impl NodejsError {
     /// By phase.
     pub(crate) fn exit_code(&self) -> i32 {
         match self {
-            Self::LockFile => exit_code::LOCK_FILE,
+            Self::LockFile { .. } => exit_code::LOCK_FILE,
             Self::Io { .. } => exit_code::INTERNAL,
             _ => exit_code::COMPILE,
         }
     }
+}
+
+/// What can be installed from.
+const LOCK_FILES: &str = "heroku/nodejs installs from one of package-lock.json or \
+                          npm-shrinkwrap.json (npm), yarn.lock (Yarn) and pnpm-lock.yaml (pnpm).";
+
+fn yarn(error: &NodejsError) -> Message {
+    let message = |what: String, found: String, allowed: &str, next: &str| Message {
+        what,
+        found,
+        allowed: allowed.into(),
+        next: next.into(),
+        ..Message::default()
+    };
+    match error {
+        NodejsError::YarnRelease { path } => message(
+            format!("{path} is missing"),
+            "It is what yarnPath in .yarnrc.yml names.".into(),
+            "Yarn's release is part of the source, unless package.json names its version in \
+             packageManager.",
+            "git add --force .yarn/releases && git commit -m 'Add Yarn'",
+        ),
+        NodejsError::YarnProduction { value } => message(
+            format!("YARN_PRODUCTION={value} stops Yarn 2 and later"),
+            "It is a config var of the app, and yarn.lock is of Yarn 2 or later.".into(),
+            "Packages for development are pruned unless YARN2_SKIP_PRUNING=true.",
+            "heroku config:unset YARN_PRODUCTION",
+        ),
+        _ => message(
+            "Nothing says which Yarn the app uses".into(),
+            "yarn.lock is of Yarn 2 or later; there is no packageManager or engines.yarn in \
+             package.json, and no yarnPath in .yarnrc.yml."
+                .into(),
+            "The version is named where Yarn itself looks for it.",
+            "corepack use yarn@4 && git commit -am 'Name the Yarn'",
+        ),
+    }
+}
+
+/// The end of a program's output, where the reason usually is.
+fn last_lines(output: &str) -> String {
+    const MOST: usize = 8;
+    let lines: Vec<_> = output.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(MOST)..].join("\n")
 }
 
 /// What to tell the app's author.
@@ -101,26 +187,45 @@ pub(crate) fn explain(error: &NodejsError) -> Message {
             ..Message::default()
         },
         NodejsError::UnsupportedLockFile { file } => Message {
-            what: format!("{file} is not supported yet"),
-            found: format!("There is a {file}, and no package-lock.json."),
-            allowed: "heroku/nodejs installs with npm, from package-lock.json.".into(),
+            what: format!("{file} is not supported"),
+            found: format!("There is a {file}, and no other lock file."),
+            allowed: LOCK_FILES.into(),
             next: format!("npm install --package-lock-only && git rm {file}"),
             ..Message::default()
         },
         NodejsError::SeveralLockFiles { files } => Message {
             what: "The app's packages are locked in several files".into(),
             found: format!("Found: {}", files.join(", ")),
-            allowed: "Keep the one that is kept up to date; heroku/nodejs installs with npm, from \
-                      package-lock.json."
-                .into(),
-            next: format!("git rm {}", files[1..].join(" ")),
+            allowed: format!("Keep the one that is kept up to date. {LOCK_FILES}"),
+            next: format!("git rm {}, if {} is the one", files[1..].join(" "), files[0]),
             ..Message::default()
         },
-        NodejsError::Range { range } => Message {
-            what: format!("`{range}` is no range of Node.js versions"),
-            found: "It stands in package.json as engines.node.".into(),
+        NodejsError::SeveralPackageClients { fields } => Message {
+            what: "package.json names several package clients".into(),
+            found: format!("Found: {}", fields.join("; ")),
+            allowed: "Packages are installed by one of npm, Yarn and pnpm: keep the fields of the \
+                      one whose lock file is there."
+                .into(),
+            next: "npm pkg delete engines.npm, or whichever is superfluous".into(),
+            ..Message::default()
+        },
+        NodejsError::YarnRelease { .. }
+        | NodejsError::NoYarnVersion
+        | NodejsError::YarnProduction { .. } => yarn(error),
+        NodejsError::Tool { program, version, why, output } => Message {
+            what: format!("{program} {version} could not be installed"),
+            found: format!("Asked for by: {why}\n{}", last_lines(output)),
+            allowed: "It is installed with npm, from the index that the operator configured; it \
+                      has to exist there and to run on the app's Node.js."
+                .into(),
+            next: format!("npm view {program}@{version} version engines"),
+            ..Message::default()
+        },
+        NodejsError::Range { name, range } => Message {
+            what: format!("`{range}` is no range of versions"),
+            found: format!("It stands in package.json as engines.{name}."),
             allowed: "A range looks like `20.x`, `>=20` or `^20.11`.".into(),
-            next: "npm pkg set engines.node=20.x".into(),
+            next: format!("npm pkg set engines.{name}=20.x, with a range of its versions"),
             ..Message::default()
         },
         NodejsError::NoRuntime { range, stack, tried } => {
@@ -135,28 +240,27 @@ pub(crate) fn explain(error: &NodejsError) -> Message {
                 ..Message::default()
             }
         }
-        NodejsError::LockFile => Message {
-            what: "package-lock.json is out of step with package.json".into(),
-            found: "What is missing is in npm's output above.".into(),
+        NodejsError::LockFile { file, client } => Message {
+            what: format!("{file} is out of step with package.json"),
+            found: format!("What is missing is in the output of {client} above."),
             allowed: "A build installs exactly what is locked.".into(),
-            next: "npm install && git commit -m 'Update package-lock.json' package-lock.json"
-                .into(),
+            next: format!("{client} install && git commit -m 'Update {file}' {file}"),
             ..Message::default()
         },
-        NodejsError::Npm { command, .. } => Message {
+        NodejsError::Install { command, .. } => Message {
             what: error.to_string(),
             found: above,
-            allowed: "npm installs what package-lock.json names, from the index that the operator \
+            allowed: "It installs what the lock file names, from the index that the operator \
                       configured."
                 .into(),
             next: format!("{command}, where it can be tried at once"),
             ..Message::default()
         },
-        NodejsError::Script { script, status } => Message {
+        NodejsError::Script { client, script, status } => Message {
             what: format!("The script {script} of package.json ended with {}", describe(*status)),
             found: above,
             allowed: "It sees the config vars and all packages, those for development too.".into(),
-            next: format!("npm run {script}"),
+            next: format!("{client} run {script}"),
             ..Message::default()
         },
         NodejsError::Io { operation, source } => Message {

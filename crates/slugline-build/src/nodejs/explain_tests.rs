@@ -22,19 +22,41 @@ fn every_way_a_build_fails_is_explained() {
     };
     for (name, error) in [
         ("package_json", NodejsError::PackageJson(json)),
-        ("yarn_lock", NodejsError::UnsupportedLockFile { file: "yarn.lock" }),
+        ("unsupported_lock_file", NodejsError::UnsupportedLockFile { file: "bun.lock" }),
         (
             "several_lock_files",
             NodejsError::SeveralLockFiles { files: vec!["package-lock.json", "yarn.lock"] },
         ),
-        ("range", NodejsError::Range { range: "newest".into() }),
+        (
+            "several_package_clients",
+            NodejsError::SeveralPackageClients {
+                fields: vec!["engines.npm: 10.x".into(), "packageManager: yarn@4.1.0".into()],
+            },
+        ),
+        ("yarn_release", NodejsError::YarnRelease { path: ".yarn/releases/yarn.cjs".into() }),
+        ("no_yarn_version", NodejsError::NoYarnVersion),
+        ("yarn_production", NodejsError::YarnProduction { value: "true".into() }),
+        (
+            "tool",
+            NodejsError::Tool {
+                program: "pnpm",
+                version: "99".into(),
+                why: "engines.pnpm of package.json".into(),
+                output: "npm error code ETARGET\nnpm error notarget No matching version\n".into(),
+            },
+        ),
+        ("range", NodejsError::Range { name: "node", range: "newest".into() }),
         ("no_runtime", no_runtime),
-        ("npm", NodejsError::Npm { command: "npm ci".into(), status }),
-        ("script", NodejsError::Script { script: "heroku-postbuild".into(), status }),
+        ("install", NodejsError::Install { command: "npm ci".into(), status }),
+        (
+            "script",
+            NodejsError::Script { client: "yarn", script: "heroku-postbuild".into(), status },
+        ),
     ] {
         check(name, &error, exit_code::COMPILE);
     }
-    check("lock_file", &NodejsError::LockFile, exit_code::LOCK_FILE);
+    let lock_file = NodejsError::LockFile { file: "yarn.lock", client: "yarn" };
+    check("lock_file", &lock_file, exit_code::LOCK_FILE);
     let full = io::Error::from(io::ErrorKind::StorageFull);
     check("io", &NodejsError::io("save the cache")(full), exit_code::INTERNAL);
 }

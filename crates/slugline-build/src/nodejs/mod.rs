@@ -1,22 +1,26 @@
 //! heroku/nodejs: Node.js, the packages, and the scripts of package.json.
 
 mod cache;
+mod client;
 mod environment;
 mod error;
-mod npm;
+mod package_client;
 mod package_json;
 mod profile;
 mod range;
 mod runtime;
+mod tools;
 
 use slugline_model::build::exit_code;
 
+use crate::answers::Answers;
 use crate::builtin::Call;
-use crate::log;
 use crate::record::Failure;
+use crate::{files, log};
+use client::Client;
 use environment::BuildEnvironment;
 use error::NodejsError;
-use npm::Npm;
+use package_client::PackageClient;
 use package_json::PackageJson;
 
 /// `bin/detect`: an app with a package.json.
@@ -56,17 +60,59 @@ pub(crate) fn report(call: &Call) {
 /// Heroku's order.
 fn build(call: &Call) -> Result<(), NodejsError> {
     let package_json = PackageJson::read(&call.build_dir)?;
-    npm::check_lock_files(&call.build_dir)?;
+    let kind = PackageClient::of(&call.build_dir, &package_json)?;
     let mut environment = BuildEnvironment::new(call)?;
+    client::check_berry(kind, &environment)?;
+    let wanted = kind.tool(&call.build_dir, &package_json)?;
+    let brought_modules = modules_in_source(call, kind)?;
 
-    let node = runtime::provide(call, &package_json, &mut environment)?;
-    let npm = Npm { call, environment: &environment, package_json: &package_json };
-    npm.run_script("heroku-prebuild")?;
-    npm.install(&node)?;
-    npm.build()?;
+    let mut answers = Answers::read(&call.cache_dir);
+    let node = runtime::provide(call, &package_json, &mut environment, &mut answers)?;
+    if let Some(asked) = package_json.engine("npm") {
+        tools::provide_npm(call, &environment, asked)?;
+    }
+    let version = match &wanted {
+        Some(wanted) => tools::provide(call, &environment, wanted)?,
+        None => String::new(),
+    };
+    client::set_caches(kind, call, &mut environment);
+    let client = Client {
+        call,
+        environment: &environment,
+        package_json: &package_json,
+        kind,
+        version,
+        node: node.version,
+        brought_modules,
+    };
+    client.restore_directories()?;
+    client.run_script("heroku-prebuild")?;
+    let key = client.install()?;
+    client.build()?;
 
-    npm.save_cache(&node)?;
-    npm.prune()?;
-    npm.run_script("heroku-cleanup")?;
-    profile::write(call, &environment)
+    client.save_cache(&key)?;
+    client.prune()?;
+    client.run_script("heroku-cleanup")?;
+    profile::write(call, &environment, &client)
+}
+
+/// Packages in the source are those of another machine. npm is asked to build them again, as on
+/// Heroku; Yarn and pnpm install afresh.
+fn modules_in_source(call: &Call, kind: PackageClient) -> Result<bool, NodejsError> {
+    let modules = call.build_dir.join("node_modules");
+    if !modules.exists() {
+        return Ok(false);
+    }
+    let rest = match kind {
+        PackageClient::Npm => "its programs are built again",
+        _ => "it is installed afresh",
+    };
+    log::warning(format!(
+        "node_modules is in the source: {rest}. To leave it out: git rm -r --cached node_modules \
+         && echo node_modules/ >> .gitignore"
+    ));
+    if kind != PackageClient::Npm {
+        files::remove(&modules).map_err(NodejsError::io("remove node_modules"))?;
+    }
+    Ok(true)
 }

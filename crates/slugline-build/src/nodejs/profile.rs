@@ -1,13 +1,20 @@
 //! What a dyno sources at boot, and what the next buildpack gets.
 
+use super::client::Client;
 use super::environment::BuildEnvironment;
 use super::error::NodejsError;
+use super::package_client::PackageClient;
 use crate::builtin::Call;
 use crate::web_memory::MEMORY_FUNCTION;
 
-const NODEJS_SH: &str = r#"export PATH="$HOME/.heroku/node/bin:$HOME/.heroku/yarn/bin:$HOME/.heroku/pnpm/bin:$PATH:$HOME/bin:$HOME/node_modules/.bin"
+const NODEJS_SH: &str = r#"export PATH="$HOME/.heroku/npm/bin:$HOME/.heroku/node/bin:$HOME/.heroku/yarn/bin:$HOME/.heroku/pnpm/bin:$PATH:$HOME/bin:$HOME/node_modules/.bin"
 export NODE_HOME="$HOME/.heroku/node"
 export NODE_ENV="${NODE_ENV:-production}"
+"#;
+
+/// pnpm notes the path that it installed in, and finds the app elsewhere when it runs: it may say so,
+/// but is not to install again.
+const PNPM_SH: &str = r#"export pnpm_config_verify_deps_before_run="${pnpm_config_verify_deps_before_run:-warn}"
 "#;
 
 /// One process for each `WEB_MEMORY` megabytes, and one if that makes more than a machine can have.
@@ -32,13 +39,20 @@ unset -f slugline_web_concurrency slugline_memory_megabytes
 "#;
 
 /// Writes `.profile.d` and `export`.
-pub(crate) fn write(call: &Call, environment: &BuildEnvironment) -> Result<(), NodejsError> {
+pub(crate) fn write(
+    call: &Call,
+    environment: &BuildEnvironment,
+    client: &Client,
+) -> Result<(), NodejsError> {
     let directory = call.build_dir.join(".profile.d");
     let write = || {
         fs_err::create_dir_all(&directory)?;
         fs_err::write(directory.join("nodejs.sh"), NODEJS_SH)?;
         let concurrency = format!("{MEMORY_FUNCTION}{WEB_CONCURRENCY_SH}");
         fs_err::write(directory.join("WEB_CONCURRENCY.sh"), concurrency)?;
+        if client.kind == PackageClient::Pnpm {
+            fs_err::write(directory.join("pnpm.sh"), PNPM_SH)?;
+        }
         if call.buildpack_dir.as_os_str().is_empty() {
             return Ok(());
         }
@@ -70,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_dyno_gets_a_process_for_each_half_gigabyte() {
-        let path = "/app/.heroku/node/bin:/app/.heroku/yarn/bin:/app/.heroku/pnpm/bin:/usr/bin:/bin\
+        let path = "/app/.heroku/npm/bin:/app/.heroku/node/bin:/app/.heroku/yarn/bin:/app/.heroku/pnpm/bin:/usr/bin:/bin\
                     :/app/bin:/app/node_modules/.bin";
         let gigabyte = "1073741824";
         assert_eq!(sourced(gigabyte, &[]), format!("2 512 1024 production {path}"));

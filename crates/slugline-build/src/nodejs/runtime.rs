@@ -10,7 +10,9 @@ use super::environment::BuildEnvironment;
 use super::error::NodejsError;
 use super::package_json::PackageJson;
 use super::range::Range;
+use crate::answers::Answers;
 use crate::builtin::Call;
+use crate::kept::{self, Restored};
 use crate::{files, log, program};
 
 /// The series of an app that asks for none, where the stack has none either.
@@ -33,13 +35,17 @@ pub(crate) fn provide(
     call: &Call,
     package_json: &PackageJson,
     environment: &mut BuildEnvironment,
+    answers: &mut Answers,
 ) -> Result<Node, NodejsError> {
+    let home = |name: &str| call.build_dir.join(".heroku").join(name).join("bin");
+    environment.set_path(&["npm", "node", "yarn", "pnpm"].map(home), &call.build_dir);
     log::heading("Installing Node.js");
-    let asked = package_json.node_range();
+    let asked = package_json.engine("node");
     log::detail(format!("engines.node (package.json): {}", asked.unwrap_or("unspecified")));
-    let bad_range = || NodejsError::Range { range: asked.unwrap_or_default().to_owned() };
+    let bad_range =
+        || NodejsError::Range { name: "node", range: asked.unwrap_or_default().to_owned() };
     let range = Range::parse(asked.unwrap_or("*")).ok_or_else(bad_range)?;
-    let stack = of_the_stack();
+    let stack = of_the_stack(answers);
     if let Some((program, version)) = stack.iter().find(|(_, v)| range.contains(v)) {
         log::detail(format!("Node.js {version} is the stack's {}", program.display()));
         return Ok(Node { version: version.to_string() });
@@ -47,38 +53,51 @@ pub(crate) fn provide(
     let wanted = asked.unwrap_or(DEFAULT_RANGE);
     let range = Range::parse(wanted).ok_or_else(bad_range)?;
     let store = call.cache_dir.join("node-runtime");
-    let version = match cached(&store, &range) {
-        Some(version) => {
-            log::detail(format!("Node.js {version} comes from the cache"));
-            version
-        }
-        None => fetch(&store, wanted, &range, environment, &stack)?,
-    };
     let home = call.build_dir.join(".heroku/node");
-    let copy = || {
+    let io = NodejsError::io("put Node.js into the slug");
+    let known = answers.of(&store.join("bin/node"), || version_of(&store.join("bin/node")));
+    let known = known.and_then(|text| parse(&text)).filter(|version| range.contains(version));
+    if let Some(version) = known
+        && kept::restore(&store, &home).map_err(&io)? == Restored::Whole
+    {
+        log::detail(format!("Node.js {version} comes from the cache"));
+        return Ok(Node { version: version.to_string() });
+    }
+    let fresh = store.with_extension("new");
+    let version = fetch(&fresh, wanted, &range, environment, &stack)?;
+    let place = || {
+        kept::keep(&fresh, &store, &[])?;
         files::remove(&home)?;
-        files::copy_tree(&store, &home)
+        kept::link_tree(&store, &home, &[])?;
+        files::remove(&fresh)
     };
-    copy().map_err(NodejsError::io("copy Node.js into the slug"))?;
-    environment.set_path(&[home.join("bin")], &call.build_dir);
+    place().map_err(io)?;
     Ok(Node { version: version.to_string() })
 }
 
-fn of_the_stack() -> Vec<(PathBuf, Version)> {
+fn of_the_stack(answers: &mut Answers) -> Vec<(PathBuf, Version)> {
     let programs = STACK_DIRECTORIES.map(|directory| Path::new(directory).join("node"));
     let usable = programs.into_iter().filter(|node| {
         program::is_executable(node) && program::is_executable(&node.with_file_name("npm"))
     });
-    usable.filter_map(|path| Some((path.clone(), version_of(&path)?))).collect()
+    usable
+        .filter_map(|path| {
+            let answer = answers.of(&path, || version_of(&path))?;
+            Some((path, parse(&answer)?))
+        })
+        .collect()
 }
 
-fn version_of(node: &Path) -> Option<Version> {
-    let answer = program::answer(Command::new(node).arg("--version").env_remove("NODE_OPTIONS"))?;
+fn version_of(node: &Path) -> Option<String> {
+    program::answer(Command::new(node).arg("--version").env_remove("NODE_OPTIONS"))
+}
+
+fn parse(answer: &str) -> Option<Version> {
     Version::parse(answer.trim_start_matches('v')).ok()
 }
 
-fn cached(store: &Path, range: &Range) -> Option<Version> {
-    version_of(&store.join("bin/node")).filter(|version| range.contains(version))
+fn in_range(store: &Path, range: &Range) -> Option<Version> {
+    parse(&version_of(&store.join("bin/node"))?).filter(|version| range.contains(version))
 }
 
 /// Node's own site first; where that is out of reach, the same programs from the package index.
@@ -96,7 +115,7 @@ fn fetch(
     {
         files::remove(store).map_err(&io)?;
         match attempt(store, range, environment).map_err(&io)? {
-            Ok(()) => match cached(store, range) {
+            Ok(()) => match in_range(store, range) {
                 Some(version) => {
                     log::detail(format!("Node.js {version} is part of the slug, from {source}"));
                     return Ok(version);
