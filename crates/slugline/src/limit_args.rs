@@ -12,31 +12,31 @@ const MIB: u64 = 1 << 20;
 #[command(next_help_heading = "Limits of a build")]
 pub(crate) struct LimitArgs {
     /// How long a build may take, in seconds
-    #[arg(long, env = "SLUGLINE_BUILD_TIME", value_name = "SECONDS")]
+    #[arg(long = "build-time", env = "SLUGLINE_BUILD_TIME", value_name = "SECONDS")]
     #[arg(default_value_t = Limits::default().build.as_secs())]
-    build_time: u64,
+    time: u64,
     /// Its memory, in MiB
-    #[arg(long, env = "SLUGLINE_BUILD_MEMORY", value_name = "MIB")]
+    #[arg(long = "build-memory", env = "SLUGLINE_BUILD_MEMORY", value_name = "MIB")]
     #[arg(default_value_t = Limits::default().build_memory / MIB)]
-    build_memory: u64,
+    memory: u64,
     /// Its processes and threads at a time
-    #[arg(long, env = "SLUGLINE_BUILD_PROCESSES", value_name = "NUMBER")]
+    #[arg(long = "build-processes", env = "SLUGLINE_BUILD_PROCESSES", value_name = "NUMBER")]
     #[arg(default_value_t = Limits::default().build_processes)]
-    build_processes: u64,
+    processes: u64,
     /// What it may keep on the disk, its cache and its source among it, in MiB
-    #[arg(long, env = "SLUGLINE_BUILD_DISK", value_name = "MIB")]
+    #[arg(long = "build-disk", env = "SLUGLINE_BUILD_DISK", value_name = "MIB")]
     #[arg(default_value_t = Limits::default().build_disk / MIB)]
-    build_disk: u64,
+    disk: u64,
 }
 
 impl LimitArgs {
     /// Heroku's numbers, but for those that the operator sets.
     pub(crate) fn limits(&self) -> Limits {
         Limits {
-            build: Duration::from_secs(self.build_time),
-            build_memory: self.build_memory.saturating_mul(MIB),
-            build_processes: self.build_processes,
-            build_disk: self.build_disk.saturating_mul(MIB),
+            build: Duration::from_secs(self.time),
+            build_memory: self.memory.saturating_mul(MIB),
+            build_processes: self.processes,
+            build_disk: self.disk.saturating_mul(MIB),
             ..Limits::default()
         }
     }
