@@ -231,6 +231,11 @@ impl Platform {
                 let limits = &self.inner.config.limits;
                 let data_dir = &self.inner.config.data_dir;
                 let message = build_failure::not_compiled(&ending, limits, data_dir);
+                if matches!(ending, Ending::OverLimit(_)) {
+                    // On a disk that it filled there is no room for its message before.
+                    let full = workspace.clone();
+                    self.blocking(move |inner| full.clear(&*inner.engine)).await;
+                }
                 output.write(&message.gutter());
                 let exit_code = match ending {
                     Ending::OutOfTime | Ending::OverLimit(_) => exit_code::LIMIT,

@@ -9,7 +9,6 @@ use slugline_model::build::exit_code;
 use super::apps;
 use super::support::account::Account;
 use super::support::deploy::{build, output};
-use super::support::scene::Scene;
 use super::support::server::Server;
 use super::support::{trace, wait_for};
 

@@ -5,6 +5,8 @@ use slugline_model::build::exit_code;
 use super::stage::{LIMITS, Stage};
 use super::support::account::Account;
 use super::support::scene::Scene;
+use super::support::server::Server;
+use super::support::trace;
 
 const FORK_BOMB: &str = "#!/bin/bash\nbomb() { bomb | bomb & }\nbomb\nsleep 100\n";
 
@@ -26,6 +28,31 @@ const LAYER: &str = "#!/bin/sh\nmkdir -p /app/deep /var/tmp/x\n\
 
 const OPEN_FILES: &str = "#!/usr/bin/env python3\nkept = []\n\
     while True:\n    kept.append(open('/dev/null'))\n";
+
+/// On a disk of its own, all of which a build may take: the server needs some of it.
+#[test]
+fn a_build_that_fills_the_disk_of_the_server_is_ended_before_that_cannot_go_on() {
+    for account in Account::all() {
+        let scene = Scene::new(&account, "shelf");
+        scene.write("bin/detect", "#!/bin/sh\necho Shelf\n");
+        scene.write("bin/compile", MANY_FILES);
+        std::fs::create_dir(scene.data()).expect("the scene is ours");
+        account.own(&scene.data());
+        let data = scene.data().display().to_string();
+        let mount = format!("mount -t tmpfs -o size=96m,mode=700 tmpfs '{data}' && exec \"$@\"");
+        let mut command = account.command("unshare");
+        command.args(["-Urm", "sh", "-c", &mount, "sh"]).arg(scene.program());
+        let ended = Server::start_with(&scene, command).wait_for_failure();
+        println!("as {account}:\n{}", ended.output);
+        assert_eq!(ended.code, Some(exit_code::LIMIT));
+        for words in
+            ["The build was ended: the disk is full", "Next: df -h", "Nothing was released."]
+        {
+            assert!(ended.output.contains(words), "`{words}` is not in the output");
+        }
+        trace::assert_none(&scene.data());
+    }
+}
 
 #[test]
 fn a_build_that_takes_too_much_is_ended_with_its_reason() {

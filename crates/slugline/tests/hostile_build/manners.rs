@@ -36,7 +36,7 @@ const SERVER_MEMORY: u64 = 400_000;
 fn a_build_that_leaves_a_process_or_closes_its_streams_ends_at_once() {
     for account in Account::all() {
         let scene = Scene::new(&account, "shelf");
-        let stage = Stage::new(&scene, &account, &LIMITS);
+        let stage = Stage::new(&scene, &account, &limits(&[("--build-time", "600")]));
         let built = stage.build(DAEMON);
         assert_eq!(built.status, "succeeded");
         let warning = "Warning: the build left a process running, ended now:\n !       sleep 271\n";

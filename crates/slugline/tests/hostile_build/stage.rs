@@ -12,7 +12,7 @@ use super::support::server::Server;
 use super::support::{trace, wait_for};
 
 /// What a build ends within.
-const BUILD: Duration = Duration::from_mins(2);
+const BUILD: Duration = Duration::from_mins(10);
 
 /// What a limit needs to be noticed on a busy machine, too.
 pub(crate) const LIMITS: [&str; 8] = [
@@ -56,13 +56,13 @@ impl<'a> Stage<'a> {
     /// Builds the app with this `bin/compile`, while the app has to go on serving.
     pub(crate) fn build(&self, compile: &str) -> Built {
         let build = self.build_unread(compile);
-        let built = Built {
+        let ending = Built {
             status: build["status"].as_str().unwrap_or_default().to_owned(),
             exit_code: build["exit_code"].as_i64().unwrap_or(-1),
             output: output(&build),
         };
-        println!("as {}:\n{}", self.account, shortened(&built.output));
-        built
+        println!("as {}:\n{}", self.account, shortened(&ending.output));
+        ending
     }
 
     /// The same, without asking for its output.
