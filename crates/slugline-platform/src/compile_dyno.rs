@@ -7,6 +7,7 @@ use slugline_model::dyno::{Bind, DynoSpec, Times};
 use slugline_model::name::{DynoName, ProcessType};
 use uuid::Uuid;
 
+use crate::apt;
 use crate::db::app::App;
 use crate::db::build::Build;
 use crate::locales;
@@ -51,6 +52,7 @@ impl Platform {
                 .into_iter()
                 .chain(self.network_binds())
                 .chain(mirrors::binds(&config.mirrors, &workspace.mirrors(), &config.program))
+                .chain(apt::binds(&workspace.apt()))
                 .chain(locales::binds(&workspace.locales()))
                 .collect(),
             port: None,

@@ -22,7 +22,7 @@ use crate::errors::CommandError;
 use crate::server::End;
 use builds::Builds;
 use case::{Asked, Case, Check, Step};
-use judge::{Built, holds, missing};
+use judge::{Built, holds, missing, unreachable};
 use score::{Score, Scored, Verdict};
 
 /// What a shell gives for a program that Ctrl-C ended.
@@ -240,10 +240,19 @@ impl<'a> Run<'a> {
         } else {
             self.scored.verdict = Verdict::Failed;
             let build = self.scored.builds;
-            let missing = missing(check, &self.last);
-            let missing = missing.map(|line| format!("; this line is missing: {line}"));
-            let missing = missing.unwrap_or_default();
-            let reason = format!("build {build}: not so: {}{missing}", check.describe());
+            let mut reason = format!("build {build}: not so: {}", check.describe());
+            match missing(check, &self.last)[..] {
+                [] => {}
+                [only] => reason += &format!("; one line is missing: {only}"),
+                [first, ..] => {
+                    let number = missing(check, &self.last).len();
+                    reason += &format!("; {number} lines are missing, the first: {first}");
+                }
+            }
+            let hosts: Vec<&str> = unreachable(&self.last).into_iter().collect();
+            if !hosts.is_empty() {
+                reason += &format!("; it could not reach {}", hosts.join(", "));
+            }
             self.scored.reason = Some(reason);
         }
     }
