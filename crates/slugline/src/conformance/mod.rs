@@ -105,14 +105,16 @@ fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> CommandError {
     move |source| CommandError::Source { path: path.clone(), source }
 }
 
+/// All tests that a checkout publishes in a way that can be read, else its bare fixtures.
 fn read(root: &Path, tested: &str) -> std::io::Result<Vec<Case>> {
+    let mut cases = vec![];
     if hatchet::is_there(root) {
-        hatchet::read(root, tested)
-    } else if shunit::is_there(root) {
-        shunit::read(root)
-    } else {
-        fixtures::read(root)
+        cases.extend(hatchet::read(root, tested)?);
     }
+    if shunit::is_there(root) {
+        cases.extend(shunit::read(root)?);
+    }
+    if cases.is_empty() { fixtures::read(root) } else { Ok(cases) }
 }
 
 /// One test under way.
