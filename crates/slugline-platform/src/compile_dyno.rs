@@ -103,7 +103,9 @@ fn one_off_name(build: Uuid) -> String {
 
 /// The buildpacks that the build was asked for, as arguments.
 fn asked_for(build: &Build) -> String {
-    build.buildpacks.iter().map(|name| format!(" --buildpack={}", quoted(name))).collect()
+    let arguments =
+        build.buildpacks.iter().flat_map(|name| [" --buildpack=".to_owned(), quoted(name)]);
+    arguments.collect()
 }
 
 /// A word that bash takes as it is.

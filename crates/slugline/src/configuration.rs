@@ -145,7 +145,7 @@ fn target(value: &str, file: &Path) -> Result<MirrorTarget, String> {
 /// The line that a place in a text is on, counted from one.
 fn line(text: &str, place: Option<Range<usize>>) -> usize {
     let start = place.map_or(0, |place| place.start).min(text.len());
-    text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1
+    String::from_utf8_lossy(&text.as_bytes()[..start]).matches('\n').count() + 1
 }
 
 impl ConfigurationError {

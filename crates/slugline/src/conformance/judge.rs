@@ -26,7 +26,8 @@ pub(super) fn as_pushed(output: &str, buildpacks: &[String]) -> String {
         .collect();
     let is_ours = |line: &&str| ours.iter().any(|start| line.starts_with(start));
     let plain = without_colours(output);
-    plain.lines().filter(|line| !is_ours(line)).map(|line| format!("remote: {line}\n")).collect()
+    let lines = plain.lines().filter(|line| !is_ours(line));
+    lines.flat_map(|line| ["remote: ", line, "\n"]).collect()
 }
 
 /// Without `ESC [ … m`.

@@ -242,19 +242,21 @@ impl<'a> Run<'a> {
         } else {
             self.scored.verdict = Verdict::Failed;
             let build = self.scored.builds;
-            let mut reason = format!("build {build}: not so: {}", check.describe());
-            match missing(check, &self.last)[..] {
-                [] => {}
-                [only] => reason += &format!("; one line is missing: {only}"),
-                [first, ..] => {
+            let what = check.describe();
+            let lines = match missing(check, &self.last)[..] {
+                [] => String::new(),
+                [only] => format!("; one line is missing: {only}"),
+                [first, .., _] => {
                     let number = missing(check, &self.last).len();
-                    reason += &format!("; {number} lines are missing, the first: {first}");
+                    format!("; {number} lines are missing, the first: {first}")
                 }
-            }
+            };
             let hosts: Vec<&str> = unreachable(&self.last).into_iter().collect();
-            if !hosts.is_empty() {
-                reason += &format!("; it could not reach {}", hosts.join(", "));
-            }
+            let hosts = match hosts[..] {
+                [] => String::new(),
+                _ => format!("; it could not reach {}", hosts.join(", ")),
+            };
+            let reason = format!("build {build}: not so: {what}{lines}{hosts}");
             self.scored.reason = Some(reason);
         }
     }
