@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up fails its test")]
 
+mod conformance;
 mod contract;
 mod mirrors;
 #[path = "../support/mod.rs"]
