@@ -204,6 +204,11 @@ fn fetch(error: &FetchError) -> Message {
              the address's place (build.mirrors in slugline.toml)."
                 .to_owned()
         }
+        FetchError::NoDirectory { .. } => "A build sees its own files and the stack, and no other \
+                                           directory of this machine. The operator can let an \
+                                           address lead to a directory (build.mirrors in \
+                                           slugline.toml); name the buildpack by that address."
+            .to_owned(),
         FetchError::Unpack { source, .. } => unpack(source).allowed,
         FetchError::NotABuildpack { .. } => "A buildpack has an executable bin/compile.".to_owned(),
     };

@@ -80,6 +80,7 @@ fn every_way_buildpacks_cannot_be_had_is_explained() {
             "fetch_program",
             FetchError::Program { name: name(), program: "git", status: "status 128".into() },
         ),
+        ("fetch_no_directory", FetchError::NoDirectory { name: name() }),
         ("fetch_too_slow", FetchError::TooSlow { name: name() }),
         ("fetch_unpack", FetchError::Unpack { name: name(), source: UnpackError::Empty }),
         ("fetch_not_a_buildpack", FetchError::NotABuildpack { name: name() }),

@@ -8,6 +8,9 @@
 pub const HEROKU_STACKS: [(&str, (u32, u32)); 3] =
     [("heroku-22", (2, 35)), ("heroku-24", (2, 39)), ("heroku-26", (2, 43))];
 
+/// Stacks that Heroku gave up, and old buildpacks still ask for. Never announced unasked.
+pub const PAST_STACKS: [&str; 2] = ["heroku-18", "heroku-20"];
+
 /// The newest of Heroku's stacks whose programs run with this C library, `2.36`. On a host with an
 /// older one, or another C library altogether, the oldest stack is the nearest.
 pub fn announced(glibc: Option<&str>) -> &'static str {

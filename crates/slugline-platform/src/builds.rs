@@ -11,6 +11,7 @@ use slugline_model::slug::{SizeVerdict, SlugSummary, judge_size};
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
+use crate::apt;
 use crate::build_failure::{self, Failed};
 use crate::clock;
 use crate::db::app::App;
@@ -203,6 +204,7 @@ impl Platform {
             .blocking(move |inner| {
                 here.prepare(&source, &vars)?;
                 mirrors::write(&inner.config.mirrors, &here.mirrors())?;
+                apt::write(&here.apt())?;
                 locales::write(&here.locales())
             })
             .await;

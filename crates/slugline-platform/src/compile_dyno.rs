@@ -8,6 +8,7 @@ use slugline_model::name::{DynoName, ProcessType};
 use slugline_model::resources::Resources;
 use uuid::Uuid;
 
+use crate::apt;
 use crate::db::app::App;
 use crate::db::build::Build;
 use crate::locales;
@@ -52,6 +53,7 @@ impl Platform {
                 .into_iter()
                 .chain(self.network_binds())
                 .chain(mirrors::binds(&config.mirrors, &workspace.mirrors(), &config.program))
+                .chain(apt::binds(&workspace.apt()))
                 .chain(locales::binds(&workspace.locales()))
                 .collect(),
             port: None,
@@ -103,12 +105,9 @@ fn one_off_name(build: Uuid) -> String {
 
 /// The buildpacks that the build was asked for, as arguments.
 fn asked_for(build: &Build) -> String {
-    let mut arguments = String::new();
-    for name in &build.buildpacks {
-        arguments.push_str(" --buildpack=");
-        arguments.push_str(&quoted(name));
-    }
-    arguments
+    let arguments =
+        build.buildpacks.iter().flat_map(|name| [" --buildpack=".to_owned(), quoted(name)]);
+    arguments.collect()
 }
 
 /// A word that bash takes as it is.

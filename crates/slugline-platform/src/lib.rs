@@ -4,6 +4,7 @@
 //! wanted; [`Platform::api`] is the one control surface, Heroku's Platform API v3.
 
 mod api;
+mod apt;
 mod build_failure;
 mod builds;
 mod clock;

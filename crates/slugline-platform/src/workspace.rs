@@ -78,6 +78,11 @@ impl Workspace {
         self.root.join("mirrors")
     }
 
+    /// Where the configuration of apt is copied to, without its secrets.
+    pub(crate) fn apt(&self) -> PathBuf {
+        self.root.join("apt")
+    }
+
     /// Where the locales that the host lacks are laid out.
     pub(crate) fn locales(&self) -> PathBuf {
         self.root.join("locales")

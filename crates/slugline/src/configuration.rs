@@ -11,7 +11,7 @@ use std::process::Command;
 use serde::Deserialize;
 use slugline_model::message::Message;
 use slugline_model::mirror::{Mirror, MirrorTarget};
-use slugline_model::stack::{HEROKU_STACKS, announced};
+use slugline_model::stack::{HEROKU_STACKS, PAST_STACKS, announced};
 use toml::Spanned;
 
 /// What the file is called where nobody names another.
@@ -87,7 +87,8 @@ fn stack(
 ) -> Result<String, ConfigurationError> {
     let Some(asked) = asked else { return Ok(announced(host_glibc().as_deref()).to_owned()) };
     let value = asked.get_ref().clone();
-    if HEROKU_STACKS.iter().any(|(name, _)| *name == value) {
+    if PAST_STACKS.into_iter().chain(HEROKU_STACKS.map(|(name, _)| name)).any(|name| name == value)
+    {
         return Ok(value);
     }
     let line = line(text, Some(asked.span()));
@@ -144,7 +145,7 @@ fn target(value: &str, file: &Path) -> Result<MirrorTarget, String> {
 /// The line that a place in a text is on, counted from one.
 fn line(text: &str, place: Option<Range<usize>>) -> usize {
     let start = place.map_or(0, |place| place.start).min(text.len());
-    text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1
+    String::from_utf8_lossy(&text.as_bytes()[..start]).matches('\n').count() + 1
 }
 
 impl ConfigurationError {
@@ -166,7 +167,11 @@ impl ConfigurationError {
             Self::Stack { path, line, value } => (
                 format!("cannot announce the stack `{value}`: {}, line {line}", path.display()),
                 "Buildpacks know other names only.".to_owned(),
-                format!("It is one of {}.", HEROKU_STACKS.map(|(name, _)| name).join(", ")),
+                format!(
+                    "It is one of {}; for old buildpacks also {}.",
+                    HEROKU_STACKS.map(|(name, _)| name).join(", "),
+                    PAST_STACKS.join(" and ")
+                ),
                 edit(path, *line),
             ),
             Self::Mirror { path, line, value, found } => (

@@ -258,3 +258,78 @@ fn tmp_is_emptied_after_the_build() {
     let built = app.build();
     assert_eq!(std::fs::read_dir(built.build_dir.join("tmp")).unwrap().count(), 0);
 }
+
+#[test]
+fn on_heroku_ci_test_compile_takes_the_place_of_compile_where_there_is_one() {
+    let both = [DETECT, ("compile", "echo compile"), ("test-compile", "echo \"tests: $#\"")];
+    let app = App::new().file("Procfile", "web: x").buildpack("both", &both);
+    let mut app = app.buildpack("one", &[DETECT, ("compile", "echo compile only")]);
+    app.build().expect_lines(0, &["compile", "compile only"]);
+    let built = app.argument("--test").build();
+    built.expect_lines(0, &["tests: 3", "compile only"]);
+}
+
+#[test]
+fn what_a_buildpack_reports_is_part_of_the_result() {
+    let report = "cat \"$2/data\"; [[ -z $EXPORTED ]] || exit 1";
+    let export = "echo 'export EXPORTED=1' > \"$(dirname \"$0\")/../export\"; echo '{\"a\": 1}' > \"$2/data\"";
+    let built = App::new()
+        .file("Procfile", "web: x")
+        .buildpack("b", &[DETECT, ("compile", export), ("report", report)])
+        .buildpack("c", &[DETECT, ("compile", ""), ("report", "echo no JSON")])
+        .build();
+    assert_eq!(built.result["reports"].as_array().unwrap().len(), 1, "{}", built.output);
+    assert_eq!(built.result["reports"][0]["report"], json!({"a": 1}));
+}
+
+#[test]
+fn config_vars_of_several_lines_reach_a_buildpack_as_they_are() {
+    let sub_env = "for e in \"$3\"/*; do export \"$(basename \"$e\")=$(cat \"$e\")\"; done
+        printf '%s|' \"$KEY\" \"$EMPTY\" \"$QUOTED\"; echo";
+    let built = App::new()
+        .file("Procfile", "web: x")
+        .config_var("KEY", "-----BEGIN-----\nabc=\n-----END-----")
+        .config_var("EMPTY", "")
+        .config_var("QUOTED", "a 'b' \"c\" $HOME `id` \\")
+        .buildpack("b", &[DETECT, ("compile", sub_env)])
+        .build();
+    built
+        .expect_lines(0, &["-----BEGIN-----", "abc=", "-----END-----||a 'b' \"c\" $HOME `id` \\|"]);
+}
+
+#[test]
+fn the_stack_that_is_announced_is_what_buildpacks_read() {
+    let built = App::new()
+        .file("Procfile", "web: x")
+        .buildpack("b", &[DETECT, ("compile", "echo $STACK")])
+        .argument("--announced-stack=heroku-24")
+        .build();
+    let heading = "-----> Building on the Host stack, announced as heroku-24";
+    built.expect_lines(0, &[heading, "heroku-24"]);
+}
+
+#[test]
+fn what_a_buildpack_says_of_an_app_that_it_refuses_is_shown_as_on_heroku() {
+    let detect = "echo >&2; echo ' !     No main.x here.' >&2; exit 1";
+    let built = App::new().buildpack("b", &[("detect", detect), ("compile", "")]).build();
+    built.expect(
+        30,
+        "\
+-----> Building on the Host stack
+-----> Using buildpack: $ROOT/buildpacks-of-the-test/b
+-----> App not compatible with buildpack: $ROOT/buildpacks-of-the-test/b
+       \n !     No main.x here.
+
+       More info: https://devcenter.heroku.com/articles/buildpacks#buildpack-auto-detection
+
+ !     App not compatible with buildpack: $ROOT/buildpacks-of-the-test/b
+ !
+ !     Its bin/detect did not recognise: nothing
+ !
+ !     The files that a buildpack looks for have to be in the root directory and committed: files \
+listed in .gitignore or .slugignore are not part of a push.
+ !
+ !     Next: git status --ignored
+",
+    );
+}

@@ -64,6 +64,12 @@ pub enum FetchError {
         #[source]
         source: UnpackError,
     },
+    /// A directory that the build does not see.
+    #[error("find buildpack {name}: the build sees no such directory")]
+    NoDirectory {
+        /// The buildpack.
+        name: String,
+    },
     /// There is no `bin/compile` in it.
     #[error("{name} is no buildpack")]
     NotABuildpack {
@@ -119,6 +125,9 @@ fn bring(
     match reference {
         Reference::Git { url, reference } => clone(fetching, name, url, reference, directory),
         Reference::Tarball(url) => download(fetching, name, url, directory),
+        Reference::Directory(path) if !path.is_dir() => {
+            Err(FetchError::NoDirectory { name: name.to_owned() })
+        }
         Reference::Directory(path) => files::copy_tree(path, directory)
             .map_err(|source| FetchError::Prepare { name: name.to_owned(), source }),
         Reference::Builtin(_) | Reference::Inline | Reference::Named { .. } => Ok(()),

@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
             if text == "end" {
                 lets.retain(|(indentation, ..)| *indentation <= depth);
             } else if let Some(title) = titled(text, "context") {
-                context = title.to_owned();
+                title.clone_into(&mut context);
             } else if let Some((name, value)) = let_of(text) {
                 lets.push((depth, name, value));
             } else if let Some(title) = titled(text, "it") {
@@ -67,10 +67,10 @@ impl<'a> Reader<'a> {
                 let name = format!("{file}: {context}: {text}");
                 let left_out = vec!["shared examples".to_owned()];
                 cases.push(Case { name, steps: vec![], left_out });
-            } else if let Some((name, value)) = text.split_once(" = ") {
-                if let Some(value) = ruby::string(value, &self.constants) {
-                    self.constants.insert(name.to_owned(), value);
-                }
+            } else if let Some((name, value)) = text.split_once(" = ")
+                && let Some(value) = ruby::string(value, &self.constants)
+            {
+                self.constants.insert(name.to_owned(), value);
             }
         }
         cases

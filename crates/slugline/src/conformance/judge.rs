@@ -1,5 +1,7 @@
 //! What was built, held against what has to come of it.
 
+use std::collections::BTreeSet;
+
 use super::case::Check;
 
 /// A build that has ended.
@@ -24,7 +26,8 @@ pub(super) fn as_pushed(output: &str, buildpacks: &[String]) -> String {
         .collect();
     let is_ours = |line: &&str| ours.iter().any(|start| line.starts_with(start));
     let plain = without_colours(output);
-    plain.lines().filter(|line| !is_ours(line)).map(|line| format!("remote: {line}\n")).collect()
+    let lines = plain.lines().filter(|line| !is_ours(line));
+    lines.flat_map(|line| ["remote: ", line, "\n"]).collect()
 }
 
 /// Without `ESC [ … m`.
@@ -42,18 +45,33 @@ fn without_colours(text: &str) -> String {
     plain + rest
 }
 
-/// The first line that has to be printed and is not, where a check is about several lines.
-pub(super) fn missing<'a>(check: &'a Check, built: &Built) -> Option<&'a str> {
+/// The lines that have to be printed and are not, where a check is about several lines.
+pub(super) fn missing<'a>(check: &'a Check, built: &Built) -> Vec<&'a str> {
     let absent = |line: &&str| !built.output.lines().any(|printed| printed == *line);
     let matches_none = |line: &&str| {
         let line = regex_lite::Regex::new(&format!("^(?:{line})$"));
         line.is_ok_and(|line| !built.output.lines().any(|printed| line.is_match(printed)))
     };
     match check {
-        Check::Says(text) if text.ends_with('\n') => text.lines().find(absent),
-        Check::Matches(pattern) => pattern.as_str().lines().find(matches_none),
-        _ => None,
+        Check::Says(text) if text.ends_with('\n') => text.lines().filter(absent).collect(),
+        Check::Matches(pattern) => pattern.as_str().lines().filter(matches_none).collect(),
+        _ => vec![],
     }
+}
+
+/// Hosts that the build says it could not find, as curl, git, pip and uv say it.
+pub(super) fn unreachable(built: &Built) -> BTreeSet<&str> {
+    let phrases = ["Could not resolve host: ", "getaddrinfo EAI_AGAIN ", "getaddrinfo ENOTFOUND "];
+    let name = |rest: &'_ str| rest.find(|c: char| !is_of_a_host(c)).unwrap_or(rest.len());
+    let after = |phrase: &str| {
+        let rests = built.output.split(phrase).skip(1);
+        rests.map(|rest| rest[..name(rest)].trim_end_matches('.')).collect::<Vec<_>>()
+    };
+    phrases.into_iter().flat_map(after).filter(|host| !host.is_empty()).collect()
+}
+
+fn is_of_a_host(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '-')
 }
 
 /// Whether it is as it has to be.
@@ -85,13 +103,21 @@ mod tests {
     }
 
     #[test]
-    fn the_line_that_is_missing_is_named() {
+    fn the_lines_that_are_missing_are_named() {
         let built = Built { output: "a\nb 1\n".to_owned(), ..Built::default() };
         let says = Check::Says("a\nc\n".to_owned());
-        assert_eq!(missing(&says, &built), Some("c"));
+        assert_eq!(missing(&says, &built), ["c"]);
         let matches = |pattern| Check::Matches(Box::new(regex_lite::Regex::new(pattern).unwrap()));
-        assert_eq!(missing(&matches("a\nb [0-9]\n"), &built), None);
-        assert_eq!(missing(&matches("a\nb [a-z]\n"), &built), Some("b [a-z]"));
+        assert_eq!(missing(&matches("a\nb [0-9]\n"), &built), [""; 0]);
+        assert_eq!(missing(&matches("a\nb [a-z]\n"), &built), ["b [a-z]"]);
+    }
+
+    #[test]
+    fn hosts_that_were_not_found_are_named() {
+        let output = "curl: (6) Could not resolve host: a.example\nfatal: Could not resolve host: \
+                      b.example.\n";
+        let built = Built { output: output.to_owned(), ..Built::default() };
+        assert!(unreachable(&built).into_iter().eq(["a.example", "b.example"]));
     }
 
     #[test]

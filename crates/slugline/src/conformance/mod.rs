@@ -22,7 +22,7 @@ use crate::errors::CommandError;
 use crate::server::End;
 use builds::Builds;
 use case::{Asked, Case, Check, Step};
-use judge::{Built, holds, missing};
+use judge::{Built, holds, missing, unreachable};
 use score::{Score, Scored, Verdict};
 
 /// What a shell gives for a program that Ctrl-C ended.
@@ -105,14 +105,16 @@ fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> CommandError {
     move |source| CommandError::Source { path: path.clone(), source }
 }
 
+/// All tests that a checkout publishes in a way that can be read, else its bare fixtures.
 fn read(root: &Path, tested: &str) -> std::io::Result<Vec<Case>> {
+    let mut cases = vec![];
     if hatchet::is_there(root) {
-        hatchet::read(root, tested)
-    } else if shunit::is_there(root) {
-        shunit::read(root)
-    } else {
-        fixtures::read(root)
+        cases.extend(hatchet::read(root, tested)?);
     }
+    if shunit::is_there(root) {
+        cases.extend(shunit::read(root)?);
+    }
+    if cases.is_empty() { fixtures::read(root) } else { Ok(cases) }
 }
 
 /// One test under way.
@@ -240,10 +242,21 @@ impl<'a> Run<'a> {
         } else {
             self.scored.verdict = Verdict::Failed;
             let build = self.scored.builds;
-            let missing = missing(check, &self.last);
-            let missing = missing.map(|line| format!("; this line is missing: {line}"));
-            let missing = missing.unwrap_or_default();
-            let reason = format!("build {build}: not so: {}{missing}", check.describe());
+            let what = check.describe();
+            let lines = match missing(check, &self.last)[..] {
+                [] => String::new(),
+                [only] => format!("; one line is missing: {only}"),
+                [first, .., _] => {
+                    let number = missing(check, &self.last).len();
+                    format!("; {number} lines are missing, the first: {first}")
+                }
+            };
+            let hosts: Vec<&str> = unreachable(&self.last).into_iter().collect();
+            let hosts = match hosts[..] {
+                [] => String::new(),
+                _ => format!("; it could not reach {}", hosts.join(", ")),
+            };
+            let reason = format!("build {build}: not so: {what}{lines}{hosts}");
             self.scored.reason = Some(reason);
         }
     }

@@ -53,8 +53,8 @@ pub(super) fn heredoc(lines: &[&str], constants: &Constants) -> Option<String> {
     let indentation = |line: &&str| line.len() - line.trim_start_matches(' ').len();
     let shared = lines.iter().filter(|line| !line.trim().is_empty()).map(indentation).min();
     let shared = shared.unwrap_or(0);
-    let text: String =
-        lines.iter().map(|line| format!("{}\n", line.get(shared..).unwrap_or_default())).collect();
+    let cut = |line: &&str| line.get(shared..).unwrap_or_default().to_owned();
+    let text: String = lines.iter().flat_map(|line| [cut(line), "\n".to_owned()]).collect();
     interpolated(&text, constants)
 }
 

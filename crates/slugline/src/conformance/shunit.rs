@@ -44,9 +44,9 @@ fn read_file(root: &Path, file: &str, text: &str) -> Vec<Case> {
             continue;
         };
         let body = lines.by_ref().take_while(|line| *line != "}");
-        let mut test = Test::new(root, format!("{file}: {function}"));
-        test.read(body);
-        cases.push(test.case);
+        let mut reading = Test::new(root, format!("{file}: {function}"));
+        reading.read(body);
+        cases.push(reading.case);
     }
     cases
 }

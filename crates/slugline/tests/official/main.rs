@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up fails its test")]
 
+mod conformance;
 mod contract;
 mod mirrors;
 #[path = "../support/mod.rs"]
@@ -73,7 +74,7 @@ fn printed(output: &str) -> String {
     let ours = |line: &&str| {
         !line.starts_with("       heroku/inline: ") && !line.starts_with("       https://")
     };
-    output.lines().filter(ours).map(|line| format!("{line}\n")).collect()
+    output.lines().filter(ours).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// A repository with one commit of what lies in a directory.
