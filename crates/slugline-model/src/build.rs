@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::parts::Part;
 use crate::procfile::ProcessTypes;
 
 /// Exit codes of `slugline compile`, by phase in decades.
@@ -26,6 +27,8 @@ pub mod exit_code {
     pub const PROCESS_TYPES: i32 = 52;
     /// The slug is too large, or could not be packed.
     pub const PACK: i32 = 60;
+    /// The slug holds the value of a config var, and the app asks for that to be a failure.
+    pub const LEAK: i32 = 61;
     /// The slug could not be stored.
     pub const STORE: i32 = 70;
     /// The release phase failed.
@@ -56,27 +59,48 @@ impl BuildStatus {
 }
 
 /// What `slugline compile` writes beside the tree when it ends well.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CompileResult {
     /// The process types: the Procfile's, completed by the buildpacks' defaults.
     pub process_types: ProcessTypes,
     /// What the buildpacks call the app: `Python`, `Node.js, Python`.
     pub detected: String,
+    /// The buildpacks that ran, in order: `heroku/python`.
+    #[serde(default)]
+    pub buildpacks: Vec<String>,
     /// What each step did to the tree, in order.
     pub steps: Vec<StepMeasure>,
+    /// The finished tree.
+    #[serde(default)]
+    pub size: TreeSize,
+    /// What the finished tree is made of, the biggest part first.
+    #[serde(default)]
+    pub parts: Vec<Part>,
+    /// Where values of config vars are in the finished tree.
+    #[serde(default)]
+    pub leaks: Vec<Leak>,
 }
 
-/// The tree before and after one buildpack or hook.
+/// What one buildpack or hook did to the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepMeasure {
     /// `heroku/python`, `bin/post_compile`.
     pub step: String,
     /// How long it took (milliseconds).
     pub millis: u64,
-    /// Before it.
+    /// The tree before it.
     pub before: TreeSize,
-    /// After it.
+    /// The tree after it.
     pub after: TreeSize,
+    /// What was not there before.
+    #[serde(default)]
+    pub added: TreeSize,
+    /// What was there and is another now, with its size after the step.
+    #[serde(default)]
+    pub changed: TreeSize,
+    /// What is no longer there.
+    #[serde(default)]
+    pub removed: TreeSize,
 }
 
 /// How much a tree holds.
@@ -86,4 +110,23 @@ pub struct TreeSize {
     pub files: u64,
     /// Their bytes, unpacked.
     pub bytes: u64,
+}
+
+/// A file of a slug that holds a config var's value. The value itself is never told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leak {
+    /// The config var's name.
+    pub config_var: String,
+    /// The file, from the slug's root.
+    pub path: String,
+    /// The line, from 1; none in a binary file.
+    pub line: Option<u64>,
+    /// Where it begins (bytes).
+    pub offset: u64,
+    /// Whether it stands there in base64.
+    #[serde(default)]
+    pub base64: bool,
+    /// Whether the file is as it came in the source.
+    #[serde(default)]
+    pub in_source: bool,
 }
