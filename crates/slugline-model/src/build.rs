@@ -33,6 +33,8 @@ pub mod exit_code {
     pub const STORE: i32 = 70;
     /// The release phase failed.
     pub const RELEASE: i32 = 80;
+    /// Somebody canceled the build.
+    pub const CANCELED: i32 = 90;
 }
 
 /// Where a build stands.

@@ -15,6 +15,11 @@ pub struct Limits {
     pub source_entries: u64,
     /// A whole build. Heroku: 15 minutes.
     pub build: Duration,
+    /// An app's build cache (bytes); one above it is purged before the next build. Ours: Heroku
+    /// states none.
+    pub cache: u64,
+    /// How many of an app's builds can be run again: their sources and config vars are kept. Ours.
+    pub replayable_builds: usize,
     /// From start to bound `$PORT`, else R10. Heroku: 60 s.
     pub boot: Duration,
     /// From SIGTERM to SIGKILL, else R12. Heroku: 30 s.
@@ -44,6 +49,8 @@ impl Default for Limits {
             source: 1024 * mib,
             source_entries: 500_000,
             build: Duration::from_mins(15),
+            cache: 4096 * mib,
+            replayable_builds: 5,
             boot: Duration::from_mins(1),
             stop: Duration::from_secs(30),
             release_phase: Duration::from_hours(1),

@@ -39,8 +39,9 @@ impl Platform {
                 "exec {PROGRAM} compile --source /tmp/source.tgz --build-dir /tmp/{tree} \
                  --cache-dir /tmp/codon/tmp/cache --buildpacks-dir /tmp/codon/tmp/buildpacks \
                  --env-dir /tmp/{env} --app-dir /app --result /tmp/result.json \
-                 --app {} --stack host",
-                app.name
+                 --app {} --stack host{}",
+                app.name,
+                crate::buildpacks::arguments(&build.buildpacks)
             ),
             env: self.compile_env(build),
             slug_tree: None,
@@ -69,7 +70,7 @@ impl Platform {
     /// are not in it: buildpacks read them as files.
     fn compile_env(&self, build: &Build) -> BTreeMap<String, String> {
         let mut env = self.inner.config.network_env.clone();
-        let version = build.source_version.clone().unwrap_or_default();
+        let version = build.source.version.clone().unwrap_or_default();
         for (name, value) in [
             ("BUILDPACK_LOG_FILE", "/dev/fd/3"),
             ("DYNO", "run.1"),

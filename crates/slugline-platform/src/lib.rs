@@ -5,12 +5,17 @@
 
 mod api;
 mod build_failure;
+mod buildpacks;
 mod builds;
+mod cache;
+mod cancel;
 mod clock;
 mod compile_dyno;
 mod db;
 mod dynos;
 mod events;
+mod inputs;
+mod left_builds;
 mod one_off;
 mod outputs;
 mod platform;
@@ -19,6 +24,7 @@ mod reconcile;
 mod releases;
 mod routes;
 mod sources;
+mod turns;
 mod workspace;
 
 pub use platform::{Config, LogQuery, LogSessions, Platform, Ports, StartError};
