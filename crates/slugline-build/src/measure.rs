@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use slugline_model::build::{StepMeasure, TreeSize};
+use slugline_model::build::StepMeasure;
 use slugline_model::size;
 
 use crate::snapshot::{Changes, Snapshot};
@@ -44,10 +44,10 @@ impl<'a> Measuring<'a> {
 /// `bin/post_compile: 1,204 files (8.1MB) added, 3 files (12kB) changed in 12.3s (now 9,310 files,
 /// 61.0MB)`
 pub(crate) fn describe(measure: &StepMeasure) -> String {
-    let StepMeasure { step, millis, after, added, changed, removed, .. } = measure;
+    let StepMeasure { millis, after, .. } = measure;
     format!(
-        "{step}: {} in {}.{}s (now {}, {})",
-        effect([(added, "added"), (changed, "changed"), (removed, "removed")]),
+        "{} in {}.{}s (now {}, {})",
+        measure.effect(),
         millis / 1000,
         millis % 1000 / 100,
         size::files(after.files),
@@ -55,19 +55,10 @@ pub(crate) fn describe(measure: &StepMeasure) -> String {
     )
 }
 
-fn effect(effects: [(&TreeSize, &str); 3]) -> String {
-    let told: Vec<String> = effects
-        .into_iter()
-        .filter(|(size, _)| size.files > 0)
-        .map(|(size, word)| {
-            format!("{} ({}) {word}", size::files(size.files), size::human(size.bytes))
-        })
-        .collect();
-    if told.is_empty() { "no file changed".to_owned() } else { told.join(", ") }
-}
-
 #[cfg(test)]
 mod tests {
+    use slugline_model::build::TreeSize;
+
     use super::*;
 
     fn check(added: (u64, u64), changed: (u64, u64), removed: (u64, u64), expect: &str) {

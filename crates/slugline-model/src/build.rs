@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::parts::Part;
 use crate::procfile::ProcessTypes;
+use crate::size;
 
 /// Exit codes of `slugline compile`, by phase in decades.
 pub mod exit_code {
@@ -105,6 +106,22 @@ pub struct StepMeasure {
     pub removed: TreeSize,
 }
 
+impl StepMeasure {
+    /// `bin/post_compile: 1,204 files (8.1MB) added, 1 file (400B) removed`
+    pub fn effect(&self) -> String {
+        let effects = [(self.added, "added"), (self.changed, "changed"), (self.removed, "removed")];
+        let told: Vec<String> = effects
+            .into_iter()
+            .filter(|(size, _)| size.files > 0)
+            .map(|(size, word)| {
+                format!("{} ({}) {word}", size::files(size.files), size::human(size.bytes))
+            })
+            .collect();
+        let told = if told.is_empty() { "no file changed".to_owned() } else { told.join(", ") };
+        format!("{}: {told}", self.step)
+    }
+}
+
 /// How much a tree holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TreeSize {
@@ -131,4 +148,20 @@ pub struct Leak {
     /// Whether the file is as it came in the source.
     #[serde(default)]
     pub in_source: bool,
+}
+
+impl Leak {
+    /// `client/build/main.js, line 3`, `app.pyc, byte 1,234, in base64`
+    pub fn place(&self) -> String {
+        let at = match self.line {
+            Some(line) => format!("line {}", size::count(line)),
+            None => format!("byte {}", size::count(self.offset)),
+        };
+        // A name is the app's, and may hold what a terminal obeys.
+        let path: String =
+            self.path.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        let base64 = if self.base64 { ", in base64" } else { "" };
+        let in_source = if self.in_source { ", as it came in the source" } else { "" };
+        format!("{path}, {at}{base64}{in_source}")
+    }
 }

@@ -1,10 +1,12 @@
 //! Your own Heroku in one binary: subcommands and their wiring.
 
+mod builds;
 mod client;
 mod compile_command;
 mod console;
 mod doctor;
 mod errors;
+mod hooks_in_git;
 mod network;
 mod progress;
 mod server;
@@ -34,6 +36,8 @@ enum Command {
     Serve(ServerArgs),
     /// Say whether this machine can run dynos, and what it lacks
     Doctor,
+    #[command(flatten)]
+    Builds(builds::BuildsCommand),
     /// Own one dyno, whose directory is given
     #[command(hide = true)]
     Supervise {
@@ -83,6 +87,7 @@ fn main() {
         Command::Buildpack(args) => compile_command::buildpack_main(&args),
         Command::Up(args) => console::run(up::up(args)),
         Command::Serve(args) => console::run(server::serve(args)),
+        Command::Builds(command) => console::run(builds::run(command)),
         Command::Doctor => doctor::doctor(),
     };
     std::process::exit(code);

@@ -72,7 +72,8 @@ fn below(directory: &Path, path: &Path) -> Option<PathBuf> {
     path.strip_prefix(directory).ok().filter(|rest| !rest.as_os_str().is_empty()).map(Into::into)
 }
 
-fn git(directory: &Path, args: &[&str]) -> Option<Vec<u8>> {
+/// What git prints; none if it failed, or is not there.
+pub(crate) fn git(directory: &Path, args: &[&str]) -> Option<Vec<u8>> {
     let output = Command::new("git")
         .arg("-C")
         .arg(directory)
@@ -85,7 +86,7 @@ fn git(directory: &Path, args: &[&str]) -> Option<Vec<u8>> {
 
 /// What git tracks, and what it would add, below the directory. None outside a work tree, and
 /// where the whole directory is ignored by the repository around it.
-fn git_paths(directory: &Path) -> Option<Vec<PathBuf>> {
+pub(crate) fn git_paths(directory: &Path) -> Option<Vec<PathBuf>> {
     use std::os::unix::ffi::OsStrExt as _;
     let listed = git(directory, &["ls-files", "-z", "--cached", "--others", "--exclude-standard"])?;
     let mut paths: Vec<PathBuf> = listed

@@ -89,18 +89,7 @@ fn places(leaks: &[Leak]) -> Vec<String> {
 }
 
 fn place(leak: &Leak) -> String {
-    let at = match leak.line {
-        Some(line) => format!("line {}", size::count(line)),
-        None => format!("byte {}", size::count(leak.offset)),
-    };
-    // A name is the app's, and may hold what a terminal obeys.
-    let path: String = leak.path.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-    format!(
-        "{}: {path}, {at}{}{}",
-        leak.config_var,
-        if leak.base64 { ", in base64" } else { "" },
-        if leak.in_source { ", as it came in the source" } else { "" },
-    )
+    format!("{}: {}", leak.config_var, leak.place())
 }
 
 fn warning(leaks: &[Leak]) -> Vec<String> {
