@@ -22,8 +22,8 @@ pub const SHOWN: usize = 10;
 /// Folders that hold one package an entry.
 const SHELVES: [&str; 4] = ["site-packages", "dist-packages", "node_modules", "gems"];
 
-/// The files that lie in the root and are not big.
-const ROOT: &str = "files of the root";
+/// The root, for its files that are not big.
+const ROOT: &str = "./";
 
 /// A part of a slug.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,7 +169,7 @@ mod tests {
             (".heroku/vendor/node/bin/node".into(), ".heroku/vendor/node"),
             ("client/build/static/js/a.js".into(), "client/build"),
             ("client/index.html".into(), "client"),
-            ("manage.py".into(), "files of the root"),
+            ("manage.py".into(), "./"),
             (".heroku/x".into(), ".heroku/x"),
             ("node_modules/.package-lock.json".into(), "node_modules/.package-lock.json"),
             ("a/node_modules".into(), "a"),

@@ -103,6 +103,10 @@ async fn an_app_is_built_with_its_buildpacks_unless_the_build_asks_for_others() 
         json!({ "ordinal": 0, "buildpack": { "url": "heroku/nodejs", "name": "heroku/nodejs" } })
     );
     assert_eq!(test.get(path).await, set);
+    // The stock client looks names up, and sets what it is told.
+    let told = test.get("/buildpacks/heroku%2Fpython").await;
+    assert_eq!(told["blob_url"], "urn:buildpack:heroku/python");
+    assert_eq!(test.call("GET", "/buildpacks/python", json!({})).await.0.as_u16(), 404);
     test.builds_hang(true);
     for (body, expected) in [
         (

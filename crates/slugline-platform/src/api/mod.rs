@@ -8,6 +8,7 @@ mod account;
 mod app;
 mod auth;
 mod build;
+mod buildpack;
 mod buildpack_installation;
 mod config_var;
 mod dyno;
@@ -69,6 +70,7 @@ impl Platform {
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_token));
         Router::new()
             .merge(with_token)
+            .route("/buildpacks/{name}", get(buildpack::info))
             .route("/sources/{source}", get(source::download).put(source::upload))
             .route("/streams/{output}", get(stream::output))
             .route("/log-streams/{session}", get(log_session::stream))
