@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use slugline_model::build::{BuildpackReport, CompileResult, StepMeasure};
+use slugline_model::build::{BuildpackReport, CompileResult, StepMeasure, exit_code};
 use slugline_model::limits::Limits;
 use slugline_model::name::AppName;
+use slugline_model::procfile::ProcessTypes;
 
 use crate::buildpack::{self, Buildpack, Choice, Context, Environment, Fetching, Reference};
 use crate::builtin::{Builtin, Scripts};
 use crate::error::CompileError;
+use crate::hook_lint::HooksOfSource;
 use crate::measure::{self, Measuring};
 use crate::process_types::{self, ReleaseOutput};
-use crate::record::{self, Entry};
-use crate::{files, heroku_yml, log, source};
+use crate::record::{self, Entry, Failure};
+use crate::snapshot::Snapshot;
+use crate::{files, heroku_yml, hook, inspect, log, source};
 
 /// What a build starts from, and where it takes place.
 #[derive(Debug, Clone)]
@@ -62,11 +65,13 @@ pub fn compile(request: &CompileRequest) -> Result<CompileResult, CompileError> 
     source::unpack(&request.source, &request.build_dir, &request.limits)?;
     let request = &in_its_root(request)?;
     log::heading(stack_heading(request));
+    let hooks = HooksOfSource::of(&request.build_dir);
     source::remove_ignored(&request.build_dir).map_err(workplace(&request.build_dir))?;
     let heroku_yml = heroku_yml::read(&request.build_dir)?;
     add_config(&request.env_dir, &heroku_yml.config).map_err(workplace(&request.env_dir))?;
     let mut building = Building::new(request);
     let buildpacks = building.choose()?;
+    building.lint(&hooks, &buildpacks)?;
     for buildpack in &buildpacks {
         building.build_with(buildpack)?;
     }
@@ -75,9 +80,7 @@ pub fn compile(request: &CompileRequest) -> Result<CompileResult, CompileError> 
     let process_types =
         process_types::discover(&request.build_dir, &heroku_yml, &building.releases)?;
     source::empty_tmp(&request.build_dir).map_err(workplace(&request.build_dir))?;
-    let detected = building.detected.join(", ");
-    let Building { steps, reports, .. } = building;
-    let result = CompileResult { process_types, detected, steps, reports };
+    let result = building.finish(&buildpacks, process_types)?;
     write_result(&request.result, &result).map_err(workplace(&request.result))?;
     Ok(result)
 }
@@ -91,6 +94,9 @@ struct Building<'a> {
     /// With what the buildpacks so far export.
     exported: Environment,
     detected: Vec<String>,
+    /// The tree before anything was built in it, and after the last step.
+    source_tree: Snapshot,
+    tree: Option<Snapshot>,
     steps: Vec<StepMeasure>,
     reports: Vec<BuildpackReport>,
     releases: Vec<ReleaseOutput>,
@@ -115,6 +121,8 @@ impl<'a> Building<'a> {
             exported: base.clone(),
             base,
             detected: Vec::new(),
+            source_tree: Snapshot::take(&request.build_dir),
+            tree: None,
             steps: Vec::new(),
             reports: Vec::new(),
             releases: Vec::new(),
@@ -208,26 +216,29 @@ impl<'a> Building<'a> {
     }
 
     fn compile_with(&mut self, buildpack: &Buildpack, kind: &str) -> Result<(), CompileError> {
-        let measuring = Measuring::start(&buildpack.name, &self.request.build_dir);
+        let before = self.tree.as_ref().unwrap_or(&self.source_tree);
+        let measuring = Measuring::start(&buildpack.name, &self.request.build_dir, before);
         let status = buildpack::compile(&self.context, buildpack, &self.exported)
             .map_err(script_error(buildpack, "bin/compile"))?;
         self.reports.extend(buildpack::report(&self.context, buildpack, &self.base));
-        let failure = self.take_record();
         if !status.success() {
+            let failure = self.take_record();
             let buildpack = buildpack.name.clone();
             return Err(match failure {
                 Some(failure) => CompileError::Builtin { buildpack, failure: Box::new(failure) },
                 None => CompileError::Compile { buildpack, kind: kind.to_owned(), status },
             });
         }
-        let measure = measuring.stop();
+        let (measure, tree) = measuring.stop();
         log::detail(measure::describe(&measure));
+        self.tree = Some(tree);
+        self.take_record();
         self.steps.push(measure);
         Ok(())
     }
 
     /// Keeps the measures of the hooks, and returns the failure that a built-in buildpack told of.
-    fn take_record(&mut self) -> Option<record::Failure> {
+    fn take_record(&mut self) -> Option<Failure> {
         let mut failure = None;
         for entry in record::take(&self.record) {
             match entry {
@@ -251,6 +262,37 @@ impl<'a> Building<'a> {
         Ok(())
     }
 
+    /// Says what is wrong with the app's hooks before anything runs.
+    fn lint(&self, hooks: &HooksOfSource, buildpacks: &[Buildpack]) -> Result<(), CompileError> {
+        let run = buildpacks.iter().any(|buildpack| buildpack.builtin == Some(Builtin::Python));
+        hooks
+            .lint(&self.request.build_dir, run)
+            .map_err(|error| told(Failure::new(exit_code::HOOK, hook::explain(&error))))
+    }
+
+    /// Looks at the finished tree, and sums up.
+    fn finish(
+        self,
+        buildpacks: &[Buildpack],
+        process_types: ProcessTypes,
+    ) -> Result<CompileResult, CompileError> {
+        let root = &self.request.build_dir;
+        let built = match self.tree {
+            // What lay in its `tmp` is gone by now.
+            Some(tree) if !root.join("tmp").is_dir() => tree,
+            _ => Snapshot::take(root),
+        };
+        let result = CompileResult {
+            process_types,
+            detected: self.detected.join(", "),
+            buildpacks: buildpacks.iter().map(|buildpack| buildpack.name.clone()).collect(),
+            steps: self.steps,
+            ..CompileResult::default()
+        };
+        inspect::inspect(root, &self.request.env_dir, (&self.source_tree, &built), result)
+            .map_err(told)
+    }
+
     /// On Heroku, too, only the Python buildpack runs these; elsewhere they would be missed.
     fn warn_of_unrun_hooks(&self, buildpacks: &[Buildpack]) {
         if !buildpacks.iter().all(|buildpack| buildpack.builtin == Some(Builtin::Nodejs)) {
@@ -265,6 +307,10 @@ impl<'a> Building<'a> {
             }
         }
     }
+}
+
+fn told(failure: Failure) -> CompileError {
+    CompileError::Told(Box::new(failure))
 }
 
 fn make_directories(request: &CompileRequest) -> Result<(), CompileError> {

@@ -95,6 +95,9 @@ pub enum CompileError {
         /// What it told.
         failure: Box<Failure>,
     },
+    /// The tree, or what is in it, cannot be built or released.
+    #[error("build the app")]
+    Told(Box<Failure>),
     /// `bin/release` failed.
     #[error("{buildpack}: bin/release ended with {}", program::describe(*status))]
     Release {
@@ -140,7 +143,7 @@ impl CompileError {
             | Self::Compile { .. }
             | Self::Release { .. }
             | Self::ReleaseYaml { .. } => exit_code::COMPILE,
-            Self::Builtin { failure, .. } => failure.exit_code,
+            Self::Builtin { failure, .. } | Self::Told(failure) => failure.exit_code,
             Self::NoProcessTypes { .. } => exit_code::PROCESS_TYPES,
         }
     }

@@ -76,7 +76,7 @@ pub fn explain(error: &CompileError) -> Message {
             next: AGAIN.into(),
             ..Message::default()
         },
-        CompileError::Builtin { failure, .. } => failure.message(),
+        CompileError::Builtin { failure, .. } | CompileError::Told(failure) => failure.message(),
         CompileError::ReleaseYaml { buildpack, source } => Message {
             what: format!("{buildpack}: what bin/release prints could not be read"),
             found: source.to_string(),

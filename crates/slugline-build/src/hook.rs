@@ -9,6 +9,7 @@ use slugline_model::build::StepMeasure;
 use slugline_model::message::Message;
 
 use crate::measure::{self, Measuring};
+use crate::snapshot::Snapshot;
 use crate::{files, log, program};
 
 /// Linux's "this is no program": what a shell then does is to run the file itself.
@@ -65,13 +66,13 @@ pub(crate) fn run(
     log::heading(format!("Running {hook} hook"));
     let started = |source| HookError::Start { hook: hook.to_owned(), source };
     let shebang = first_line(&path).map_err(started)?;
-    if shebang.starts_with("#!") && shebang.ends_with('\r') {
-        let shebang = shebang.trim_end().to_owned();
+    if let Some(shebang) = windows_shebang(&shebang) {
         return Err(HookError::WindowsLineEndings { hook: hook.to_owned(), shebang });
     }
     // Apps that come by way of Windows, or of a zip file, have lost the bit.
     files::make_executable(&path).map_err(started)?;
-    let measuring = Measuring::start(hook, build_dir);
+    let before = Snapshot::take(build_dir);
+    let measuring = Measuring::start(hook, build_dir, &before);
     let status = execute(build_dir, &path, environment).map_err(|source| {
         if source.kind() == io::ErrorKind::NotFound {
             HookError::Interpreter { hook: hook.to_owned(), shebang }
@@ -79,13 +80,19 @@ pub(crate) fn run(
             started(source)
         }
     })?;
-    let measure = measuring.stop();
+    let (measure, _) = measuring.stop();
     log::detail(measure::describe(&measure));
     if status.success() {
         Ok(Some(measure))
     } else {
         Err(HookError::Failed { hook: hook.to_owned(), status })
     }
+}
+
+/// A first line that ends as Windows ends lines, without that end.
+pub(crate) fn windows_shebang(text: &str) -> Option<String> {
+    let line = text.split('\n').next().filter(|line| line.starts_with("#!"))?;
+    Some(line.strip_suffix('\r')?.trim_end().to_owned())
 }
 
 fn execute(

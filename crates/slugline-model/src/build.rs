@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::parts::Part;
 use crate::procfile::ProcessTypes;
+use crate::size;
 
 /// Exit codes of `slugline compile`, by phase in decades.
 pub mod exit_code {
@@ -26,12 +28,16 @@ pub mod exit_code {
     pub const PROCESS_TYPES: i32 = 52;
     /// The slug is too large, or could not be packed.
     pub const PACK: i32 = 60;
+    /// The slug holds the value of a config var, and the app asks for that to be a failure.
+    pub const LEAK: i32 = 61;
     /// The slug could not be stored.
     pub const STORE: i32 = 70;
     /// The release phase failed.
     pub const RELEASE: i32 = 80;
     /// The build took more time, memory, processes or disk than it may.
     pub const LIMIT: i32 = 90;
+    /// Somebody canceled the build.
+    pub const CANCELED: i32 = 91;
 }
 
 /// Where a build stands.
@@ -58,17 +64,29 @@ impl BuildStatus {
 }
 
 /// What `slugline compile` writes beside the tree when it ends well.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CompileResult {
     /// The process types: the Procfile's, completed by the buildpacks' defaults.
     pub process_types: ProcessTypes,
     /// What the buildpacks call the app: `Python`, `Node.js, Python`.
     pub detected: String,
+    /// The buildpacks that ran, in order: `heroku/python`.
+    #[serde(default)]
+    pub buildpacks: Vec<String>,
     /// What each step did to the tree, in order.
     pub steps: Vec<StepMeasure>,
     /// What `bin/report` of the buildpacks that have one says, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<BuildpackReport>,
+    /// The finished tree.
+    #[serde(default)]
+    pub size: TreeSize,
+    /// What the finished tree is made of, the biggest part first.
+    #[serde(default)]
+    pub parts: Vec<Part>,
+    /// Where values of config vars are in the finished tree.
+    #[serde(default)]
+    pub leaks: Vec<Leak>,
 }
 
 /// What a buildpack's `bin/report` says of its build, by Heroku's contract a JSON object.
@@ -80,17 +98,42 @@ pub struct BuildpackReport {
     pub report: serde_json::Value,
 }
 
-/// The tree before and after one buildpack or hook.
+/// What one buildpack or hook did to the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepMeasure {
     /// `heroku/python`, `bin/post_compile`.
     pub step: String,
     /// How long it took (milliseconds).
     pub millis: u64,
-    /// Before it.
+    /// The tree before it.
     pub before: TreeSize,
-    /// After it.
+    /// The tree after it.
     pub after: TreeSize,
+    /// What was not there before.
+    #[serde(default)]
+    pub added: TreeSize,
+    /// What was there and is another now, with its size after the step.
+    #[serde(default)]
+    pub changed: TreeSize,
+    /// What is no longer there.
+    #[serde(default)]
+    pub removed: TreeSize,
+}
+
+impl StepMeasure {
+    /// `bin/post_compile: 1,204 files (8.1MB) added, 1 file (400B) removed`
+    pub fn effect(&self) -> String {
+        let effects = [(self.added, "added"), (self.changed, "changed"), (self.removed, "removed")];
+        let told: Vec<String> = effects
+            .into_iter()
+            .filter(|(size, _)| size.files > 0)
+            .map(|(size, word)| {
+                format!("{} ({}) {word}", size::files(size.files), size::human(size.bytes))
+            })
+            .collect();
+        let told = if told.is_empty() { "no file changed".to_owned() } else { told.join(", ") };
+        format!("{}: {told}", self.step)
+    }
 }
 
 /// How much a tree holds.
@@ -100,4 +143,39 @@ pub struct TreeSize {
     pub files: u64,
     /// Their bytes, unpacked.
     pub bytes: u64,
+}
+
+/// A file of a slug that holds a config var's value. The value itself is never told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leak {
+    /// The config var's name.
+    pub config_var: String,
+    /// The file, from the slug's root.
+    pub path: String,
+    /// The line, from 1; none in a binary file.
+    pub line: Option<u64>,
+    /// Where it begins (bytes).
+    pub offset: u64,
+    /// Whether it stands there in base64.
+    #[serde(default)]
+    pub base64: bool,
+    /// Whether the file is as it came in the source.
+    #[serde(default)]
+    pub in_source: bool,
+}
+
+impl Leak {
+    /// `client/build/main.js, line 3`, `app.pyc, byte 1,234, in base64`
+    pub fn place(&self) -> String {
+        let at = match self.line {
+            Some(line) => format!("line {}", size::count(line)),
+            None => format!("byte {}", size::count(self.offset)),
+        };
+        // A name is the app's, and may hold what a terminal obeys.
+        let path: String =
+            self.path.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        let base64 = if self.base64 { ", in base64" } else { "" };
+        let in_source = if self.in_source { ", as it came in the source" } else { "" };
+        format!("{path}, {at}{base64}{in_source}")
+    }
 }

@@ -12,6 +12,7 @@ pub mod config_vars;
 pub mod dyno;
 pub mod ledger;
 pub mod mirror;
+pub mod parts;
 pub mod resources;
 pub mod sandbox;
 pub mod slug;

@@ -26,6 +26,11 @@ pub struct Limits {
     pub build_disk: u64,
     /// Open files of one process. Heroku: 10,000.
     pub open_files: u64,
+    /// An app's build cache (bytes); one above it is purged before the next build. Ours: Heroku
+    /// states none.
+    pub cache: u64,
+    /// How many of an app's builds can be run again: their sources and config vars are kept. Ours.
+    pub replayable_builds: usize,
     /// From start to bound `$PORT`, else R10. Heroku: 60 s.
     pub boot: Duration,
     /// From SIGTERM to SIGKILL, else R12. Heroku: 30 s.
@@ -59,6 +64,8 @@ impl Default for Limits {
             build_processes: 4_096,
             build_disk: 10 * 1024 * mib,
             open_files: 10_000,
+            cache: 4096 * mib,
+            replayable_builds: 5,
             boot: Duration::from_mins(1),
             stop: Duration::from_secs(30),
             release_phase: Duration::from_hours(1),

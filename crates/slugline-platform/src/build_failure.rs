@@ -6,6 +6,7 @@ use std::path::Path;
 use slugline_model::build::exit_code;
 use slugline_model::limits::Limits;
 use slugline_model::message::{Message, gutter_line};
+use slugline_model::name::AppName;
 use slugline_model::port::IngestError;
 use slugline_model::slug::{SizeVerdict, judge_size};
 
@@ -18,12 +19,59 @@ use crate::one_off::Ending;
 pub(crate) struct Failed {
     /// By phase.
     pub(crate) exit_code: i32,
+    /// In a few words, for lists.
+    pub(crate) reason: String,
+}
+
+impl Failed {
+    /// In the phase that the exit code stands for.
+    pub(crate) fn of_phase(exit_code: i32) -> Self {
+        let reason = match exit_code {
+            exit_code::LOCK_FILE => "a lock file is out of step",
+            exit_code::PROCESS_TYPES => "there is nothing to run",
+            exit_code::PROCFILE => "a file that says what to run does not parse",
+            exit_code::LEAK => "values of config vars are in the slug",
+            20..30 => "the source is not acceptable",
+            30..40 => "no buildpack fits",
+            40..50 => "a hook failed",
+            50..60 => "a buildpack failed",
+            60..70 => "the slug could not be packed",
+            70..80 => "the slug could not be stored",
+            80..90 => "the release command failed",
+            _ => "the machine was in the way",
+        };
+        Self { exit_code, reason: reason.to_owned() }
+    }
+
+    /// The machine, or the server, was in the way.
+    pub(crate) fn internal(reason: &str) -> Self {
+        Self { exit_code: exit_code::INTERNAL, reason: reason.to_owned() }
+    }
+
+    /// Somebody no longer wanted it.
+    pub(crate) fn canceled() -> Self {
+        Self { exit_code: exit_code::CANCELED, reason: "canceled".to_owned() }
+    }
 }
 
 impl From<DbError> for Failed {
     fn from(error: DbError) -> Self {
         tracing::error!(?error, "a build could not be written down");
-        Failed { exit_code: exit_code::INTERNAL }
+        Failed::internal("it could not be written down")
+    }
+}
+
+/// The server that ran it was killed.
+pub(crate) fn server_killed(app: &AppName) -> Message {
+    Message {
+        what: "The build ended with the server that ran it".to_owned(),
+        found: "The server was killed, or its machine went down, while the build waited or ran."
+            .to_owned(),
+        allowed: "This is not a problem of the app. The build's processes and files are removed, \
+                  and the app's build cache is kept."
+            .to_owned(),
+        next: format!("build again: slugline builds:replay -a {app}"),
+        state: String::new(),
     }
 }
 

@@ -1,21 +1,23 @@
 //! Builds: source to slug to release, in a one-off dyno that runs `slugline compile`.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use slugline_model::build::{BuildStatus, CompileResult, exit_code};
+use slugline_model::config_vars::ConfigVars;
 use slugline_model::message::gutter_line;
 use slugline_model::name::AppName;
+use slugline_model::parts::{self, Growth};
 use slugline_model::size;
 use slugline_model::slug::{SizeVerdict, SlugSummary, judge_size};
-use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use crate::apt;
 use crate::build_failure::{self, Failed};
+use crate::cancel::Cancel;
 use crate::clock;
 use crate::db::app::App;
-use crate::db::build::Build;
+use crate::db::build::{Build, SourceBlob};
 use crate::db::slug::Slug;
 use crate::db::{self, DbError};
 use crate::dynos::Role;
@@ -23,114 +25,143 @@ use crate::locales;
 use crate::mirrors;
 use crate::one_off::Ending;
 use crate::outputs::Output;
-use crate::platform::Platform;
+use crate::platform::{Inner, Platform};
 use crate::releases::NewRelease;
-use crate::workspace::{Workspace, last_tree_home};
+use crate::turns::Place;
+use crate::workspace::Workspace;
 
 /// Statuses from here on say that a signal ended a process.
 const BY_SIGNAL: i32 = 128;
+
+/// What a build starts from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Inputs {
+    pub(crate) source: SourceBlob,
+    /// Those asked for; empty to let the app decide.
+    pub(crate) buildpacks: Vec<String>,
+    /// None for those that the app has when the build begins.
+    pub(crate) config_vars: Option<ConfigVars>,
+    /// The build that has had all this before.
+    pub(crate) replay_of: Option<Uuid>,
+}
+
+/// A build that waits or runs: what belongs to it until it has ended.
+struct Going {
+    place: Place,
+    cancel: Cancel,
+    output: Arc<Output>,
+}
 
 impl Platform {
     /// Starts a build of an uploaded source; it goes on by itself.
     pub(crate) fn start_build(
         &self,
         app: &App,
-        source_url: &str,
+        inputs: Inputs,
         source: PathBuf,
-        source_version: Option<String>,
-        buildpacks: Vec<String>,
     ) -> Result<Build, DbError> {
         let now = clock::now();
         let build = Build {
             id: Uuid::new_v4(),
             status: BuildStatus::Pending,
             exit_code: None,
-            source_url: source_url.to_owned(),
-            source_version,
-            buildpacks,
+            source: inputs.source,
+            buildpacks: inputs.buildpacks,
+            config_vars: inputs.config_vars,
+            replay_of: inputs.replay_of,
             slug_id: None,
             release_id: None,
-            steps: vec![],
-            reports: vec![],
+            result: None,
+            grown: vec![],
+            failure: None,
+            cache_bytes: None,
             created_at: now,
             updated_at: now,
         };
         self.inner.db.transaction(|db| db::build::put(db, app.id, &build))?;
+        let place = self.inner.turns.enter(&app.name, Some(build.id));
+        let cancel = self.inner.cancels.open(build.id);
         let (platform, app, mut pending) = (self.clone(), app.clone(), build.clone());
-        tokio::spawn(async move { platform.run_build(&app, &mut pending, source).await });
+        tokio::spawn(async move {
+            match platform.inner.outputs.start(pending.id) {
+                Ok(output) => {
+                    let going = Going { place, cancel, output };
+                    platform.run_build(&app, &mut pending, source, going).await;
+                }
+                Err(error) => {
+                    tracing::error!(?error, "a build's output could not be kept");
+                    let failed = Failed::internal("its output could not be kept");
+                    platform.settle_build(&app, &mut pending, Some(&failed));
+                }
+            }
+        });
         Ok(build)
     }
 
-    async fn run_build(&self, app: &App, build: &mut Build, source: PathBuf) {
+    async fn run_build(&self, app: &App, build: &mut Build, source: PathBuf, going: Going) {
+        let Going { place, cancel, output } = going;
         self.say_api(&app.name, "Build started");
-        let output = match self.inner.outputs.start(build.id) {
-            Ok(output) => output,
-            Err(error) => {
-                tracing::error!(?error, "a build's output could not be kept");
-                let failed = Failed { exit_code: exit_code::INTERNAL };
-                return self.settle_build(app, build, Some(&failed));
-            }
-        };
-        let turn = self.build_turn(app, &output).await;
         let workspace = Workspace::new(&self.inner.config.data_dir, &app.name, build.id);
-        let failed = self.build(app, build, source, &output, &workspace).await.err();
-        if failed.is_some() {
+        let ended = match self.build_turn(app, &place, &cancel, &output).await {
+            Ok(()) => self.build(app, build, source, (&output, &cancel), &workspace).await,
+            Err(canceled) => Err(canceled),
+        };
+        let failed = ended.err();
+        if let Some(failed) = &failed {
+            if failed.exit_code == exit_code::CANCELED {
+                output.line(&gutter_line("Build canceled"));
+            }
             output.line(&gutter_line(""));
             output.line(&gutter_line(&self.state_of_the_world(app)));
         }
         self.settle_build(app, build, failed.as_ref());
+        place.is_over();
         // Nobody waits for this but the app's next build, which needs the cache.
         self.blocking(move |inner| workspace.clear(&*inner.engine)).await;
-        drop(turn);
+        if place.is_first() {
+            self.note_cache_size(&app.name, build.id).await;
+        }
+        drop(place);
+        self.blocking(Inner::forget_old_inputs).await;
     }
 
     /// Waits for the app's other builds.
-    async fn build_turn(&self, app: &App, output: &Output) -> OwnedMutexGuard<()> {
-        let turn = self.turn_of(&app.name);
-        if let Ok(turn) = Arc::clone(&turn).try_lock_owned() {
-            return turn;
+    async fn build_turn(
+        &self,
+        app: &App,
+        place: &Place,
+        cancel: &Cancel,
+        output: &Output,
+    ) -> Result<(), Failed> {
+        if let Some(other) = place.build_ahead() {
+            output.line(&format!("-----> Waiting for the app's other build to finish: {other}"));
+            output.line(&format!(
+                "       To cancel that one: slugline builds:cancel {other} -a {}",
+                app.name
+            ));
         }
-        output.line("-----> Waiting for the app's other build to finish");
-        turn.lock_owned().await
-    }
-
-    /// Held by whoever builds an app, or clears up after a build.
-    pub(crate) fn turn_of(&self, app: &AppName) -> Arc<tokio::sync::Mutex<()>> {
-        let turns = self.inner.build_turns.lock();
-        let mut turns = turns.unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(turns.entry(app.clone()).or_default())
+        tokio::select! {
+            biased;
+            () = cancel.wait() => Err(Failed::canceled()),
+            () = place.turn() => Ok(()),
+        }
     }
 
     /// Removes the cache of an app that was destroyed, once no build uses it: another app may get
     /// its name, and not what its builds left.
     pub(crate) fn forget_cache(&self, app: &AppName) {
-        let (platform, turn) = (self.clone(), self.turn_of(app));
-        let data_dir = &self.inner.config.data_dir;
-        let kept = [data_dir.join("cache").join(app.as_str()), last_tree_home(data_dir, app)];
-        tokio::spawn(async move {
-            let _turn = turn.lock().await;
-            for tree in kept {
-                let removed = platform.blocking(move |inner| inner.engine.remove_tree(&tree)).await;
-                if let Err(error) = removed {
-                    tracing::error!(?error, "the cache of a destroyed app could not be removed");
-                }
-            }
-        });
+        drop(self.purge_cache(app));
     }
 
     /// Waits until no build is left, nor anything of one.
     pub(crate) async fn builds_are_over(&self) {
-        let turns: Vec<_> = {
-            let turns = self.inner.build_turns.lock();
-            turns.unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-        };
-        for turn in turns {
-            drop(turn.lock().await);
-        }
+        self.inner.turns.all_over().await;
     }
 
     fn settle_build(&self, app: &App, build: &mut Build, failed: Option<&Failed>) {
+        self.inner.cancels.close(build.id);
         build.exit_code = Some(failed.map_or(exit_code::OK, |failed| failed.exit_code));
+        build.failure = failed.map(|failed| failed.reason.clone());
         build.status = if failed.is_some() { BuildStatus::Failed } else { BuildStatus::Succeeded };
         build.updated_at = clock::now();
         if let Err(error) = self.inner.db.transaction(|db| db::build::put(db, app.id, build)) {
@@ -141,7 +172,7 @@ impl Platform {
     }
 
     /// What runs now that nothing was released.
-    fn state_of_the_world(&self, app: &App) -> String {
+    pub(crate) fn state_of_the_world(&self, app: &App) -> String {
         let current = self.inner.db.read(|db| db::release::current(db, app.id)).ok().flatten();
         match current {
             Some(release) => {
@@ -157,37 +188,65 @@ impl Platform {
         app: &App,
         build: &mut Build,
         source: PathBuf,
-        output: &Arc<Output>,
+        (output, cancel): (&Arc<Output>, &Cancel),
         workspace: &Workspace,
     ) -> Result<(), Failed> {
-        self.go_on_unless_stopping("the build was not begun", output)?;
-        let vars = self.inner.db.read(|db| db::config_var::of_app(db, app.id))?;
+        self.go_on_if_wanted("the build was not begun", output, cancel)?;
+        let vars = self.config_vars_of(app, build, output)?;
+        self.keep_to_cache_quota(app, output).await;
         self.prepare(workspace, source, vars, output).await?;
-        let compiled = self.compile(app, build, workspace, output).await?;
-        build.steps.clone_from(&compiled.steps);
-        build.reports.clone_from(&compiled.reports);
+        let compiled = self.compile(app, build, workspace, (output, cancel)).await?;
+        build.result = Some(compiled.clone());
+        self.go_on_if_wanted("its slug was not stored", output, cancel)?;
         output.line("-----> Compressing...");
         let summary = self.pack(app, workspace, &compiled, output).await?;
         output.line(&format!("       Done: {}", size::slug_size(summary.packed_bytes)));
         tell_slug(&summary, output);
-        self.go_on_unless_stopping("its slug was not released", output)?;
+        build.grown = self.tell_growth(app, &compiled, output)?;
+        self.go_on_if_wanted("its slug was not released", output, cancel)?;
         output.line("-----> Launching...");
         if let SizeVerdict::Large(warning) =
             judge_size(summary.packed_bytes, &self.inner.config.limits)
         {
             output.line(&gutter_line(&warning));
         }
-        self.release(app, build, compiled, summary, output).await
+        self.release(app, build, (compiled, summary), (output, cancel)).await
     }
 
-    fn go_on_unless_stopping(&self, what: &str, output: &Output) -> Result<(), Failed> {
+    /// Says what is larger than in the last build that succeeded.
+    fn tell_growth(
+        &self,
+        app: &App,
+        compiled: &CompileResult,
+        output: &Output,
+    ) -> Result<Vec<Growth>, Failed> {
+        let before = self.inner.db.read(|db| db::build::last_succeeded(db, app.id))?;
+        let Some(before) = before.and_then(|build| build.result) else { return Ok(vec![]) };
+        if before.parts.is_empty() {
+            return Ok(vec![]);
+        }
+        let grown = parts::growth(&before.parts, &compiled.parts);
+        let lines = parts::describe_growth(&grown);
+        if !lines.is_empty() {
+            output.line("-----> Grew since the last build");
+            for line in lines {
+                output.line(&format!("       {line}"));
+            }
+        }
+        Ok(grown)
+    }
+
+    fn go_on_if_wanted(&self, what: &str, output: &Output, cancel: &Cancel) -> Result<(), Failed> {
+        if cancel.is_canceled() {
+            return Err(Failed::canceled());
+        }
         let stopping = {
             let dynos = self.dynos();
             dynos.is_shutting_down() || dynos.are_one_offs_refused()
         };
         if stopping {
             output.line(&gutter_line(&format!("The server is stopping: {what}.")));
-            return Err(Failed { exit_code: exit_code::INTERNAL });
+            return Err(Failed::internal("the server was stopped"));
         }
         Ok(())
     }
@@ -196,7 +255,7 @@ impl Platform {
         &self,
         workspace: &Workspace,
         source: PathBuf,
-        vars: slugline_model::config_vars::ConfigVars,
+        vars: ConfigVars,
         output: &Arc<Output>,
     ) -> Result<(), Failed> {
         let here = workspace.clone();
@@ -211,7 +270,7 @@ impl Platform {
         prepared.map_err(|error| {
             let data_dir = &self.inner.config.data_dir;
             output.write(&build_failure::not_prepared(&error, data_dir).gutter());
-            Failed { exit_code: exit_code::INTERNAL }
+            Failed::internal("it could not be prepared")
         })
     }
 
@@ -220,15 +279,21 @@ impl Platform {
         app: &App,
         build: &Build,
         workspace: &Workspace,
-        output: &Arc<Output>,
+        (output, cancel): (&Arc<Output>, &Cancel),
     ) -> Result<CompileResult, Failed> {
         let spec = self.compile_spec(app, build, workspace);
         let lines = Arc::clone(output);
-        let ending = self.run_once(spec, None, Role::Build, move |line| lines.line(line)).await;
+        let on_line = move |line: &str| lines.line(line);
+        let ending = self.run_once_unless(cancel, spec, None, Role::Build, on_line).await;
+        if cancel.is_canceled() {
+            return Err(Failed::canceled());
+        }
         match ending {
             Ending::Exited(0) => {}
             // It has said why.
-            Ending::Exited(exit_code) if exit_code < BY_SIGNAL => return Err(Failed { exit_code }),
+            Ending::Exited(exit_code) if exit_code < BY_SIGNAL => {
+                return Err(Failed::of_phase(exit_code));
+            }
             ending => {
                 let limits = &self.inner.config.limits;
                 let data_dir = &self.inner.config.data_dir;
@@ -239,16 +304,20 @@ impl Platform {
                     self.blocking(move |inner| full.clear(&*inner.engine)).await;
                 }
                 output.write(&message.gutter());
-                let exit_code = match ending {
-                    Ending::OutOfTime | Ending::OverLimit(_) => exit_code::LIMIT,
-                    Ending::Exited(_) | Ending::NotLaunched { .. } => exit_code::INTERNAL,
-                };
-                return Err(Failed { exit_code });
+                return Err(match ending {
+                    Ending::OutOfTime | Ending::OverLimit(_) => {
+                        Failed { exit_code: exit_code::LIMIT, ..Failed::internal(&message.what) }
+                    }
+                    Ending::Exited(_) | Ending::NotLaunched { .. } => {
+                        Failed::internal(&message.what)
+                    }
+                });
             }
         }
         workspace.result().ok_or_else(|| {
-            output.write(&build_failure::nothing_left("result.json").gutter());
-            Failed { exit_code: exit_code::INTERNAL }
+            let message = build_failure::nothing_left("result.json");
+            output.write(&message.gutter());
+            Failed::internal(&message.what)
         })
     }
 
@@ -261,7 +330,7 @@ impl Platform {
     ) -> Result<SlugSummary, Failed> {
         let Some(tree) = workspace.tree() else {
             output.write(&build_failure::nothing_left("its tree").gutter());
-            return Err(Failed { exit_code: exit_code::PACK });
+            return Err(Failed::of_phase(exit_code::PACK));
         };
         let (app, types) = (app.name.clone(), compiled.process_types.clone());
         let packed = self
@@ -272,7 +341,7 @@ impl Platform {
             let (text, exit_code) =
                 build_failure::not_packed(&error, &config.limits, &config.data_dir);
             output.write(&text);
-            Failed { exit_code }
+            Failed::of_phase(exit_code)
         })
     }
 
@@ -280,9 +349,8 @@ impl Platform {
         &self,
         app: &App,
         build: &mut Build,
-        compiled: CompileResult,
-        summary: SlugSummary,
-        output: &Arc<Output>,
+        (compiled, summary): (CompileResult, SlugSummary),
+        (output, cancel): (&Arc<Output>, &Cancel),
     ) -> Result<(), Failed> {
         let slug = Slug {
             id: Uuid::new_v4(),
@@ -290,7 +358,7 @@ impl Platform {
             process_types: summary.process_types,
             buildpack: compiled.detected,
             size: summary.packed_bytes,
-            source_version: build.source_version.clone(),
+            source_version: build.source.version.clone(),
             created_at: clock::now(),
         };
         build.slug_id = Some(slug.id);
@@ -298,15 +366,20 @@ impl Platform {
             db::slug::insert(db, app.id, &slug)?;
             db::config_var::of_app(db, app.id)
         })?;
-        let description = match &build.source_version {
+        let description = match &build.source.version {
             Some(version) => format!("Deploy {}", version.chars().take(8).collect::<String>()),
             None => "Deploy".to_owned(),
         };
         let new = NewRelease { slug: Some(slug), config_vars, description };
         let release = self.add_release(app, &new)?;
         build.release_id = Some(release.id);
-        if !self.finish_release(app, &new, &release, output).await? {
-            return Err(Failed { exit_code: exit_code::RELEASE });
+        if !self.finish_release(app, &new, &release, (Some(output), cancel)).await? {
+            let canceled = cancel.is_canceled();
+            return Err(if canceled {
+                Failed::canceled()
+            } else {
+                Failed::of_phase(exit_code::RELEASE)
+            });
         }
         output.line(&format!("       Released v{}", release.version));
         output.line(&format!("       {} deployed to Slugline", self.web_url(&app.name)));

@@ -9,6 +9,7 @@ use slugline_model::resources::Resources;
 use uuid::Uuid;
 
 use crate::apt;
+use crate::buildpacks;
 use crate::db::app::App;
 use crate::db::build::Build;
 use crate::locales;
@@ -44,8 +45,8 @@ impl Platform {
                  --env-dir /tmp/{env} --app-dir /app --result /tmp/result.json \
                  --app {} --stack host --announced-stack {}{}",
                 app.name,
-                quoted(&config.announced_stack),
-                asked_for(build),
+                buildpacks::quoted(&config.announced_stack),
+                buildpacks::arguments(&build.buildpacks),
             ),
             env: self.compile_env(build),
             slug_tree: None,
@@ -81,7 +82,7 @@ impl Platform {
     /// are not in it: buildpacks read them as files.
     fn compile_env(&self, build: &Build) -> BTreeMap<String, String> {
         let mut env = self.inner.config.network_env.clone();
-        let version = build.source_version.clone().unwrap_or_default();
+        let version = build.source.version.clone().unwrap_or_default();
         for (name, value) in [
             ("BUILDPACK_LOG_FILE", "/dev/fd/3"),
             ("DYNO", &one_off_name(build.id)),
@@ -101,18 +102,6 @@ impl Platform {
 /// A name as of a one-off dyno, with four digits.
 fn one_off_name(build: Uuid) -> String {
     format!("run.{}", 1_000 + build.as_u128() % 9_000)
-}
-
-/// The buildpacks that the build was asked for, as arguments.
-fn asked_for(build: &Build) -> String {
-    let arguments =
-        build.buildpacks.iter().flat_map(|name| [" --buildpack=".to_owned(), quoted(name)]);
-    arguments.collect()
-}
-
-/// A word that bash takes as it is.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Whether a path is in every dyno anyway, or is the dyno's own.

@@ -6,13 +6,18 @@
 mod api;
 mod apt;
 mod build_failure;
+mod buildpacks;
 mod builds;
+mod cache;
+mod cancel;
 mod clock;
 mod compile_dyno;
 mod db;
 mod dynos;
 mod events;
 mod excess;
+mod inputs;
+mod left_builds;
 mod locales;
 mod mirrors;
 mod one_off;
@@ -23,6 +28,7 @@ mod reconcile;
 mod releases;
 mod routes;
 mod sources;
+mod turns;
 mod workspace;
 
 pub use platform::{Config, LogQuery, LogSessions, Platform, Ports, StartError};

@@ -5,6 +5,7 @@ use slugline_model::resources::Excess;
 use slugline_model::slug::SlugId;
 use tokio::sync::mpsc;
 
+use crate::cancel::Cancel;
 use crate::clock;
 use crate::dynos::Role;
 use crate::excess;
@@ -73,6 +74,27 @@ impl Platform {
             }
         }
         at_a_limit.unwrap_or(ending)
+    }
+
+    /// The same, for what may be canceled: its dyno is stopped then.
+    pub(crate) async fn run_once_unless(
+        &self,
+        cancel: &Cancel,
+        spec: DynoSpec,
+        slug: Option<SlugId>,
+        role: Role,
+        on_line: impl FnMut(&str) + Send,
+    ) -> Ending {
+        let id = spec.id;
+        let mut run = std::pin::pin!(self.run_once(spec, slug, role, on_line));
+        tokio::select! {
+            // In this order: a dyno can be stopped once it is known.
+            biased;
+            ending = &mut run => return ending,
+            () = cancel.wait() => {}
+        }
+        self.stop(id).await;
+        run.await
     }
 
     async fn launch_without_slug(&self, spec: DynoSpec) {

@@ -42,10 +42,13 @@ impl Outputs {
         self.growing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts an output.
+    /// Starts an output, or goes on with one that was started.
     pub(crate) fn start(&self, id: Uuid) -> std::io::Result<Arc<Output>> {
         // Held until the entry is there: a reader that finds a file without one takes it for whole.
         let mut growing = self.growing();
+        if let Some(output) = growing.get(&id) {
+            return Ok(Arc::clone(output));
+        }
         let path = self.directory.join(id.to_string());
         let mut options = fs_err::OpenOptions::new();
         let file = options.create(true).append(true).read(true).open(path)?;
@@ -61,6 +64,32 @@ impl Outputs {
         if let Some(output) = self.growing().remove(&id) {
             output.progress.send_modify(|progress| progress.finished = true);
         }
+    }
+
+    /// Adds to an output that was not finished, of which nobody knows any more.
+    pub(crate) fn append(&self, id: Uuid, text: &str) {
+        if let Ok(output) = self.start(id) {
+            output.write(text);
+        }
+        self.finish(id);
+    }
+
+    /// What an output holds so far; nothing if there is none.
+    pub(crate) fn text(&self, id: Uuid) -> String {
+        let bytes = std::fs::read(self.directory.join(id.to_string())).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Whether there is such an output.
+    pub(crate) fn exists(&self, id: Uuid) -> bool {
+        self.directory.join(id.to_string()).exists()
+    }
+
+    /// How long an output is that has come to its end (bytes); none for one that still grows.
+    pub(crate) fn whole(&self, id: Uuid) -> Option<u64> {
+        let growing = self.growing();
+        let file = std::fs::metadata(self.directory.join(id.to_string()));
+        file.ok().filter(|_| !growing.contains_key(&id)).map(|metadata| metadata.len())
     }
 
     /// Reads an output from a byte on, until it is finished; none if there is no such output.

@@ -14,10 +14,12 @@ use slugline_model::port::{Engine, EngineError, SlugStore};
 use slugline_model::route::RouteTable;
 use tokio::sync::{Notify, mpsc, watch};
 
+use crate::cancel::Cancels;
 use crate::clock;
 use crate::db::{Db, DbError};
 use crate::dynos::Dynos;
 use crate::outputs::Outputs;
+use crate::turns::Turns;
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -122,7 +124,8 @@ pub(crate) struct Inner {
     /// Everything alive.
     dynos: Mutex<Dynos>,
     /// One build at a time per app.
-    pub(crate) build_turns: Mutex<HashMap<AppName, Arc<tokio::sync::Mutex<()>>>>,
+    pub(crate) turns: Turns,
+    pub(crate) cancels: Cancels,
 }
 
 impl std::fmt::Debug for Platform {
@@ -153,7 +156,8 @@ impl Platform {
             routes,
             changed: Notify::new(),
             dynos: Mutex::default(),
-            build_turns: Mutex::default(),
+            turns: Turns::default(),
+            cancels: Cancels::default(),
         };
         let platform = Self { inner: Arc::new(inner) };
         platform.recover().await?;

@@ -34,10 +34,7 @@ impl Platform {
     /// failed.
     pub(crate) async fn recover(&self) -> Result<(), StartError> {
         let now = clock::now();
-        self.inner.db.transaction(|db| {
-            db::build::fail_pending(db, now)?;
-            db::release::fail_pending(db, now)
-        })?;
+        self.fail_what_was_left(now)?;
         let all = self.blocking(|inner| inner.engine.adopt()).await?;
         for adopted in &all {
             self.adopt(adopted, now);
@@ -67,7 +64,7 @@ impl Platform {
         let builds = adopted.iter().filter(|adopted| adopted.spec.release == 0);
         let (ids, apps): (Vec<DynoId>, BTreeSet<AppName>) =
             builds.map(|build| (build.spec.id, build.spec.app.clone())).unzip();
-        let turns: Vec<_> = apps.iter().map(|app| self.turn_of(app).try_lock_owned()).collect();
+        let turns: Vec<_> = apps.iter().map(|app| self.inner.turns.enter(app, None)).collect();
         let platform = self.clone();
         let clear = async move {
             let mut count = platform.dynos().settled();

@@ -4,6 +4,7 @@ use slugline_model::config_vars::ConfigVars;
 use slugline_model::name::{DynoName, ProcessType};
 use uuid::Uuid;
 
+use crate::cancel::Cancel;
 use crate::clock;
 use crate::db::app::App;
 use crate::db::release::{Release, Status};
@@ -30,6 +31,15 @@ impl NewRelease {
     }
 }
 
+/// A release whose command runs.
+#[derive(Clone, Copy)]
+struct ReleasePhase<'a> {
+    app: &'a App,
+    release: &'a Release,
+    slug: &'a Slug,
+    command: &'a str,
+}
+
 impl Platform {
     /// Adds a release: at once a succeeded one, or a pending one where a release phase must run.
     pub(crate) fn add_release(&self, app: &App, new: &NewRelease) -> Result<Release, DbError> {
@@ -54,6 +64,9 @@ impl Platform {
             )
         })?;
         let version = release.version;
+        if pending && let Err(error) = self.inner.outputs.start(release.id) {
+            tracing::error!(?error, "a release phase's output could not be kept");
+        }
         self.say_api(&app.name, format!("Release v{version} created: {}", new.description));
         if !pending {
             self.take_effect(app, version);
@@ -76,53 +89,65 @@ impl Platform {
     }
 
     async fn finish_in_background(&self, app: &App, new: &NewRelease, release: &Release) {
-        let output = match self.inner.outputs.start(release.id) {
-            Ok(output) => output,
-            Err(error) => {
-                tracing::error!(?error, "a release phase's output could not be kept");
-                return;
-            }
-        };
-        if let Err(error) = self.finish_release(app, new, release, &output).await {
+        let nobody = Cancel::never();
+        if let Err(error) = self.finish_release(app, new, release, (None, &nobody)).await {
             tracing::error!(?error, "a release could not be settled");
         }
-        self.inner.outputs.finish(release.id);
     }
 
-    /// Runs a pending release's release phase and settles it. True if it may run.
+    /// Runs a pending release's release phase and settles it. True if it may run. The phase has an
+    /// output of its own; a build shows it in its own one too.
     pub(crate) async fn finish_release(
         &self,
         app: &App,
         new: &NewRelease,
         release: &Release,
-        output: &Output,
+        (build, cancel): (Option<&Output>, &Cancel),
     ) -> Result<bool, DbError> {
         let (Some(command), Some(slug)) = (new.release_command(), &new.slug) else {
             return Ok(true);
         };
-        output.line(&format!("-----> Running release command: {command}"));
-        let ending = self.run_release_phase(app, release, slug, command, output).await;
-        let succeeded = ending == Ending::Exited(0);
+        if let Some(build) = build {
+            build.line(&format!("-----> Running release command: {command}"));
+        }
+        // Without it, a full disk for one, the command runs as well.
+        let own = self.inner.outputs.start(release.id).ok();
+        let on_line = |line: &str| {
+            if let Some(own) = &own {
+                own.line(line);
+            }
+            if let Some(build) = build {
+                build.line(&format!("       {line}"));
+            }
+        };
+        let phase = ReleasePhase { app, release, slug, command };
+        let ending = self.run_release_phase(&phase, cancel, on_line).await;
+        let succeeded = ending == Ending::Exited(0) && !cancel.is_canceled();
         let status = if succeeded { Status::Succeeded } else { Status::Failed };
         let now = clock::now();
         self.inner.db.transaction(|db| db::release::settle(db, release.id, status, now))?;
         if succeeded {
             self.take_effect(app, release.version);
         } else {
-            output.write(&failed_release_phase(&ending, command).gutter());
+            let limit = self.inner.config.limits.release_phase;
+            let failed = failed_release_phase(&ending, command, limit).gutter();
+            for output in own.as_deref().into_iter().chain(build) {
+                // Whoever canceled it knows why.
+                output.write(if cancel.is_canceled() { "" } else { &failed });
+            }
             self.say_api(&app.name, format!("Release v{} failed", release.version));
         }
+        self.inner.outputs.finish(release.id);
         Ok(succeeded)
     }
 
     async fn run_release_phase(
         &self,
-        app: &App,
-        release: &Release,
-        slug: &Slug,
-        command: &str,
-        output: &Output,
+        phase: &ReleasePhase<'_>,
+        cancel: &Cancel,
+        on_line: impl FnMut(&str) + Send,
     ) -> Ending {
+        let ReleasePhase { app, release, slug, command } = *phase;
         let number =
             u32::from(u16::try_from(Uuid::new_v4().as_u128() % 9_000).unwrap_or(0)) + 1_000;
         let name = DynoName::new(ProcessType::release(), number);
@@ -131,10 +156,7 @@ impl Platform {
         let dyno = spec.dyno.to_string();
         self.say(&app.name, &dyno, format!("Starting process with command `{command}`"));
         let tree = slug.tree.clone();
-        self.run_once(spec, Some(tree), Role::ReleasePhase, |line| {
-            output.line(&format!("       {line}"));
-        })
-        .await
+        self.run_once_unless(cancel, spec, Some(tree), Role::ReleasePhase, on_line).await
     }
 
     fn take_effect(&self, app: &App, version: u64) {
@@ -144,13 +166,20 @@ impl Platform {
     }
 }
 
-fn failed_release_phase(ending: &Ending, command: &str) -> slugline_model::message::Message {
+fn failed_release_phase(
+    ending: &Ending,
+    command: &str,
+    limit: std::time::Duration,
+) -> slugline_model::message::Message {
     let found = match ending {
         Ending::Exited(status) => format!("`{command}` exited with status {status}."),
-        Ending::OutOfTime => format!("`{command}` did not end in time and was stopped."),
         Ending::OverLimit(excess) => {
             format!("`{command}` took more than {} and was ended.", excess.allowed_text())
         }
+        Ending::OutOfTime => format!(
+            "`{command}` ran longer than {} minutes, which is the limit, and was stopped.",
+            limit.as_secs() / 60
+        ),
         Ending::NotLaunched { step, error, remedy } => {
             format!("The release phase could not be started: {step}: {error}\n{remedy}")
         }

@@ -1,10 +1,13 @@
 //! Sources: uploaded once, named by an unguessable id.
 
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::db;
 use crate::platform::{Inner, Platform};
 
 /// How long a source can be built from after it was uploaded. Heroku: an hour; here long enough for
@@ -12,9 +15,22 @@ use crate::platform::{Inner, Platform};
 const KEPT: Duration = Duration::from_hours(24);
 
 impl Inner {
-    /// Removes what was uploaded long ago, and uploads that were not finished since.
+    /// Removes what was uploaded long ago, and uploads that were not finished since. Sources of
+    /// builds stay for as long as these wait, run, or can be run again.
     pub(crate) fn remove_old_sources(&self) {
-        remove_older(&self.config.data_dir.join("sources"), KEPT);
+        let sources = match self.db.read(db::build::sources) {
+            Ok(sources) => sources,
+            Err(error) => {
+                tracing::error!(?error, "sources that nobody needs could not be told");
+                return;
+            }
+        };
+        let names = |needed: bool| -> HashSet<OsString> {
+            let urls = sources.iter().filter(|(_, kept)| *kept == needed);
+            urls.filter_map(|(url, _)| Some(url.rsplit_once('/')?.1.into())).collect()
+        };
+        let directory = self.config.data_dir.join("sources");
+        remove_old(&directory, KEPT, &names(true), &names(false));
     }
 }
 
@@ -37,11 +53,18 @@ impl Platform {
     }
 }
 
-fn remove_older(directory: &Path, age: Duration) {
+/// Removes sources that builds have had and no longer need, and old ones that no build had.
+fn remove_old(
+    directory: &Path,
+    age: Duration,
+    needed: &HashSet<OsString>,
+    had: &HashSet<OsString>,
+) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
         let is_old = |time: std::time::SystemTime| time.elapsed().is_ok_and(|past| past > age);
-        if modified.is_ok_and(is_old) {
+        let name = entry.file_name();
+        if !needed.contains(&name) && (had.contains(&name) || modified.is_ok_and(is_old)) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
@@ -52,18 +75,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_old_sources_are_removed() {
+    fn only_sources_that_nobody_needs_are_removed() {
         let directory = tempfile::tempdir().unwrap();
-        for name in ["new", "old", "old.part"] {
+        for name in ["new", "old", "old.part", "needed", "had"] {
             std::fs::write(directory.path().join(name), "").unwrap();
         }
-        for name in ["old", "old.part"] {
+        for name in ["old", "old.part", "needed"] {
             let long_ago = std::time::SystemTime::now() - KEPT - Duration::from_mins(1);
             let file = std::fs::File::options().write(true).open(directory.path().join(name));
             file.unwrap().set_modified(long_ago).unwrap();
         }
-        remove_older(directory.path(), KEPT);
+        let of = |name: &str| HashSet::from([OsString::from(name)]);
+        remove_old(directory.path(), KEPT, &of("needed"), &of("had"));
         let left = std::fs::read_dir(directory.path()).unwrap().flatten();
-        assert_eq!(left.map(|entry| entry.file_name()).collect::<Vec<_>>(), ["new"]);
+        let mut left: Vec<OsString> = left.map(|entry| entry.file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["needed", "new"]);
     }
 }

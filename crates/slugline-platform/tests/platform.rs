@@ -1,6 +1,7 @@
 //! The platform in one process: releases, the reconcile loop, routes, and the API that shows them.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
+#[expect(dead_code, reason = "shared with tests that use more of it")]
 mod support;
 
 use http::StatusCode;

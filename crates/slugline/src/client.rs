@@ -46,7 +46,8 @@ impl Client {
         let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let response = self.request(method, path, bytes).await?;
         let status = response.status();
-        let body = response.into_body().collect().await.map_err(failed(&what))?.to_bytes();
+        let body =
+            response.into_body().collect().await.map_err(broken(&what, self.port))?.to_bytes();
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
         if status.is_success() {
             Ok(value)
@@ -63,7 +64,8 @@ impl Client {
         if response.status() == StatusCode::OK {
             return Ok(());
         }
-        let body = response.into_body().collect().await.map_err(failed(path))?.to_bytes();
+        let body =
+            response.into_body().collect().await.map_err(broken(path, self.port))?.to_bytes();
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
         let found = value["message"].as_str().unwrap_or("it was not taken").to_owned();
         Err(CommandError::Api { what: "upload the source".to_owned(), found })
@@ -76,27 +78,50 @@ impl Client {
         Ok(there.then(|| Lines { body: response.into_body(), pending: Vec::new() }))
     }
 
+    /// Opens an output from a byte on, whatever its status.
+    pub(crate) async fn output(
+        &self,
+        url: &str,
+        from: u64,
+    ) -> Result<http::Response<Incoming>, CommandError> {
+        let range = (from > 0).then(|| format!("bytes={from}-"));
+        self.request_part(Method::GET, path_of(url), Bytes::new(), range).await
+    }
+
     async fn request(
         &self,
         method: Method,
         path: &str,
         body: Bytes,
     ) -> Result<http::Response<Incoming>, CommandError> {
+        self.request_part(method, path, body, None).await
+    }
+
+    async fn request_part(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        range: Option<String>,
+    ) -> Result<http::Response<Incoming>, CommandError> {
         let what = format!("{method} {path}");
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await;
-        let stream = TokioIo::new(stream.map_err(failed(&what))?);
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(stream).await.map_err(failed(&what))?;
+        let stream = TokioIo::new(stream.map_err(broken(&what, self.port))?);
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
+            .await
+            .map_err(broken(&what, self.port))?;
         tokio::spawn(connection);
-        let request = Request::builder()
+        let request = range
+            .into_iter()
+            .fold(Request::builder(), |request, range| request.header("Range", range))
             .method(method)
             .uri(path)
             .header("Host", format!("localhost:{}", self.port))
             .header("Accept", "application/vnd.heroku+json; version=3")
             .header("Authorization", format!("Bearer {}", self.token))
             .body(Full::new(body))
-            .map_err(failed(&what))?;
-        sender.send_request(request).await.map_err(failed(&what))
+            .map_err(broken(&what, self.port))?;
+        sender.send_request(request).await.map_err(broken(&what, self.port))
     }
 }
 
@@ -133,7 +158,8 @@ fn path_of(url: &str) -> &str {
     after_scheme.find('/').map_or("/", |slash| &after_scheme[slash..])
 }
 
-fn failed<E: std::fmt::Display>(what: &str) -> impl FnOnce(E) -> CommandError {
+/// A connection that could not be made, or that broke.
+fn broken<E: std::fmt::Display>(what: &str, port: u16) -> impl FnOnce(E) -> CommandError {
     let what = what.to_owned();
-    move |error| CommandError::Api { what, found: error.to_string() }
+    move |error| CommandError::Connection { what, port, found: error.to_string() }
 }

@@ -36,6 +36,14 @@ pub(crate) enum CommandError {
     AppName { wanted: String },
     #[error("talk to the Platform API: {what}")]
     Api { what: String, found: String },
+    #[error("talk to the server: {what}")]
+    Connection { what: String, port: u16, found: String },
+    #[error("ask the server: {what}")]
+    Refused { what: String, found: String },
+    #[error("read the server's token in {}", path.display())]
+    NoToken { path: PathBuf, source: std::io::Error },
+    #[error("find a build of {app}")]
+    NoBuild { app: String, wanted: Option<String>, known: Vec<String> },
 }
 
 impl CommandError {
@@ -46,6 +54,19 @@ impl CommandError {
             Self::Store(_) => exit_code::STORE,
             _ => exit_code::INTERNAL,
         }
+    }
+
+    /// The same error, for a command whose server is another process.
+    pub(crate) fn of_a_client(self) -> Self {
+        match self {
+            Self::Api { what, found } => Self::Refused { what, found },
+            other => other,
+        }
+    }
+
+    /// Whether the server was not reached, or went away: it may come back.
+    pub(crate) fn is_of_the_connection(&self) -> bool {
+        matches!(self, Self::Connection { .. })
     }
 
     /// For the operator at a terminal.
@@ -100,6 +121,36 @@ impl CommandError {
                 "The app can be given another name than its directory.",
                 "slugline up DIRECTORY --app NAME",
             ),
+            Self::Connection { what, port, found } => message(
+                format!("cannot reach the server on 127.0.0.1:{port}"),
+                format!("{what}: {found}"),
+                "A server must run there: `slugline serve`, or `slugline up` in another terminal.",
+                "slugline serve, or the same command with --api-port PORT",
+            ),
+            Self::Refused { what, found } => message(
+                format!("the server refused: {what}"),
+                found.clone(),
+                "What a command names must be there, and must still allow what it asks for.",
+                "slugline builds -a APP",
+            ),
+            Self::NoToken { path, source } => message(
+                "cannot find the server's token".to_owned(),
+                format!("{}: {source}", path.display()),
+                "The token lies in the server's data directory; $HEROKU_API_KEY may hold it too.",
+                "the same command with --data-dir DIRECTORY",
+            ),
+            Self::NoBuild { app, wanted, known } => message(
+                match wanted {
+                    Some(id) => format!("cannot find build {id} of {app}"),
+                    None => format!("cannot find a build of {app}"),
+                },
+                match known.as_slice() {
+                    [] => format!("{app} has no builds yet."),
+                    known => format!("Its newest builds: {}", known.join(", ")),
+                },
+                "A build is named by its id, or by the beginning of its id.",
+                &format!("slugline builds -a {app}"),
+            ),
             Self::Api { what, found } => {
                 let what = format!("the server refused: {what}");
                 Message {
@@ -145,6 +196,23 @@ mod tests {
             (CommandError::AppName { wanted: "42".into() }, "`42` is not an app name"),
             (CommandError::Logs { path: path(), source: io() }, "/somewhere"),
             (CommandError::Signals { source: io() }, "take signals"),
+            (CommandError::NoToken { path: path(), source: io() }, "/somewhere"),
+            (
+                CommandError::Connection { what: "GET /".into(), port: 5055, found: "no".into() },
+                "127.0.0.1:5055",
+            ),
+            (
+                CommandError::Api { what: "GET /x".into(), found: "no".into() }.of_a_client(),
+                "GET /x",
+            ),
+            (
+                CommandError::NoBuild {
+                    app: "owl".into(),
+                    wanted: Some("12".into()),
+                    known: vec!["34".into()],
+                },
+                "Its newest builds: 34",
+            ),
         ];
         for (error, expected) in errors {
             let message = error.explain();

@@ -1,5 +1,6 @@
 //! Your own Heroku in one binary: subcommands and their wiring.
 
+mod builds;
 mod client;
 mod compile_command;
 mod configuration;
@@ -40,6 +41,8 @@ enum Command {
     /// Hold what Slugline does against what others publish
     #[command(subcommand)]
     Conformance(conformance::Conformance),
+    #[command(flatten)]
+    Builds(builds::BuildsCommand),
     /// Own one dyno, whose directory is given
     #[command(hide = true)]
     Supervise {
@@ -100,6 +103,7 @@ fn main() {
         Command::Up(args) => console::run(up::up(args)),
         Command::Serve(args) => console::run(server::serve(args)),
         Command::Conformance(args) => console::run(conformance::conformance(args)),
+        Command::Builds(command) => console::run(builds::run(command)),
         Command::Doctor => doctor::doctor(),
     };
     std::process::exit(code);

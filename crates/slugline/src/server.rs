@@ -149,8 +149,13 @@ fn log_sessions(hub: Arc<Hub>) -> LogSessions {
 
 /// The data directory that was asked for, or the user's.
 pub(crate) fn data_directory(args: &ServerArgs) -> Result<PathBuf, CommandError> {
-    if let Some(directory) = &args.data_dir {
-        return Ok(std::path::absolute(directory).unwrap_or_else(|_| directory.clone()));
+    data_directory_or_default(args.data_dir.as_deref())
+}
+
+/// The same, for those who talk to a server.
+pub(crate) fn data_directory_or_default(asked: Option<&Path>) -> Result<PathBuf, CommandError> {
+    if let Some(directory) = asked {
+        return Ok(std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf()));
     }
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || set("HOME").map(|home| home.join(".local/share"));

@@ -10,10 +10,12 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 use slugline_model::build::exit_code;
+use slugline_model::message::gutter_line;
 use slugline_model::name::{AppName, app_name_from_directory};
 use slugline_model::size;
 
 use crate::UpArgs;
+use crate::builds::follow;
 use crate::client::{Client, Lines};
 use crate::console::say;
 use crate::errors::CommandError;
@@ -33,7 +35,7 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// Builds an app, runs it, and shows its log until Ctrl-C. Gives the exit code: of the phase that
 /// failed, where one did.
 pub(crate) async fn up(args: UpArgs) -> Result<i32, CommandError> {
-    let name = app_name(&args)?;
+    let name = app_name(args.app.as_deref(), &args.directory)?;
     let source = pack(&args.directory, &data_directory(&args.server)?)?;
     let mut end = End::new()?;
     let server = Server::start(&args.server).await?;
@@ -67,11 +69,12 @@ pub(crate) async fn up(args: UpArgs) -> Result<i32, CommandError> {
     deployed
 }
 
-fn app_name(args: &UpArgs) -> Result<AppName, CommandError> {
-    if let Some(name) = &args.app {
-        return name.parse().map_err(|_| CommandError::AppName { wanted: name.clone() });
+/// The name that was asked for, else that of a directory.
+pub(crate) fn app_name(asked: Option<&str>, directory: &Path) -> Result<AppName, CommandError> {
+    if let Some(name) = asked {
+        return name.parse().map_err(|_| CommandError::AppName { wanted: name.to_owned() });
     }
-    let directory = std::path::absolute(&args.directory).unwrap_or_else(|_| args.directory.clone());
+    let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
     let directory = directory.canonicalize().unwrap_or(directory);
     let name = directory.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_default();
@@ -107,15 +110,12 @@ impl App {
             source.version.as_deref().map(|v| format!(", commit {}", short(v))).unwrap_or_default()
         ));
         for warning in &source.warnings {
-            say(&format!(" !     {warning}"));
+            say(&gutter_line(warning));
         }
-        let build = self.start_build(source).await?;
-        self.show_output(&build).await?;
-        let id = build["id"].as_str().unwrap_or_default();
-        let build = self.client.get(&self.path(&format!("/builds/{id}"))).await?;
+        let build = follow::start(&self.client, &self.name, source).await?;
+        let build = self.show_output(&build).await?;
         if build["status"] != "succeeded" {
-            let code = build["exit_code"].as_i64().and_then(|code| i32::try_from(code).ok());
-            return Ok(code.unwrap_or(exit_code::INTERNAL));
+            return Ok(follow::exit_code(&build));
         }
         self.run_new_process_types(&before).await?;
         Ok(exit_code::OK)
@@ -133,31 +133,13 @@ impl App {
         Ok(())
     }
 
-    async fn start_build(&self, source: PackedSource) -> Result<Value, CommandError> {
-        let place = self.client.send(Method::POST, "/sources", &json!({})).await?;
-        let urls = &place["source_blob"];
-        self.client.put(urls["put_url"].as_str().unwrap_or_default(), source.tgz).await?;
-        let body = json!({
-            "source_blob": { "url": urls["get_url"], "version": source.version }
-        });
-        self.client.send(Method::POST, &self.path("/builds"), &body).await
-    }
-
-    async fn show_output(&self, build: &Value) -> Result<(), CommandError> {
-        let url = build["output_stream_url"].as_str().unwrap_or_default();
+    /// Shows a build's output; gives the build once it has ended.
+    async fn show_output(&self, build: &Value) -> Result<Value, CommandError> {
+        let path = self.path(&format!("/builds/{}", build["id"].as_str().unwrap_or_default()));
         let progress = Progress::start();
-        // The output begins a moment after the build.
-        let mut lines = loop {
-            if let Some(lines) = self.client.lines(url).await? {
-                break lines;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        };
-        while let Some(line) = lines.next().await {
-            progress.line(&line);
-        }
+        let ended = follow::follow(&self.client, &path, build, 0, |line| progress.line(line)).await;
         progress.finish();
-        Ok(())
+        ended
     }
 
     async fn process_types(&self) -> Result<BTreeSet<String>, CommandError> {

@@ -31,7 +31,7 @@ fn a_buildpack_turns_a_source_into_a_tree_and_process_types() {
 -----> Test app detected
 -----> Compiling
 partial
-       $ROOT/buildpacks-of-the-test/first: 1 file and 2B more in Ns (before: 2 files, 19B; now: 3 files, 21B)
+       $ROOT/buildpacks-of-the-test/first: 1 file (2B) added in Ns (now 3 files, 21B)
 -----> Discovering process types
        Procfile declares types     -> web
        Default types for buildpack -> worker

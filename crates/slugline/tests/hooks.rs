@@ -83,15 +83,6 @@ fn a_hook_without_a_shebang_runs_as_a_shell_would_run_it() {
 }
 
 #[test]
-fn windows_line_endings_are_named() {
-    let built = with_pre_compile("#!/bin/bash\r\necho hi\r\n").build();
-    expect_failure(
-        &built,
-        &[" !     bin/pre_compile cannot run: its first line ends with a carriage return"],
-    );
-}
-
-#[test]
 fn a_missing_interpreter_is_named() {
     let built = with_pre_compile("#!/no/such/shell\n").build();
     expect_failure(

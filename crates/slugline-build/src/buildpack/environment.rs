@@ -41,6 +41,11 @@ impl Environment {
         Self(variables)
     }
 
+    /// Names and values, by name.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
+        self.0.iter()
+    }
+
     /// Makes this the whole environment of a command.
     pub(crate) fn apply(&self, command: &mut Command) {
         command.env_clear().envs(&self.0);
@@ -57,7 +62,7 @@ impl Environment {
 }
 
 /// Reads what `env -0` prints.
-fn parse_env(output: &[u8]) -> BTreeMap<OsString, OsString> {
+pub(crate) fn parse_env(output: &[u8]) -> BTreeMap<OsString, OsString> {
     use std::os::unix::ffi::OsStrExt as _;
     let pairs = output.split(|&b| b == 0).filter_map(|pair| {
         let equals = pair.iter().position(|&b| b == b'=')?;

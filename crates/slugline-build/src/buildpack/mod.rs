@@ -8,7 +8,7 @@ mod run;
 
 pub use choose::ChooseError;
 pub(crate) use choose::{Choice, app_has_inline_buildpack, choose};
-pub(crate) use environment::Environment;
+pub(crate) use environment::{Environment, parse_env};
 pub use fetch::FetchError;
 pub(crate) use fetch::{Buildpack, Fetching, fetch};
 pub(crate) use reference::Reference;

@@ -9,6 +9,7 @@ use slugline_model::build::exit_code;
 
 pub(crate) use scripts::Scripts;
 
+use crate::print_env::HOOK_ENVIRONMENT;
 use crate::record::{self, Entry, Failure};
 use crate::{nodejs, python};
 
@@ -98,6 +99,7 @@ pub fn builtin_main(name: &str, phase: &str, args: &[OsString]) -> i32 {
         (Some(Builtin::Nodejs), "report") => nodejs::report(&call),
         (Some(Builtin::Python), "detect") => return python::detect(&call),
         (Some(Builtin::Python), "compile") => return finish(&call, python::compile(&call)),
+        (Some(Builtin::Python), HOOK_ENVIRONMENT) => return python::hook_environment(&call),
         (Some(Builtin::Python), "release") => python::release(),
         (Some(Builtin::Python), "report") => python::report(&call),
         _ => return exit_code::INTERNAL,

@@ -31,7 +31,7 @@ use slugline_model::build::exit_code;
 use crate::answers::Answers;
 use crate::builtin::Call;
 use crate::record::{Entry, Failure};
-use crate::{hook, log};
+use crate::{hook, log, print_env};
 use dependencies::Installing;
 use environment::BuildEnvironment;
 use error::PythonError;
@@ -53,6 +53,13 @@ pub(crate) fn detect(call: &Call) -> i32 {
 /// `bin/compile`.
 pub(crate) fn compile(call: &Call) -> Result<(), Failure> {
     build(call).map_err(|error| Failure::new(error.exit_code(), explain::explain(&error)))
+}
+
+/// What the app's hooks get, for `slugline compile --print-env`.
+pub(crate) fn hook_environment(call: &Call) -> i32 {
+    let Ok(environment) = BuildEnvironment::new(call) else { return exit_code::INTERNAL };
+    print_env::write(&environment.with_config_vars());
+    exit_code::OK
 }
 
 /// `bin/release`: Python apps say in their Procfile what runs.

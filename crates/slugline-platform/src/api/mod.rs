@@ -8,6 +8,8 @@ mod account;
 mod app;
 mod auth;
 mod build;
+mod buildpack;
+mod buildpack_installation;
 mod config_var;
 mod dyno;
 mod error;
@@ -43,7 +45,14 @@ impl Platform {
             .route("/apps/{app}", get(app::info).patch(app::update).delete(app::delete))
             .route("/apps/{app}/addons", get(app::nothing))
             .route("/apps/{app}/builds", get(build::list).post(build::create))
-            .route("/apps/{app}/builds/{build}", get(build::info))
+            .route("/apps/{app}/build-cache", get(build::cache).delete(build::delete_cache))
+            .route("/apps/{app}/builds/{build}", get(build::info).delete(build::cancel))
+            .route("/apps/{app}/builds/{build}/actions/replay", post(build::replay))
+            .route("/apps/{app}/builds/{build}/result", get(build::result))
+            .route(
+                "/apps/{app}/buildpack-installations",
+                get(buildpack_installation::list).put(buildpack_installation::update),
+            )
             .route("/apps/{app}/collaborators", get(app::collaborators))
             .route("/apps/{app}/config-vars", get(config_var::info).patch(config_var::update))
             .route("/apps/{app}/dynos", get(dyno::list).delete(dyno::restart_all))
@@ -61,11 +70,17 @@ impl Platform {
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_token));
         Router::new()
             .merge(with_token)
+            .route("/buildpacks/{name}", get(buildpack::info))
             .route("/sources/{source}", get(source::download).put(source::upload))
             .route("/streams/{output}", get(stream::output))
             .route("/log-streams/{session}", get(log_session::stream))
             .fallback(async || ApiError::not_found("endpoint", "Couldn't find that endpoint."))
             .with_state(self.clone())
+    }
+
+    /// Where an output is read. Whoever knows the URL may.
+    fn stream_url(&self, output: uuid::Uuid) -> String {
+        format!("http://localhost:{}/streams/{output}", self.inner.config.api_port)
     }
 
     /// The app that a path names, by name or id.

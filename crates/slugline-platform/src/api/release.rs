@@ -23,7 +23,8 @@ pub(crate) async fn list(
         .inner
         .db
         .read(|db| Ok((db::release::of_app(db, app.id)?, db::release::current(db, app.id)?)))?;
-    let items = releases.iter().map(|release| render(&app, release, current.as_ref())).collect();
+    let items =
+        releases.iter().map(|release| render(&platform, &app, release, current.as_ref())).collect();
     Ok(lists::list(&headers, items))
 }
 
@@ -36,7 +37,7 @@ pub(crate) async fn info(
         Ok((db::release::find(db, app.id, &release)?, db::release::current(db, app.id)?))
     })?;
     let release = release.ok_or_else(no_such_release)?;
-    Ok(ok(render(&app, &release, current.as_ref())))
+    Ok(ok(render(&platform, &app, &release, current.as_ref())))
 }
 
 /// The config vars that a release has.
@@ -67,7 +68,7 @@ pub(crate) async fn create(
     };
     let release = platform.release_in_background(&app, new)?;
     let current = platform.inner.db.read(|db| db::release::current(db, app.id))?;
-    Ok(super::json(StatusCode::CREATED, render(&app, &release, current.as_ref())))
+    Ok(super::json(StatusCode::CREATED, render(&platform, &app, &release, current.as_ref())))
 }
 
 fn rollback(platform: &Platform, app: &App, to: &str) -> Result<NewRelease, ApiError> {
@@ -115,7 +116,9 @@ fn no_such_release() -> ApiError {
     ApiError::not_found("release", "Couldn't find that release.")
 }
 
-fn render(app: &App, release: &Release, current: Option<&Release>) -> Value {
+fn render(platform: &Platform, app: &App, release: &Release, current: Option<&Release>) -> Value {
+    // Only a release phase has an output.
+    let has_output = platform.inner.outputs.exists(release.id);
     let succeeded = release.status == Status::Succeeded;
     json!({
         "addon_plan_names": [],
@@ -127,7 +130,7 @@ fn render(app: &App, release: &Release, current: Option<&Release>) -> Value {
         "eligible_for_rollback": succeeded && release.slug_id.is_some(),
         "id": release.id,
         "oci_image": null,
-        "output_stream_url": null,
+        "output_stream_url": has_output.then(|| platform.stream_url(release.id)),
         "slug": release.slug_id.map(|id| json!({ "id": id })),
         "status": release.status.as_str(),
         "updated_at": api_time(release.updated_at),

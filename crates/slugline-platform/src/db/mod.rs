@@ -4,6 +4,7 @@
 
 pub(crate) mod app;
 pub(crate) mod build;
+pub(crate) mod buildpack_installation;
 pub(crate) mod config_var;
 pub(crate) mod formation;
 pub(crate) mod receipt;
@@ -29,7 +30,7 @@ pub enum DbError {
 
 /// The schema's versions, oldest first; never edited once released.
 const MIGRATIONS: &[M<'static>] =
-    &[M::up(include_str!("schema_1.sql")), M::up(include_str!("schema_buildpacks.sql"))];
+    &[M::up(include_str!("schema_1.sql")), M::up(include_str!("schema_2_builds.sql"))];
 
 /// The embedded database.
 #[derive(Debug)]

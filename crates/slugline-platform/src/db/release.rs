@@ -103,6 +103,13 @@ pub(crate) fn settle(db: &Connection, id: Uuid, status: Status, now: i64) -> rus
     Ok(())
 }
 
+/// The releases whose release phase a dead server left behind, by id.
+pub(crate) fn pending(db: &Connection) -> rusqlite::Result<Vec<Uuid>> {
+    db.prepare_cached("SELECT id FROM release WHERE status = 'pending'")?
+        .query_map([], |row| parsed(&row.get::<_, String>(0)?))?
+        .collect()
+}
+
 /// Fails every release whose release phase a dead server left behind.
 pub(crate) fn fail_pending(db: &Connection, now: i64) -> rusqlite::Result<usize> {
     db.execute(

@@ -10,12 +10,13 @@ use axum::body::Body;
 use futures_util::StreamExt as _;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
-use slugline_model::build::CompileResult;
+use slugline_model::build::{CompileResult, TreeSize};
 use slugline_model::dyno::{DynoId, DynoSpec, Event, TimedEvent};
 use slugline_model::ledger::Receipt;
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogLine, LogSink};
 use slugline_model::name::AppName;
+use slugline_model::parts::Part;
 use slugline_model::port::{
     Adopted, CheckoutError, Engine, EngineError, IngestError, SlugStore, SweepError,
 };
@@ -26,6 +27,9 @@ use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 
 pub(crate) const TOKEN: &str = "a-token";
+
+/// The status of a release phase that takes too long.
+pub(crate) const OUT_OF_TIME: i32 = 143;
 
 /// How a one-off dyno of the fake engine ends.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +44,12 @@ pub(crate) struct FakeEngine {
     pub(crate) running: Mutex<HashMap<DynoId, DynoSpec>>,
     pub(crate) script: Mutex<Script>,
     pub(crate) procfile: Mutex<String>,
+    /// What the next builds say of their trees: names and bytes.
+    pub(crate) parts: Mutex<Vec<(String, u64)>>,
+    /// How many bytes the next builds leave in the cache.
+    pub(crate) cached: Mutex<usize>,
+    /// Whether builds go on until they are stopped.
+    pub(crate) builds_hang: Mutex<bool>,
 }
 
 impl FakeEngine {
@@ -57,17 +67,26 @@ impl FakeEngine {
 
     fn run_build(&self, spec: &DynoSpec) {
         self.emit(spec.id, Event::Line { text: "-----> Compiling".into(), partial: false });
+        if *self.builds_hang.lock().unwrap() {
+            return;
+        }
         let status = self.script.lock().unwrap().build_status;
         let tmp = &spec.binds.iter().find(|bind| bind.to == Path::new("/tmp")).unwrap().from;
         let result = CompileResult {
             process_types: procfile::parse(&self.procfile.lock().unwrap()).unwrap(),
             detected: "Python".into(),
-            steps: vec![],
-            reports: vec![],
+            parts: self.parts.lock().unwrap().iter().map(part).collect(),
+            ..CompileResult::default()
         };
+        let cached = vec![0; *self.cached.lock().unwrap()];
+        std::fs::write(tmp.join("codon/tmp/cache/file"), cached).unwrap();
         std::fs::write(tmp.join("result.json"), serde_json::to_vec(&result).unwrap()).unwrap();
         self.end(spec.id, status);
     }
+}
+
+fn part((name, bytes): &(String, u64)) -> Part {
+    Part { name: name.clone(), size: TreeSize { files: 1, bytes: *bytes } }
 }
 
 impl Engine for FakeEngine {
@@ -77,7 +96,11 @@ impl Engine for FakeEngine {
         if spec.release == 0 {
             self.run_build(spec);
         } else if spec.dyno.process_type.is_release() {
+            self.emit(spec.id, Event::Line { text: "Migrating".into(), partial: false });
             let status = self.script.lock().unwrap().release_phase_status;
+            if status == OUT_OF_TIME {
+                self.emit(spec.id, Event::RunTimeout);
+            }
             self.end(spec.id, status);
         }
         Ok(())
@@ -162,6 +185,10 @@ pub(crate) struct TestPlatform {
 
 impl TestPlatform {
     pub(crate) async fn new() -> Self {
+        Self::with_limits(Limits::default()).await
+    }
+
+    pub(crate) async fn with_limits(limits: Limits) -> Self {
         let data = tempfile::tempdir().unwrap();
         let (send, events) = mpsc::unbounded_channel();
         let engine = Arc::new(FakeEngine {
@@ -169,6 +196,9 @@ impl TestPlatform {
             running: Mutex::default(),
             script: Mutex::new(Script { build_status: 0, release_phase_status: 0 }),
             procfile: Mutex::new("web: serve\nworker: work".into()),
+            parts: Mutex::default(),
+            cached: Mutex::new(1),
+            builds_hang: Mutex::new(false),
         });
         let log = Arc::<Lines>::default();
         let config = Config {
@@ -181,7 +211,7 @@ impl TestPlatform {
             network_env: std::collections::BTreeMap::new(),
             announced_stack: "heroku-24".to_owned(),
             mirrors: vec![],
-            limits: Limits::default(),
+            limits,
         };
         let ports = Ports {
             engine: Arc::clone(&engine) as _,
@@ -241,15 +271,49 @@ impl TestPlatform {
 
     /// Uploads a source, builds it, and gives the finished build.
     pub(crate) async fn build(&self) -> Value {
+        let build = self.begin_build(json!({})).await;
+        self.ended(&build).await
+    }
+
+    /// Waits until a build has ended.
+    pub(crate) async fn ended(&self, build: &Value) -> Value {
+        let path = format!("/apps/library/builds/{}", build["id"].as_str().unwrap());
+        self.until(async || self.get(&path).await["status"] != "pending").await;
+        self.get(&path).await
+    }
+
+    /// Uploads a source, and asks for a build of it with more in the request's body.
+    pub(crate) async fn begin_build(&self, more: Value) -> Value {
         let source = self.ok("POST", "/sources", json!({})).await;
         let url = source["source_blob"]["put_url"].as_str().unwrap().to_owned();
         let path = &url[url.find("/sources").unwrap()..];
         self.ok("PUT", path, json!("tgz")).await;
-        let body = json!({ "source_blob": { "url": url, "version": "0123456789" } });
-        let build = self.ok("POST", "/apps/library/builds", body).await;
-        let path = format!("/apps/library/builds/{}", build["id"].as_str().unwrap());
-        self.until(async || self.get(&path).await["status"] != "pending").await;
-        self.get(&path).await
+        let mut body = json!({ "source_blob": { "url": url, "version": "0123456789" } });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.ok("POST", "/apps/library/builds", body).await
+    }
+
+    /// An output from its URL, with more headers: the status, the answer's headers, the text.
+    pub(crate) async fn stream(
+        &self,
+        url: &Value,
+        headers: &[(&str, &str)],
+    ) -> (u16, http::HeaderMap, String) {
+        let url = url.as_str().unwrap();
+        let mut request = Request::builder().uri(&url[url.find("/streams").unwrap()..]);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let response = self.platform.api().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, headers, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    /// The output of a build that has ended.
+    pub(crate) async fn output(&self, build: &Value) -> String {
+        self.stream(&build["output_stream_url"], &[]).await.2
     }
 
     /// The dyno of this name and release, once the engine was asked to start it.

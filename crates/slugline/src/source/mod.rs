@@ -1,6 +1,7 @@
 //! A directory as a source: packed as Heroku's clients do, a gzip tar.
 
 mod git;
+mod hooks;
 mod lfs;
 
 use std::io::Write as _;
@@ -34,12 +35,14 @@ pub(crate) fn pack(directory: &Path, data_dir: &Path) -> Result<PackedSource, Co
         return Err(error(directory)(std::io::ErrorKind::NotADirectory.into()));
     }
     let data_dir = below(directory, data_dir);
-    let (paths, mut warnings) = match git::paths(directory) {
-        Some(tracked) => (
-            tracked.paths,
-            tracked.empty_submodules.iter().map(|path| no_submodule(path)).collect(),
-        ),
-        None => (all_paths(directory).map_err(error(directory))?, Vec::new()),
+    let mut warnings = Vec::new();
+    let paths = match git::paths(directory) {
+        Some(tracked) => {
+            warnings.extend(tracked.empty_submodules.iter().map(|path| no_submodule(path)));
+            warnings.extend(hooks::warnings(directory, Path::new(""), &tracked.paths));
+            tracked.paths
+        }
+        None => all_paths(directory).map_err(error(directory))?,
     };
     let mut large = lfs::Files::new(directory);
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));

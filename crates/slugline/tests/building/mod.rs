@@ -168,9 +168,9 @@ impl App {
     }
 }
 
-/// ` in 12.3s (before: …` depends on the machine's mood.
+/// ` in 12.3s (now …` depends on the machine's mood.
 fn without_time(line: &str) -> String {
-    match (line.find(" in "), line.find("s (before: ")) {
+    match (line.find(" in "), line.find("s (now ")) {
         (Some(start), Some(end)) if start < end => {
             format!("{} in N{}", &line[..start], &line[end..])
         }

@@ -1,0 +1,260 @@
+//! `slugline builds` and its kin: an app's builds, as a client of the Platform API sees them.
+
+pub(crate) mod follow;
+mod show;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::{Value, json};
+use slugline_model::build::exit_code;
+use slugline_model::name::AppName;
+
+use crate::client::Client;
+use crate::console::say;
+use crate::errors::CommandError;
+use crate::server::data_directory_or_default;
+use crate::source;
+
+/// The commands about builds, each also by its name in the singular.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BuildsCommand {
+    /// List an app's builds, the newest first
+    #[command(name = "builds", after_help = "Example:\n  slugline builds -a library")]
+    List(Options),
+    /// Show a build: its steps, its biggest parts, what grew, what leaked
+    #[command(name = "builds:info", visible_alias = "build:info")]
+    Info(OfBuild),
+    /// Show a build's output, and go on for as long as it grows
+    #[command(name = "builds:output", visible_alias = "build:output")]
+    Output(OfBuild),
+    /// Follow the build that runs; the exit code is the build's
+    #[command(name = "builds:watch", visible_alias = "build:watch")]
+    Watch(Watch),
+    /// Cancel a build that waits or runs
+    #[command(name = "builds:cancel", visible_alias = "build:cancel")]
+    Cancel(OfBuild),
+    /// Build a directory
+    #[command(name = "builds:create", visible_alias = "build:create")]
+    Create(Create),
+    /// Build once more from a build's source, buildpacks and config vars
+    #[command(name = "builds:replay", visible_alias = "build:replay")]
+    Replay(OfBuild),
+    /// Remove what builds keep for later ones
+    #[command(
+        name = "builds:cache:purge",
+        visible_aliases = ["build:cache:purge", "builds:cache-purge"]
+    )]
+    PurgeCache(Options),
+}
+
+/// Which app of which server.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The app; the directory's name where it is not given
+    #[arg(long, short, env = "HEROKU_APP")]
+    app: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// The server's data directory, where its token lies; else the token is `$HEROKU_API_KEY`
+    #[arg(long, env = "SLUGLINE_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where the server's Platform API listens, on loopback
+    #[arg(long, env = "SLUGLINE_API_PORT", default_value_t = 5055)]
+    api_port: u16,
+}
+
+/// Which build.
+#[derive(Debug, Args)]
+pub(crate) struct OfBuild {
+    /// The build's id, or its beginning; the newest one where it is not given
+    id: Option<String>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What to watch.
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// The build's id, or its beginning; the one that runs where it is not given
+    id: Option<String>,
+    /// The byte of the output to begin with
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What to build.
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// The app's source
+    #[arg(default_value = ".")]
+    directory: PathBuf,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Runs one of the commands; gives the exit code.
+pub(crate) async fn run(command: BuildsCommand) -> Result<i32, CommandError> {
+    let done = match command {
+        BuildsCommand::List(options) => App::of(&options)?.list(options.json).await,
+        BuildsCommand::Info(of) => App::of(&of.options)?.info(of.id, of.options.json).await,
+        BuildsCommand::Output(of) => App::of(&of.options)?.output(of.id).await,
+        BuildsCommand::Watch(watch) => App::of(&watch.options)?.watch(watch.id, watch.from).await,
+        BuildsCommand::Cancel(of) => App::of(&of.options)?.cancel(of.id).await,
+        BuildsCommand::Create(create) => create.run().await,
+        BuildsCommand::Replay(of) => App::of(&of.options)?.replay(of.id).await,
+        BuildsCommand::PurgeCache(options) => App::of(&options)?.purge_cache().await,
+    };
+    // The server of these commands is another process, and goes on.
+    done.map_err(CommandError::of_a_client)
+}
+
+/// An app on a server.
+struct App {
+    name: AppName,
+    client: Client,
+}
+
+impl App {
+    fn of(options: &Options) -> Result<Self, CommandError> {
+        let data_dir = data_directory_or_default(options.data_dir.as_deref())?;
+        let path = data_dir.join("token");
+        let token = std::fs::read_to_string(&path).map(|token| token.trim().to_owned()).or_else(
+            |source| match std::env::var("HEROKU_API_KEY") {
+                Ok(token) if !token.is_empty() => Ok(token),
+                _ => Err(CommandError::NoToken { path, source }),
+            },
+        )?;
+        let name = crate::up::app_name(options.app.as_deref(), std::path::Path::new("."))?;
+        Ok(Self { name, client: Client::new(options.api_port, token) })
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/apps/{}{rest}", self.name)
+    }
+
+    async fn builds(&self) -> Result<Vec<Value>, CommandError> {
+        let builds = self.client.get(&self.path("/builds")).await?;
+        Ok(builds.as_array().cloned().unwrap_or_default())
+    }
+
+    /// The build that an id, or its beginning, names; else the newest that fits.
+    async fn build(
+        &self,
+        id: Option<String>,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Result<Value, CommandError> {
+        let builds = self.builds().await?;
+        let id_of = |build: &Value| build["id"].as_str().unwrap_or_default().to_owned();
+        let found = match &id {
+            Some(id) => builds.iter().rfind(|build| id_of(build).starts_with(id.as_str())),
+            None => builds.iter().rfind(|build| fits(build)).or(builds.last()),
+        };
+        found.cloned().ok_or_else(|| CommandError::NoBuild {
+            app: self.name.to_string(),
+            wanted: id,
+            known: builds.iter().rev().take(3).map(id_of).collect(),
+        })
+    }
+
+    async fn list(&self, json: bool) -> Result<i32, CommandError> {
+        let mut builds = self.builds().await?;
+        builds.reverse();
+        if json {
+            say(&format!("{:#}", Value::Array(builds)));
+            return Ok(exit_code::OK);
+        }
+        let cache = self.client.get(&self.path("/build-cache")).await?;
+        for line in show::list(&self.name, &builds, &cache) {
+            say(&line);
+        }
+        Ok(exit_code::OK)
+    }
+
+    async fn info(&self, id: Option<String>, json: bool) -> Result<i32, CommandError> {
+        let build = self.build(id, |_| true).await?;
+        let mut build = self.client.get(&self.path(&format!("/builds/{}", id_of(&build)))).await?;
+        if json {
+            let path = self.path(&format!("/builds/{}/result", id_of(&build)));
+            build["parts"] = self.client.get(&path).await?["parts"].take();
+            say(&format!("{build:#}"));
+            return Ok(exit_code::OK);
+        }
+        let release = match build["release"]["id"].as_str() {
+            Some(id) => Some(self.client.get(&self.path(&format!("/releases/{id}"))).await?),
+            None => None,
+        };
+        for line in show::info(&build, release.as_ref()) {
+            say(&line);
+        }
+        Ok(exit_code::OK)
+    }
+
+    async fn output(&self, id: Option<String>) -> Result<i32, CommandError> {
+        let build = self.build(id, |_| true).await?;
+        self.follow(&build, 0).await?;
+        Ok(exit_code::OK)
+    }
+
+    async fn watch(&self, id: Option<String>, from: u64) -> Result<i32, CommandError> {
+        let build = self.build(id, is_pending).await?;
+        self.follow(&build, from).await
+    }
+
+    async fn cancel(&self, id: Option<String>) -> Result<i32, CommandError> {
+        let build = self.build(id, is_pending).await?;
+        let path = self.path(&format!("/builds/{}", id_of(&build)));
+        self.client.send(Method::DELETE, &path, &json!({})).await?;
+        say(&format!("Canceling build {}... done", id_of(&build)));
+        Ok(exit_code::OK)
+    }
+
+    async fn replay(&self, id: Option<String>) -> Result<i32, CommandError> {
+        let build = self.build(id, |_| true).await?;
+        let path = self.path(&format!("/builds/{}/actions/replay", id_of(&build)));
+        let replay = self.client.send(Method::POST, &path, &json!({})).await?;
+        self.follow(&replay, 0).await
+    }
+
+    async fn purge_cache(&self) -> Result<i32, CommandError> {
+        let running = self.builds().await?.iter().any(is_pending);
+        self.client.send(Method::DELETE, &self.path("/build-cache"), &json!({})).await?;
+        let when = if running { "done, once its build is over" } else { "done" };
+        say(&format!("Purging build cache of {}... {when}", self.name));
+        Ok(exit_code::OK)
+    }
+
+    /// Shows an output to its end; gives the exit code of its build.
+    async fn follow(&self, build: &Value, from: u64) -> Result<i32, CommandError> {
+        let path = self.path(&format!("/builds/{}", id_of(build)));
+        let ended = follow::follow(&self.client, &path, build, from, say).await?;
+        Ok(follow::exit_code(&ended))
+    }
+}
+
+impl Create {
+    async fn run(self) -> Result<i32, CommandError> {
+        let directory = &self.directory;
+        let name = crate::up::app_name(self.options.app.as_deref(), directory)?;
+        let app = App { name, ..App::of(&self.options)? };
+        let data_dir = data_directory_or_default(self.options.data_dir.as_deref())?;
+        let packed = source::pack(directory, &data_dir)?;
+        for warning in &packed.warnings {
+            say(&slugline_model::message::gutter_line(warning));
+        }
+        let build = follow::start(&app.client, &app.name, packed).await?;
+        app.follow(&build, 0).await
+    }
+}
+
+fn id_of(build: &Value) -> &str {
+    build["id"].as_str().unwrap_or_default()
+}
+
+fn is_pending(build: &Value) -> bool {
+    build["status"] == "pending"
+}
