@@ -85,7 +85,8 @@ fn not_recognised(found: &[String]) -> Message {
         what: "No buildpack recognises this app".into(),
         found: format!(
             "Looked in the root directory for: package.json (heroku/nodejs); requirements.txt, \
-             uv.lock, poetry.lock or Pipfile.lock (heroku/python); bin/detect and bin/compile (the \
+             uv.lock, poetry.lock or Pipfile.lock (heroku/python); static.json or index.html \
+             (heroku/static); a Procfile alone (heroku/procfile); bin/detect and bin/compile (the \
              app's own).\nFound: {}",
             listing(found)
         ),
@@ -133,9 +134,11 @@ fn choose(error: &ChooseError) -> Message {
         ChooseError::Reference { origin, source } => Message {
             what: source.to_string(),
             found: format!("It stands in {origin}."),
-            allowed: "A buildpack is heroku/python, heroku/nodejs, heroku/inline, a git URL with \
-                      an optional #ref, the URL of a .tgz, or a directory."
-                .into(),
+            allowed:
+                "A buildpack is heroku/python, heroku/nodejs, heroku/static, heroku/procfile, \
+                      heroku/inline, a git URL with an optional #ref, the URL of a .tgz, or a \
+                      directory."
+                    .into(),
             next: AGAIN.into(),
             ..Message::default()
         },

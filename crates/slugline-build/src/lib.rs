@@ -20,10 +20,12 @@ mod measure;
 mod network;
 mod nodejs;
 mod process_types;
+mod procfile_only;
 mod program;
 mod python;
 mod record;
 mod source;
+mod static_site;
 mod web_memory;
 
 pub use buildpack::{ChooseError, FetchError, ReferenceError};

@@ -13,6 +13,7 @@ pub mod dyno;
 pub mod ledger;
 pub mod sandbox;
 pub mod slug;
+pub mod static_site;
 
 pub mod code;
 pub mod limits;
