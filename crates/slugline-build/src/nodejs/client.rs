@@ -76,11 +76,10 @@ impl Client<'_> {
         }
         let lock_file = self.lock_file().unwrap_or_default();
         match cache::restore(self.call, key, self.kind.updates())? {
-            Use::Nothing(why) => afresh(&why),
             Use::Update(why) if self.kind.updates() => {
                 log::detail(format!("{why}: only the difference is installed"));
             }
-            Use::Update(why) => afresh(&why),
+            Use::Nothing(why) | Use::Update(why) => afresh(&why),
             Use::AsItIs => {
                 log::detail(format!("Restored node_modules from the cache: {lock_file} unchanged"));
                 return Ok(self.kind.may_be_skipped() && !self.install_does_more());

@@ -80,7 +80,7 @@ fn build(call: &Call) -> Result<(), PythonError> {
     let runtime = runtime::choose(call, &requested, &mut answers, &environment)?;
     environment.set_runtime(&runtime);
     runtime::link_into_app(call)?;
-    dependencies::install(Installing {
+    let installing = Installing {
         call,
         client,
         requested: &requested,
@@ -88,7 +88,8 @@ fn build(call: &Call) -> Result<(), PythonError> {
         answers: &mut answers,
         environment: &environment,
         began,
-    })?;
+    };
+    installing.install()?;
 
     nltk::say(call);
     collectstatic::run(call, &environment)?;

@@ -14,9 +14,12 @@ use slugline_model::static_site::Kind;
 pub(crate) struct Files {
     /// Without symbolic links in it.
     root: PathBuf,
-    /// Entity tags of files that were served, by inode, size and time.
-    tags: Mutex<HashMap<(u64, u64, i64, i64), String>>,
+    /// Entity tags of files that were served.
+    tags: Mutex<HashMap<FileKey, String>>,
 }
+
+/// Inode, size and time of a file: none of them stays when its content does not.
+type FileKey = (u64, u64, i64, i64);
 
 /// A file that can be served.
 #[derive(Debug)]
@@ -56,19 +59,19 @@ impl Files {
         let metadata = fs_err::metadata(&path)?;
         let key = (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec());
         let known = self.tags.lock().ok().and_then(|tags| tags.get(&key).cloned());
-        let tag = match known {
-            Some(tag) => tag,
-            None => {
-                let mut hasher = blake3::Hasher::new();
-                hasher.update_reader(fs_err::File::open(&path)?)?;
-                let tag = format!("\"{}\"", &hasher.finalize().to_hex()[..32]);
-                if let Ok(mut tags) = self.tags.lock() {
-                    tags.insert(key, tag.clone());
-                }
-                tag
-            }
-        };
+        let tag = known.map_or_else(|| self.hash(&path, key), Ok)?;
         Ok(Found { path, length: metadata.len(), modified: metadata.modified()?, tag })
+    }
+
+    /// The tag of a file, which is remembered.
+    fn hash(&self, path: &Path, key: FileKey) -> io::Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(fs_err::File::open(path)?)?;
+        let tag = format!("\"{}\"", &hasher.finalize().to_hex()[..32]);
+        if let Ok(mut tags) = self.tags.lock() {
+            tags.insert(key, tag.clone());
+        }
+        Ok(tag)
     }
 
     fn real_path(&self, path: &str) -> Option<PathBuf> {
@@ -79,8 +82,6 @@ impl Files {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has to fail")]
-
     use super::*;
 
     #[test]
