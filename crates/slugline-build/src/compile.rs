@@ -174,8 +174,8 @@ impl<'a> Building<'a> {
 
     fn first_that_detects(&self) -> Result<Vec<Buildpack>, CompileError> {
         let mut detecting = Vec::new();
-        for builtin in Builtin::IN_DETECTION_ORDER {
-            let buildpack = self.fetch(&Reference::Builtin(builtin))?;
+        for builtin in Builtin::in_detection_order(&self.request.build_dir) {
+            let buildpack = self.fetch(&Reference::Builtin(*builtin))?;
             if self.detect(&buildpack)?.is_ok() {
                 detecting.push(buildpack);
             }
@@ -188,6 +188,10 @@ impl<'a> Building<'a> {
             });
         }
         for other in detecting.drain(1..) {
+            // Most apps have a Procfile.
+            if other.builtin == Some(Builtin::Procfile) {
+                continue;
+            }
             log::detail(format!("{} recognises it too; name several in .buildpacks", other.name));
         }
         Ok(detecting)

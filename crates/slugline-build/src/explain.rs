@@ -128,7 +128,8 @@ fn not_recognised(found: &[String], inside: Option<&str>) -> Message {
         what: "No buildpack recognises this app".into(),
         found: format!(
             "Looked in the root directory for: package.json (heroku/nodejs); requirements.txt, \
-             uv.lock, poetry.lock or Pipfile.lock (heroku/python); bin/detect and bin/compile (the \
+             uv.lock, poetry.lock or Pipfile.lock (heroku/python); static.json or index.html \
+             (heroku/static); a Procfile alone (heroku/procfile); bin/detect and bin/compile (the \
              app's own).\nFound: {}",
             listing(found)
         ),
@@ -177,7 +178,7 @@ fn choose(error: &ChooseError) -> Message {
             what: source.to_string(),
             found: format!("It stands in {origin}."),
             allowed:
-                "A buildpack is heroku/python, heroku/nodejs, heroku/inline or another one of \
+                "A buildpack is heroku/python, heroku/nodejs, heroku/static, heroku/procfile, heroku/inline or another one of \
                       Heroku's, official:heroku/NAME for Heroku's own in the place of ours, \
                       NAMESPACE/NAME of Heroku's buildpack registry, a git URL with an optional \
                       #ref, the URL of a .tgz, or a directory."

@@ -26,12 +26,14 @@ mod network;
 mod nodejs;
 mod print_env;
 mod process_types;
+mod procfile_only;
 mod program;
 mod python;
 mod record;
 mod shell_script;
 mod snapshot;
 mod source;
+mod static_site;
 mod web_memory;
 
 pub use buildpack::{ChooseError, FetchError, ReferenceError};

@@ -17,6 +17,7 @@ pub mod resources;
 pub mod sandbox;
 pub mod slug;
 pub mod stack;
+pub mod static_site;
 
 pub mod code;
 pub mod limits;

@@ -80,7 +80,7 @@ enum Shown {
 /// Run a script of a buildpack that comes with Slugline.
 #[derive(Debug, Args)]
 pub(crate) struct BuildpackArgs {
-    /// python or nodejs
+    /// python, nodejs, static or procfile
     name: String,
     /// detect, compile, release or report
     phase: String,

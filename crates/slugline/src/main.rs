@@ -14,6 +14,7 @@ mod progress;
 mod server;
 mod slugs;
 mod source;
+mod static_server;
 mod up;
 
 use std::path::PathBuf;
@@ -55,6 +56,9 @@ enum Command {
     /// Run a script of a buildpack that comes with Slugline
     #[command(hide = true)]
     Buildpack(compile_command::BuildpackArgs),
+    /// Serve a site of files, as static.json says
+    #[command(hide = true)]
+    Static(static_server::StaticArgs),
 }
 
 /// What `up` is asked for.
@@ -100,6 +104,7 @@ fn main() {
         Command::Supervise { directory } => slugline_dyno::supervise(&directory),
         Command::Compile(args) => compile_command::compile_main(*args),
         Command::Buildpack(args) => compile_command::buildpack_main(&args),
+        Command::Static(args) => static_server::static_main(&args),
         Command::Up(args) => console::run(up::up(args)),
         Command::Serve(args) => console::run(server::serve(args)),
         Command::Conformance(args) => console::run(conformance::conformance(args)),

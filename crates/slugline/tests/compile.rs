@@ -1,5 +1,6 @@
 //! `slugline compile` with real buildpacks made of bash scripts: nothing here needs a network.
 
+#[expect(dead_code, reason = "shared with tests that use more of it")]
 mod building;
 
 use building::App;
@@ -157,7 +158,8 @@ fn an_app_that_nobody_recognises_is_told_what_was_looked_for() {
  !     No buildpack recognises this app
  !
  !     Looked in the root directory for: package.json (heroku/nodejs); requirements.txt, uv.lock, \
-poetry.lock or Pipfile.lock (heroku/python); bin/detect and bin/compile (the app's own).
+poetry.lock or Pipfile.lock (heroku/python); static.json or index.html (heroku/static); a Procfile \
+alone (heroku/procfile); bin/detect and bin/compile (the app's own).
  !     Found: README.md, src/
  !
  !     If the app is in a subdirectory, move it to the root. If a file is missing, commit it: files \

@@ -225,7 +225,7 @@ fn later_yarns_come_in_the_version_that_package_json_names() {
     app.build().expect_lines(50, &[" !     YARN_PRODUCTION=true stops Yarn 2 and later"]);
 }
 
-/// Without node_modules the packages stay in `.yarn/cache`, and the app runs from there.
+/// Without `node_modules` the packages stay in `.yarn/cache`, and the app runs from there.
 #[test]
 fn yarn_without_node_modules_runs_from_its_cache() {
     let scripts = r#""heroku-postbuild": "node -p 'require(\"ms\")(\"2s\")' > built","#;

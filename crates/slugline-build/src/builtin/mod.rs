@@ -3,7 +3,7 @@
 mod scripts;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use slugline_model::build::exit_code;
 
@@ -11,7 +11,7 @@ pub(crate) use scripts::Scripts;
 
 use crate::print_env::HOOK_ENVIRONMENT;
 use crate::record::{self, Entry, Failure};
-use crate::{nodejs, python};
+use crate::{nodejs, procfile_only, python, static_site};
 
 /// A buildpack that comes with Slugline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,15 +20,43 @@ pub(crate) enum Builtin {
     Nodejs,
     /// `heroku/python`
     Python,
+    /// `heroku/static`
+    Static,
+    /// `heroku/procfile`
+    Procfile,
 }
 
+/// Files of languages that only other buildpacks know: their apps have Procfiles and pages too, and
+/// are not to be taken for something that needs no building.
+const OF_OTHER_LANGUAGES: [&str; 12] = [
+    "Cargo.toml",
+    "Gemfile",
+    "build.gradle",
+    "build.gradle.kts",
+    "build.sbt",
+    "composer.json",
+    "deps.edn",
+    "go.mod",
+    "gradlew",
+    "mix.exs",
+    "pom.xml",
+    "project.clj",
+];
+
 impl Builtin {
-    /// Heroku asks Node.js before Python: an app with both is a Node.js app unless it says otherwise.
-    pub(crate) const IN_DETECTION_ORDER: [Builtin; 2] = [Builtin::Nodejs, Builtin::Python];
+    const ALL: [Builtin; 4] =
+        [Builtin::Nodejs, Builtin::Python, Builtin::Static, Builtin::Procfile];
+
+    /// Those that are asked whether they recognise an app. Heroku asks Node.js before Python: an app
+    /// with both is a Node.js app unless it says otherwise.
+    pub(crate) fn in_detection_order(root: &Path) -> &'static [Builtin] {
+        let foreign = OF_OTHER_LANGUAGES.iter().any(|name| root.join(name).exists());
+        if foreign { &Self::ALL[..2] } else { &Self::ALL }
+    }
 
     /// By its name without `heroku/`.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::IN_DETECTION_ORDER.into_iter().find(|builtin| builtin.name() == name)
+        Self::ALL.into_iter().find(|builtin| builtin.name() == name)
     }
 
     /// Its name without `heroku/`.
@@ -36,6 +64,8 @@ impl Builtin {
         match self {
             Self::Nodejs => "nodejs",
             Self::Python => "python",
+            Self::Static => "static",
+            Self::Procfile => "procfile",
         }
     }
 }
@@ -102,6 +132,14 @@ pub fn builtin_main(name: &str, phase: &str, args: &[OsString]) -> i32 {
         (Some(Builtin::Python), HOOK_ENVIRONMENT) => return python::hook_environment(&call),
         (Some(Builtin::Python), "release") => python::release(),
         (Some(Builtin::Python), "report") => python::report(&call),
+        (Some(Builtin::Static), "detect") => return static_site::detect(&call),
+        (Some(Builtin::Static), "compile") => return finish(&call, static_site::compile(&call)),
+        (Some(Builtin::Static), "release") => static_site::release(),
+        (Some(Builtin::Static), "report") => static_site::report(),
+        (Some(Builtin::Procfile), "detect") => return procfile_only::detect(&call),
+        (Some(Builtin::Procfile), "compile") => procfile_only::compile(),
+        (Some(Builtin::Procfile), "release") => procfile_only::release(),
+        (Some(Builtin::Procfile), "report") => procfile_only::report(),
         _ => return exit_code::INTERNAL,
     }
     exit_code::OK

@@ -76,11 +76,10 @@ impl Client<'_> {
         }
         let lock_file = self.lock_file().unwrap_or_default();
         match cache::restore(self.call, key, self.kind.updates())? {
-            Use::Nothing(why) => afresh(&why),
             Use::Update(why) if self.kind.updates() => {
                 log::detail(format!("{why}: only the difference is installed"));
             }
-            Use::Update(why) => afresh(&why),
+            Use::Nothing(why) | Use::Update(why) => afresh(&why),
             Use::AsItIs => {
                 log::detail(format!("Restored node_modules from the cache: {lock_file} unchanged"));
                 return Ok(self.kind.may_be_skipped() && !self.install_does_more());
@@ -256,12 +255,12 @@ impl Client<'_> {
         let root = &self.call.build_dir;
         let old_berry = matches!(self.kind, PackageClient::YarnBerry { .. })
             && ["2.", "3."].iter().any(|major| self.version.starts_with(major));
-        let plugin = || {
+        let extended = || {
             let text = fs_err::read_to_string(root.join(".yarnrc.yml")).unwrap_or_default();
             text.contains("workspace-tools")
         };
-        (old_berry && !plugin())
-            .then(|| format!("Yarn {} prunes only with its plugin workspace-tools", self.version))
+        (old_berry && !extended())
+            .then(|| format!("Yarn {} prunes only with its workspace-tools", self.version))
     }
 
     fn has_pnpm_workspace(&self) -> bool {

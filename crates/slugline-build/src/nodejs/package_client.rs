@@ -14,7 +14,7 @@ pub(crate) enum PackageClient {
     YarnClassic,
     /// yarn.lock of Yarn 2 and later.
     YarnBerry {
-        /// No node_modules: the packages stay in `.yarn/cache`, where the running app finds them.
+        /// No `node_modules`: the packages stay in `.yarn/cache`, where the running app finds them.
         plug_and_play: bool,
     },
     /// pnpm-lock.yaml

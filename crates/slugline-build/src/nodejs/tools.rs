@@ -29,11 +29,12 @@ pub(crate) fn provide(
         .collect();
     let kept = call.cache_dir.join("nodejs/tools").join(name);
     let home = call.build_dir.join(".heroku").join(program);
-    if kept::is_kept(&kept) && kept::restore(&kept, &home).map_err(&io)? == Restored::Whole {
-        if let Some(found) = version_in(&home, package) {
-            log::detail(format!("Using {program} {found} from the cache ({why})"));
-            return Ok(found);
-        }
+    if kept::is_kept(&kept)
+        && kept::restore(&kept, &home).map_err(&io)? == Restored::Whole
+        && let Some(found) = version_in(&home, package)
+    {
+        log::detail(format!("Using {program} {found} from the cache ({why})"));
+        return Ok(found);
     }
     files::remove(&home).map_err(&io)?;
     let mut npm = Command::new(find_npm(environment));

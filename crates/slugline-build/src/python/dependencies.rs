@@ -32,36 +32,42 @@ pub(crate) struct Installing<'a> {
     pub(crate) began: SystemTime,
 }
 
-/// Fills `.heroku/python`.
-pub(crate) fn install(installing: Installing) -> Result<(), PythonError> {
-    let wanted = Wanted::read(&installing.call.build_dir, installing.client)?;
-    installing.check_range(&wanted)?;
-    let key = installing.key(&wanted);
-    let tree = installing.call.build_dir.join(".heroku/python");
-    let call = installing.call;
-    let restored = cache::restore(call.last_tree.as_deref(), &call.build_dir, &key)?;
-    match (&restored, wanted.why_install_anyway()) {
-        (Use::AsItIs, None) => return Ok(()),
-        (Use::AsItIs, Some(why)) => log::detail(format!("Looking again all the same: {why}")),
-        _ => {}
+impl Installing<'_> {
+    /// Fills `.heroku/python`.
+    pub(crate) fn install(mut self) -> Result<(), PythonError> {
+        let wanted = Wanted::read(&self.call.build_dir, self.client)?;
+        self.check_range(&wanted)?;
+        let key = self.key(&wanted);
+        let tree = self.call.build_dir.join(".heroku/python");
+        let last_tree = self.call.last_tree.as_deref();
+        let restored = cache::restore(last_tree, &self.call.build_dir, &key)?;
+        match (&restored, wanted.why_install_anyway()) {
+            (Use::AsItIs, None) => return Ok(()),
+            (Use::AsItIs, Some(why)) => log::detail(format!("Looking again all the same: {why}")),
+            _ => {}
+        }
+        let uv = self.uv()?;
+        let afresh = matches!(restored, Use::Nothing(_)) || wanted.cannot_update();
+        if afresh {
+            self.make_environment(&uv, &tree)?;
+        }
+        wanted.install(&self, &uv, afresh)?;
+        if !afresh {
+            let version = self.runtime.version();
+            bytecode::compile_new_packages(self.call, self.environment, version)?;
+        }
+        if restored == Use::AsItIs {
+            return Ok(());
+        }
+        // What is kept is settled, so that no later build has to do it.
+        bytecode::settle_packages(&tree, self.began)
+            .map_err(PythonError::io("settle the bytecode of packages"))?;
+        cache::save(&self.call.cache_dir, &self.call.build_dir, &key)
     }
-    let uv = uv::find_or_install(installing.call, installing.environment, installing.answers)?;
-    let afresh = matches!(restored, Use::Nothing(_)) || wanted.cannot_update();
-    if afresh {
-        installing.make_environment(&uv, &tree)?;
+
+    fn uv(&mut self) -> Result<Uv, PythonError> {
+        uv::find_or_install(self.call, self.environment, self.answers)
     }
-    wanted.install(&installing, &uv, afresh)?;
-    if !afresh {
-        let version = installing.runtime.version();
-        bytecode::compile_new_packages(installing.call, installing.environment, version)?;
-    }
-    if restored == Use::AsItIs {
-        return Ok(());
-    }
-    // What is kept is settled, so that no later build has to do it.
-    bytecode::settle_packages(&tree, installing.began)
-        .map_err(PythonError::io("settle the bytecode of packages"))?;
-    cache::save(&call.cache_dir, &call.build_dir, &key)
 }
 
 /// What Heroku puts beside the packages of older Pythons, whose packages still import it.

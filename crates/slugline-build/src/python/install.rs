@@ -218,16 +218,13 @@ fn with_variables(text: &str, get: impl Fn(&str) -> Option<String>) -> String {
     while let Some(at) = rest.find('$') {
         out.push_str(&rest[..at]);
         let after = &rest[at + 1..];
-        let (name, end) = match after.strip_prefix('{') {
-            Some(inner) => {
-                let length = inner.find('}').unwrap_or(inner.len());
-                (&inner[..length], (length + 2).min(after.len()))
-            }
-            None => {
-                let end = after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-                let end = end.unwrap_or(after.len());
-                (&after[..end], end)
-            }
+        let (name, end) = if let Some(inner) = after.strip_prefix('{') {
+            let length = inner.find('}').unwrap_or(inner.len());
+            (&inner[..length], (length + 2).min(after.len()))
+        } else {
+            let end = after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            let end = end.unwrap_or(after.len());
+            (&after[..end], end)
         };
         match get(name) {
             Some(value) => out.push_str(&value),

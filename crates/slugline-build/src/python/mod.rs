@@ -87,7 +87,7 @@ fn build(call: &Call) -> Result<(), PythonError> {
     let runtime = runtime::choose(call, &requested, &mut answers, &environment)?;
     environment.set_runtime(&runtime);
     runtime::link_into_app(call)?;
-    dependencies::install(Installing {
+    let installing = Installing {
         call,
         client,
         requested: &requested,
@@ -95,7 +95,8 @@ fn build(call: &Call) -> Result<(), PythonError> {
         answers: &mut answers,
         environment: &environment,
         began,
-    })?;
+    };
+    installing.install()?;
 
     let installed = SystemTime::now();
     let finished = finish(call, &environment, &runtime, began);

@@ -11,14 +11,14 @@ pub(crate) fn is_installed(call: &Call, name: &str) -> bool {
 
 /// Whether the environment may import from directories that `.pth` files name.
 pub(crate) fn has_path_files(call: &Call) -> bool {
-    let names = site_packages(call).into_iter().filter_map(|path| fs_err::read_dir(path).ok());
-    let mut names =
-        names.flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let directories =
+        site_packages(call).into_iter().filter_map(|path| fs_err::read_dir(path).ok());
+    let names = directories.flatten().flatten().map(|entry| PathBuf::from(entry.file_name()));
+    let mut path_files = names.filter(|name| name.extension().is_some_and(|end| end == "pth"));
     // The two that come with setuptools and virtual environments add no directory.
-    names.any(|name| {
-        name.ends_with(".pth")
-            && !name.starts_with("distutils-precedence")
-            && !name.starts_with("_virtualenv")
+    path_files.any(|name| {
+        let name = name.to_string_lossy();
+        !name.starts_with("distutils-precedence") && !name.starts_with("_virtualenv")
     })
 }
 

@@ -140,7 +140,7 @@ fn misspelled(root: &Path) -> Option<String> {
     let mut names: Vec<String> = names
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| !name.ends_with(".py") && letters(name) == "pythonversion")
+        .filter(|name| letters(name) == "pythonversion")
         .collect();
     names.sort();
     names.into_iter().next()

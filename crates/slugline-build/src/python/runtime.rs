@@ -150,13 +150,14 @@ fn standalone(
     available: &[(PathBuf, Version)],
 ) -> Result<Runtime, PythonError> {
     let store = call.cache_dir.join("python-runtimes");
-    let (from, version) = match newest_in(&store, requested.version) {
-        Some(found) => found,
-        None => {
+    let known = newest_in(&store, requested.version);
+    let (from, version) = known.map_or_else(
+        || {
             let uv = uv::find_or_install(call, environment, answers)?;
-            fetch(&store, requested, &uv, environment, available)?
-        }
-    };
+            fetch(&store, requested, &uv, environment, available)
+        },
+        Ok,
+    )?;
     Ok(Runtime::Standalone { from, home: python_home(call), version })
 }
 
