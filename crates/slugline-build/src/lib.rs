@@ -28,7 +28,7 @@ pub use builtin::builtin_main;
 pub use compile::{CompileRequest, compile};
 pub use error::CompileError;
 pub use explain::explain;
-pub use mirror::{CONFIGURED, REAL_PROGRAMS, pose_as_client};
+pub use mirror::pose_as_client;
 pub use network::{NETWORK_PREFIXES, NETWORK_VARIABLES, is_network_variable};
 pub use process_types::ReleaseYamlError;
 pub use record::Failure;
