@@ -42,7 +42,7 @@ pub use compile::{CompileRequest, compile};
 pub use error::CompileError;
 pub use explain::explain;
 pub use heroku_yml::HerokuYmlError;
-pub use mirror::{CONFIGURED, REAL_PROGRAMS, pose_as_client};
+pub use mirror::pose_as_client;
 pub use network::{NETWORK_PREFIXES, NETWORK_VARIABLES, is_network_variable};
 pub use print_env::{PrintEnv, print_env};
 pub use process_types::ReleaseYamlError;

@@ -4,6 +4,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+/// Where a build finds the programs in whose place our binary stands, below this and by their own
+/// paths.
+pub const REAL_PROGRAMS: &str = "/.slugline/real";
+
+/// Where a build finds what the operator configured: `mirrors.json`, `gitconfig`, and the
+/// directories by number.
+pub const CONFIGURED: &str = "/.slugline/mirrors";
+
 /// An address whose place another one takes, during builds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mirror {

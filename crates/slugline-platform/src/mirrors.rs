@@ -7,15 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use slugline_model::dyno::Bind;
-use slugline_model::mirror::{Mirror, MirrorTarget};
+use slugline_model::mirror::{CONFIGURED, Mirror, MirrorTarget, REAL_PROGRAMS};
 
 use crate::reconcile::STACK_PATH;
-
-/// Where a build finds the programs in whose place our binary stands; `slugline-build` has it too.
-const REAL_PROGRAMS: &str = "/.slugline/real";
-
-/// Where a build finds what is configured; `slugline-build` has it too.
-const CONFIGURED: &str = "/.slugline/mirrors";
 
 /// What buildpacks fetch with.
 const CLIENTS: [&str; 3] = ["curl", "wget", "git"];

@@ -13,16 +13,9 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use slugline_model::mirror::Mirror;
+use slugline_model::mirror::{CONFIGURED, Mirror, REAL_PROGRAMS};
 
 use arguments::{Client, Rewritten};
-
-/// Where a build finds the programs in whose place our binary stands, by their own paths.
-pub const REAL_PROGRAMS: &str = "/.slugline/real";
-
-/// Where a build finds what the operator configured: `mirrors.json`, `gitconfig`, and the
-/// directories by number.
-pub const CONFIGURED: &str = "/.slugline/mirrors";
 
 /// Where our binary stands in the place of another program, does that program's work; gives its
 /// exit code. None where it was called by its own name.
