@@ -26,6 +26,6 @@ mod trees;
 mod watch;
 
 pub use engine::LocalEngine;
-pub use host::is_host_root;
+pub use host::{closes_abstract_sockets, is_host_root};
 pub use limits::{Mechanism, mechanism};
 pub use supervisor::supervise;

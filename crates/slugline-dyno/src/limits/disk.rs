@@ -26,6 +26,9 @@ const MOST_LINKED: usize = 1_000_000;
 const AT_LEAST: Duration = Duration::from_secs(5);
 const PATIENCE: u32 = 100;
 
+/// Where the file system loses a lot, to others perhaps, measurements still leave time between them.
+const HASTE: u32 = 10;
+
 /// A watch over the directories that a dyno writes to.
 pub(super) struct Disk {
     roots: Vec<PathBuf>,
@@ -60,8 +63,10 @@ impl Disk {
         let lost = self.free_when_measured.saturating_sub(free);
         self.free_when_measured = self.free_when_measured.max(free);
         let is_low = free < self.reserve;
-        let wait = AT_LEAST.max(self.took * PATIENCE);
-        if is_low || lost > self.allowed / STEP || self.measured.elapsed() > wait {
+        let since = self.measured.elapsed();
+        let is_due = since > AT_LEAST.max(self.took * PATIENCE)
+            || lost > self.allowed / STEP && since > self.took * HASTE;
+        if is_low || is_due {
             self.free_when_measured = free;
             let used = self.measure(free);
             if used > self.allowed {
