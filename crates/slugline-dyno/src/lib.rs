@@ -7,6 +7,7 @@
 
 mod discard;
 mod engine;
+mod filter;
 mod first;
 mod follow;
 mod host;

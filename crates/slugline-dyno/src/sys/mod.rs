@@ -4,6 +4,7 @@
 mod idmap;
 mod landlock;
 mod process;
+mod seccomp;
 mod signals;
 
 pub(crate) use idmap::{idmap_mount, restrict_mount};
@@ -12,4 +13,5 @@ pub(crate) use process::{
     Forked, clone_into_namespaces, close_what_was_inherited, die_with_parent, drop_groups, exit,
     forget_arguments, fork, kill_all, leave_keyring, wait_for_disks_of_others,
 };
+pub(crate) use seccomp::filter_calls;
 pub(crate) use signals::{Signals, as_a_shell_has_them};

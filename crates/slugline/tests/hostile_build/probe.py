@@ -121,6 +121,7 @@ def privileges():
         ("sethostname", lambda: libc.sethostname(b"x", 1)),
         ("ptrace of init", lambda: libc.ptrace(16, 1, None, None)),
         ("setuid", lambda: libc.setuid(0)),
+        ("unshare", lambda: libc.unshare(0x10000000)),
         ("a device", lambda: libc.mknod(b"/tmp/device", 0o60666, 0x800)),
     ]:
         if call() == 0:
