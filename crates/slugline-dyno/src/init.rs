@@ -32,7 +32,8 @@ pub(crate) fn start(spec: &DynoSpec, group: &Group, streams: Streams) -> Result<
     match sys::fork(false).op(|| "fork".to_owned())? {
         Forked::Parent(pid, _) => Ok(pid),
         Forked::Child => {
-            let _ = rustix::process::setsid();
+            // Whoever signals its own group must not reach init.
+            let _ = rustix::process::setpgid(None, None);
             sys::as_a_shell_has_them();
             limits::bound_command(&spec.resources, group);
             let error = match sys::filter_calls(&filter::program()) {
