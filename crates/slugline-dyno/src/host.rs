@@ -49,6 +49,11 @@ fn is_at_least(release: &str, wanted: (u32, u32)) -> bool {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
 }
 
+/// Whether dynos are kept from the abstract sockets of this machine's programs.
+pub fn closes_abstract_sockets() -> bool {
+    crate::sys::knows_abstract_sockets()
+}
+
 /// What the operator can do when a launch fails at a step; empty where nothing is known.
 pub(crate) fn remedy(step: &str) -> String {
     match step {

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Signal, WaitOptions, wait};
 use slugline_model::dyno::DynoSpec;
 
+use crate::filter;
 use crate::left;
 use crate::limits::{self, Group};
 use crate::op_error::{OpError, Operation};
@@ -31,10 +32,14 @@ pub(crate) fn start(spec: &DynoSpec, group: &Group, streams: Streams) -> Result<
     match sys::fork(false).op(|| "fork".to_owned())? {
         Forked::Parent(pid, _) => Ok(pid),
         Forked::Child => {
-            let _ = rustix::process::setsid();
+            // Whoever signals its own group must not reach init.
+            let _ = rustix::process::setpgid(None, None);
             sys::as_a_shell_has_them();
             limits::bound_command(&spec.resources, group);
-            let error = command(spec, streams).exec();
+            let error = match sys::filter_calls(&filter::program()) {
+                Ok(()) => command(spec, streams).exec(),
+                Err(errno) => errno.into(),
+            };
             // Init sees the status that a shell gives for a command that cannot be run.
             eprintln_raw(&format!("bash: {error}\n"));
             sys::exit(126)

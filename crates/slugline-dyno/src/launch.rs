@@ -17,6 +17,7 @@ use rustix::mount::{
 use slugline_model::sandbox::Step;
 
 use crate::op_error::{OpError, Operation};
+use crate::sys;
 use crate::trees::{DEVICES, Trees};
 
 /// Where the new root is put together.
@@ -190,6 +191,7 @@ fn pivot() -> Result<(), OpError> {
 fn drop_privileges() -> Result<(), OpError> {
     use rustix::thread::{CapabilitySet, CapabilitySets};
     rustix::thread::set_no_new_privs(true).op(|| "set no_new_privs".to_owned())?;
+    sys::leave_abstract_sockets().op(|| "leave the machine's abstract sockets".to_owned())?;
     for capability in CapabilitySet::all().iter() {
         // Old kernels do not know the newest ones.
         let _ = rustix::thread::remove_capability_from_bounding_set(capability);

@@ -7,6 +7,7 @@
 
 mod discard;
 mod engine;
+mod filter;
 mod first;
 mod follow;
 mod host;
@@ -26,6 +27,6 @@ mod trees;
 mod watch;
 
 pub use engine::LocalEngine;
-pub use host::is_host_root;
+pub use host::{closes_abstract_sockets, is_host_root};
 pub use limits::{Mechanism, mechanism};
 pub use supervisor::supervise;

@@ -34,6 +34,7 @@ pub(crate) const DISK: &str = "disk";
 
 /// Runs one dyno, whose directory holds its spec, to its end. Gives the supervisor's exit status.
 pub fn supervise(dyno_directory: &Path) -> i32 {
+    sys::close_what_was_inherited();
     let _ = rustix::process::setsid();
     // First of all, so that an early order to stop is kept until it can be carried out.
     let Ok(signals) = Signals::take(&[Signal::TERM]) else { return 1 };

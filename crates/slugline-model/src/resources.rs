@@ -34,19 +34,20 @@ pub enum Priority {
 }
 
 impl Priority {
-    /// The kernel's nice value: 19 waits for everybody.
+    /// The kernel's nice value: 19 waits for everybody. With 5, a build that competes with one busy
+    /// dyno for a processor gets a quarter of it.
     pub fn nice(self) -> i32 {
         match self {
             Priority::Dyno => 0,
-            Priority::Build => 10,
+            Priority::Build => 5,
         }
     }
 
-    /// Percent of the processor time that a control group has by default.
+    /// Percent of the processor time that a control group has by default: the share of `nice`.
     pub fn cpu_percent(self) -> u64 {
         match self {
             Priority::Dyno => 100,
-            Priority::Build => 20,
+            Priority::Build => 33,
         }
     }
 

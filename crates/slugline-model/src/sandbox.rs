@@ -90,7 +90,7 @@ pub enum Step {
         /// At most 63 bytes.
         name: String,
     },
-    /// No new privileges, no capabilities.
+    /// No new privileges, no capabilities, no abstract sockets of others.
     DropPrivileges,
     /// Init reaps, passes signals on, and starts the command.
     Run,

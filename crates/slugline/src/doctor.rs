@@ -24,6 +24,7 @@ pub(crate) fn doctor() -> i32 {
         Ok(()) => {
             say("ok    a dyno starts: user, mount, pid, ipc and uts namespaces, overlay, bash");
             say(&limits());
+            say(abstract_sockets());
             for tool in ["git", "python3", "uv", "node", "npm"] {
                 say(&format!("{}", Tool(tool)));
             }
@@ -33,6 +34,15 @@ pub(crate) fn doctor() -> i32 {
             complain(&format!("error: a dyno cannot be started here\n  {why}"));
             exit_code::INTERNAL
         }
+    }
+}
+
+fn abstract_sockets() -> &'static str {
+    if slugline_dyno::closes_abstract_sockets() {
+        "ok    abstract sockets of other programs are out of a dyno's reach"
+    } else {
+        "none  abstract sockets of other programs are within a dyno's reach: Linux 6.12 or newer \
+         closes them, with Landlock"
     }
 }
 

@@ -323,6 +323,24 @@ fn a_dyno_has_no_capabilities_and_cannot_get_any() {
 }
 
 #[test]
+fn a_dyno_makes_no_namespaces_and_yet_everything_that_apps_do() {
+    let host = Host::new();
+    let outcome = host.run(
+        "python3 -c 'import ctypes, threading, subprocess, socket, os\n\
+         libc = ctypes.CDLL(None, use_errno=True)\n\
+         def errno(call): return ctypes.get_errno() if call() < 0 else 0\n\
+         print(errno(lambda: libc.unshare(0x10000000)))\n\
+         print(errno(lambda: libc.syscall(435, None, 0)), errno(lambda: libc.syscall(425, 1, None)))\n\
+         threads = [threading.Thread(target=os.getpid) for _ in range(9)]\n\
+         [thread.start() for thread in threads]; [thread.join() for thread in threads]\n\
+         print(subprocess.check_output([\"git\", \"--version\"])[:3])\n\
+         socket.socketpair(); os.fork() or os._exit(0); print(os.wait()[1])'",
+    );
+    // EPERM; ENOSYS for clone3 and EPERM for io_uring_setup.
+    assert_eq!(outcome.lines, ["1", "38 1", "b'git'", "0"], "{outcome:?}");
+}
+
+#[test]
 fn what_the_server_was_started_under_does_not_reach_a_dyno() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().unwrap();

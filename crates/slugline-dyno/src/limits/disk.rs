@@ -26,6 +26,9 @@ const MOST_LINKED: usize = 1_000_000;
 const AT_LEAST: Duration = Duration::from_secs(5);
 const PATIENCE: u32 = 100;
 
+/// Where the file system loses a lot, to others perhaps, measurements still leave time between them.
+const HASTE: u32 = 10;
+
 /// A watch over the directories that a dyno writes to.
 pub(super) struct Disk {
     roots: Vec<PathBuf>,
@@ -53,15 +56,22 @@ impl Disk {
         }
     }
 
-    /// What there is too much or too little of, if anything.
-    pub(super) fn look(&mut self) -> Option<Excess> {
+    /// What there is too much or too little of, if anything. Once the dyno has ended, nobody waits
+    /// for a measurement that is not called for.
+    pub(super) fn look(&mut self, ended: bool) -> Option<Excess> {
         let found = statvfs(self.roots.first()?).ok()?;
         let free = free(&found);
         let lost = self.free_when_measured.saturating_sub(free);
         self.free_when_measured = self.free_when_measured.max(free);
         let is_low = free < self.reserve;
-        let wait = AT_LEAST.max(self.took * PATIENCE);
-        if is_low || lost > self.allowed / STEP || self.measured.elapsed() > wait {
+        let since = self.measured.elapsed();
+        let has_lost = lost > self.allowed / STEP;
+        let is_due = if ended {
+            has_lost
+        } else {
+            since > AT_LEAST.max(self.took * PATIENCE) || has_lost && since > self.took * HASTE
+        };
+        if is_low || is_due {
             self.free_when_measured = free;
             let used = self.measure(free);
             if used > self.allowed {
@@ -184,11 +194,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut disk = Disk::new(vec![dir.path().to_owned()], 1_000_000);
         disk.reserve = 0;
-        assert_eq!(disk.look(), None);
+        assert_eq!(disk.look(false), None);
         std::fs::write(dir.path().join("file"), vec![1; 2_000_000]).unwrap();
         // Somebody else may have freed as much meanwhile.
         disk.measured = disk.measured.checked_sub(AT_LEAST).unwrap();
-        let excess = disk.look().unwrap();
+        let excess = disk.look(false).unwrap();
         assert_eq!((excess.resource, excess.allowed), (Resource::Disk, 1_000_000));
         assert!(excess.found >= 2_000_000, "{excess:?}");
     }

@@ -100,7 +100,7 @@ impl Guard {
             return None;
         }
         self.next_look = now + LOOK;
-        let mut excess = self.told_by_the_kernel().or_else(|| self.disk.look());
+        let mut excess = self.told_by_the_kernel().or_else(|| self.disk.look(false));
         if now >= self.next_census {
             self.next_census = now + CENSUS;
             excess = excess.or_else(|| self.counted());
@@ -110,7 +110,7 @@ impl Guard {
 
     /// The same for a dyno that has ended: it may have gone beyond a limit since the last look.
     pub(crate) fn last_look(&mut self) -> Option<Excess> {
-        self.told_by_the_kernel().or_else(|| self.disk.look())
+        self.told_by_the_kernel().or_else(|| self.disk.look(true))
     }
 
     fn told_by_the_kernel(&self) -> Option<Excess> {

@@ -15,7 +15,10 @@ const BEYOND: u64 = 1 << 20;
 /// machine may lack any of it. Still as the server's user, who may say so.
 pub(crate) fn yield_to_others(priority: Priority) {
     let _ = std::fs::write("/proc/self/oom_score_adj", priority.oom_score().to_string());
+    // Where each session has its turn, nice values of processes only count within it.
+    let _ = rustix::process::setsid();
     if priority == Priority::Build {
+        let _ = std::fs::write("/proc/self/autogroup", priority.nice().to_string());
         let _ = rustix::process::nice(priority.nice());
         let _ = sys::wait_for_disks_of_others();
     }
@@ -31,11 +34,6 @@ pub(crate) fn bound_command(resources: &Resources, group: &Group) {
     // The group's own count tells who reached the limit, this one does not.
     if !group.bounds_processes() && host::counts_processes_by_namespace() {
         bound(Rlimit::Nproc, resources.processes);
-    }
-    if resources.priority == Priority::Build {
-        // Where each session has its turn, its processes' nice values count only among themselves.
-        let nice = resources.priority.nice().to_string();
-        let _ = std::fs::write("/proc/self/autogroup", nice);
     }
 }
 

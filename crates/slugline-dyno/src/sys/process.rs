@@ -99,6 +99,16 @@ pub(crate) fn leave_keyring() -> Result<(), Errno> {
     }
 }
 
+/// Closes every descriptor but the three streams.
+///
+/// Only first of all in a program, before anything in it has opened one: a supervisor would keep
+/// open for as long as its dyno runs what whoever started the server had open.
+pub(crate) fn close_what_was_inherited() {
+    // SAFETY: no memory is involved. By the contract above nobody in this process owns any of the
+    // descriptors; a kernel before 5.9 refuses, and they stay.
+    let _ = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
+}
+
 /// Lets everybody else read and write first, as far as the disks' schedulers know priorities: best
 /// effort, the last of eight levels. Idle would starve a build beside a busy app.
 pub(crate) fn wait_for_disks_of_others() -> Result<(), Errno> {

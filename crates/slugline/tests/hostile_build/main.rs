@@ -4,6 +4,7 @@
 
 mod bombs;
 mod manners;
+mod probe;
 mod stage;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]

@@ -36,17 +36,26 @@ const SERVER_MEMORY: u64 = 400_000;
 fn a_build_that_leaves_a_process_or_closes_its_streams_ends_at_once() {
     for account in Account::all() {
         let scene = Scene::new(&account, "shelf");
-        let stage = Stage::new(&scene, &account, &limits(&[("--build-time", "600")]));
+        let stage = Stage::new(&scene, &account, &LIMITS);
         let built = stage.build(DAEMON);
         assert_eq!(built.status, "succeeded");
         let warning = "Warning: the build left a process running, ended now:\n !       sleep 271\n";
         assert!(built.output.contains(warning), "{}", built.output);
         assert_eq!(stage.build(CLOSED_STREAMS).status, "succeeded");
-        let built = stage.build(MANY_FILES);
-        assert!(built.output.contains("100,0"), "its files are counted: {}", built.output);
-        assert_eq!(built.status, "succeeded");
         stage.end();
     }
+}
+
+/// As an ordinary user where there is a choice: root's file systems are the same.
+#[test]
+fn a_hundred_thousand_files_are_no_problem() {
+    let account = Account::all().pop().expect("there is somebody");
+    let scene = Scene::new(&account, "shelf");
+    let stage = Stage::new(&scene, &account, &limits(&[("--build-time", "600")]));
+    let built = stage.build(MANY_FILES);
+    assert!(built.output.contains("100,0"), "its files are counted: {}", built.output);
+    assert_eq!(built.status, "succeeded");
+    stage.end();
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub(crate) const LIMITS: [&str; 8] = [
     "100",
 ];
 
+const PROCFILE: &str = "web: exec python3 -m http.server --bind 127.0.0.1 $PORT\n";
+
 /// How a build ended.
 #[derive(Debug)]
 pub(crate) struct Built {
@@ -43,9 +45,18 @@ pub(crate) struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     pub(crate) fn new(scene: &'a Scene, account: &'a Account, options: &[&str]) -> Self {
+        Self::with_procfile(scene, account, options, PROCFILE)
+    }
+
+    pub(crate) fn with_procfile(
+        scene: &'a Scene,
+        account: &'a Account,
+        options: &[&str],
+        procfile: &str,
+    ) -> Self {
         scene.write("bin/detect", "#!/bin/sh\necho Shelf\n");
         scene.write("bin/compile", "#!/bin/sh\ntrue\n");
-        scene.write("Procfile", "web: exec python3 -m http.server --bind 127.0.0.1 $PORT\n");
+        scene.write("Procfile", procfile);
         scene.write("index.html", "on the shelf");
         let mut server = Server::start_with_options(scene, options);
         server.wait_for_release(1);
@@ -70,7 +81,7 @@ impl<'a> Stage<'a> {
         let other = Scene::new(self.account, "shelf");
         other.write("bin/detect", "#!/bin/sh\necho Shelf\n");
         other.write("bin/compile", compile);
-        other.write("Procfile", "web: exec python3 -m http.server --bind 127.0.0.1 $PORT\n");
+        other.write("Procfile", PROCFILE);
         other.write("index.html", "on the shelf");
         let build = start_build(&self.api, "shelf", &other);
         wait_for("the build's end", BUILD, || {
