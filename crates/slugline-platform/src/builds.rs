@@ -121,8 +121,8 @@ impl Platform {
         if place.is_first() {
             self.note_cache_size(&app.name, build.id).await;
         }
-        drop(place);
         self.blocking(Inner::forget_old_inputs).await;
+        drop(place);
     }
 
     /// Waits for the app's other builds.

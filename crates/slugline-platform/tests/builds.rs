@@ -100,7 +100,7 @@ async fn an_app_is_built_with_its_buildpacks_unless_the_build_asks_for_others() 
     let set = test.ok("PUT", path, updates).await;
     assert_eq!(
         set[0],
-        json!({ "ordinal": 0, "buildpack": { "url": "heroku/nodejs", "name": "heroku/nodejs" } })
+        json!({ "ordinal": 0, "buildpack": { "url": "urn:buildpack:heroku/nodejs", "name": "heroku/nodejs" } })
     );
     assert_eq!(test.get(path).await, set);
     // The stock client looks names up, and sets what it is told.

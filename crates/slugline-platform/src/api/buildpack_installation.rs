@@ -43,8 +43,29 @@ fn render(buildpacks: &[String]) -> Value {
     buildpacks.iter().enumerate().map(installation).collect()
 }
 
-/// A buildpack as other resources refer to it. A name stands for both of its fields, as clients
-/// expect.
+/// A buildpack as other resources refer to it: a name has Heroku's URN for its URL, a URL is its own
+/// name.
 pub(crate) fn reference(buildpack: &str) -> Value {
-    json!({ "url": buildpack, "name": buildpack })
+    let is_name = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    let named = buildpack
+        .split_once('/')
+        .is_some_and(|(namespace, name)| is_name(namespace) && is_name(name));
+    let urn = if named { "urn:buildpack:" } else { "" };
+    json!({ "url": format!("{urn}{buildpack}"), "name": buildpack })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_a_urn_and_a_url_is_itself() {
+        let urn = json!({ "url": "urn:buildpack:heroku/python", "name": "heroku/python" });
+        assert_eq!(reference("heroku/python"), urn);
+        for url in ["https://example.com/a.git#v1", "/opt/buildpack", "git@example.com:a/b"] {
+            assert_eq!(reference(url)["url"], url);
+        }
+    }
 }
