@@ -291,6 +291,7 @@ impl<'a> Building<'a> {
             detected: self.detected.join(", "),
             buildpacks: buildpacks.iter().map(|buildpack| buildpack.name.clone()).collect(),
             steps: self.steps,
+            reports: self.reports,
             ..CompileResult::default()
         };
         inspect::inspect(root, &self.request.env_dir, (&self.source_tree, &built), result)

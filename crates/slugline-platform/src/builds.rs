@@ -101,7 +101,8 @@ impl Platform {
     async fn run_build(&self, app: &App, build: &mut Build, source: PathBuf, going: Going) {
         let Going { place, cancel, output } = going;
         self.say_api(&app.name, "Build started");
-        let workspace = Workspace::new(&self.inner.config.data_dir, &app.name, build.id);
+        let workspace =
+            Workspace::new(&self.inner.config.data_dir, &app.name, build.id, &build.source.root);
         let ended = match self.build_turn(app, &place, &cancel, &output).await {
             Ok(()) => self.build(app, build, source, (&output, &cancel), &workspace).await,
             Err(canceled) => Err(canceled),

@@ -41,11 +41,12 @@ impl Platform {
             release: 0,
             command: format!(
                 "exec {PROGRAM} compile --source /tmp/source.tgz --build-dir /tmp/{tree} \
-                 --cache-dir /tmp/codon/tmp/cache --last-tree /tmp/codon/tmp/last --buildpacks-dir /tmp/codon/tmp/buildpacks \
-                 --env-dir /tmp/{env} --app-dir /app --result /tmp/result.json \
-                 --app {} --stack host --announced-stack {}{}",
+                 --cache-dir /tmp/codon/tmp/cache --last-tree /tmp/codon/tmp/last \
+                 --buildpacks-dir /tmp/codon/tmp/buildpacks --env-dir /tmp/{env} --app-dir /app --result /tmp/result.json \
+                 --app {} --stack host --announced-stack {}{}{}",
                 app.name,
                 buildpacks::quoted(&config.announced_stack),
+                app_root(&build.source.root),
                 buildpacks::arguments(&build.buildpacks),
             ),
             env: self.compile_env(build),
@@ -102,6 +103,11 @@ impl Platform {
 /// A name as of a one-off dyno, with four digits.
 fn one_off_name(build: Uuid) -> String {
     format!("run.{}", 1_000 + build.as_u128() % 9_000)
+}
+
+/// The argument for an app that is not at the top of its source.
+fn app_root(root: &str) -> String {
+    if root.is_empty() { String::new() } else { format!(" --root {}", buildpacks::quoted(root)) }
 }
 
 /// Whether a path is in every dyno anyway, or is the dyno's own.

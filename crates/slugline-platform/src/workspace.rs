@@ -33,20 +33,23 @@ pub(crate) struct Workspace {
     cache_home: PathBuf,
     /// Where the last build's tree is kept until the next one.
     last_tree_home: PathBuf,
-    /// The tree's name below `/tmp`, another one for every build.
+    /// The name of the unpacked source below `/tmp`, another one for every build.
     pub(crate) tree_name: String,
+    /// Where the app's tree is in it: normal names only.
+    pub(crate) app_root: PathBuf,
     /// The config vars' directory below `/tmp`.
     pub(crate) env_name: String,
 }
 
 impl Workspace {
-    pub(crate) fn new(data_dir: &Path, app: &AppName, build: Uuid) -> Self {
+    pub(crate) fn new(data_dir: &Path, app: &AppName, build: Uuid, app_root: &str) -> Self {
         let hex = build.simple().to_string();
         Self {
             root: data_dir.join("builds").join(build.to_string()),
             cache_home: data_dir.join("cache").join(app.as_str()),
             last_tree_home: last_tree_home(data_dir, app),
             tree_name: format!("build_{}", &hex[..8]),
+            app_root: app_root.into(),
             env_name: format!("d{}", &hex[8..20]),
         }
     }
@@ -95,8 +98,13 @@ impl Workspace {
 
     /// The build's tree, if the build left a directory there.
     pub(crate) fn tree(&self) -> Option<PathBuf> {
-        let tree = self.tmp().join(&self.tree_name);
-        is_directory(&tree).then_some(tree)
+        let mut tree = self.tmp().join(&self.tree_name);
+        let mut whole = is_directory(&tree);
+        for name in self.app_root.components() {
+            tree.push(name);
+            whole = whole && is_directory(&tree);
+        }
+        whole.then_some(tree)
     }
 
     /// What the build says of itself.
@@ -227,7 +235,7 @@ mod tests {
     fn workspace(data: &Path) -> Workspace {
         fs_err::create_dir_all(data.join("cache")).unwrap();
         fs_err::write(data.join("source"), "tgz").unwrap();
-        Workspace::new(data, &"library".parse().unwrap(), Uuid::new_v4())
+        Workspace::new(data, &"library".parse().unwrap(), Uuid::new_v4(), "")
     }
 
     #[test]
@@ -284,6 +292,19 @@ mod tests {
         assert!(!build.root.exists());
         let kept = std::fs::read_to_string(data.path().join("cache/library/file"));
         assert_eq!(kept.unwrap(), "kept");
+    }
+
+    #[test]
+    fn an_app_below_its_source_is_not_looked_for_behind_a_link() {
+        let data = tempfile::tempdir().unwrap();
+        let build = Workspace { app_root: "./services/web".into(), ..workspace(data.path()) };
+        build.prepare(&data.path().join("source"), &ConfigVars::new()).unwrap();
+        let source = build.tmp().join(&build.tree_name);
+        std::fs::create_dir_all(source.join("services/web")).unwrap();
+        assert_eq!(build.tree(), Some(source.join("services/web")));
+        std::fs::rename(source.join("services"), source.join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink("elsewhere", source.join("services")).unwrap();
+        assert_eq!(build.tree(), None);
     }
 
     #[test]

@@ -47,7 +47,7 @@ async fn a_build_that_runs_is_canceled_and_releases_nothing() {
     let build = test.ended(&build).await;
     assert_eq!(
         [&build["status"], &build["exit_code"], &build["failure"], &build["release"]],
-        [&json!("failed"), &json!(90), &json!("canceled"), &json!(null)]
+        [&json!("failed"), &json!(91), &json!("canceled"), &json!(null)]
     );
     assert_eq!(
         test.output(&build).await,
@@ -119,7 +119,10 @@ async fn an_app_is_built_with_its_buildpacks_unless_the_build_asks_for_others() 
         let build = test.begin_build(body).await;
         test.is_compiling().await;
         let command = test.compile_command().unwrap();
-        assert!(command.ends_with(&format!(" --stack host{expected}")), "{command}");
+        assert!(
+            command.ends_with(&format!(" --announced-stack 'heroku-24'{expected}")),
+            "{command}"
+        );
         test.cancel(&build).await;
         test.ended(&build).await;
     }

@@ -70,6 +70,9 @@ struct UpArgs {
     /// The app's name; that of the directory where it is not given
     #[arg(long, short)]
     app: Option<String>,
+    /// Where the app is in the source, if not at its top. What lies beside it is there in the build
+    #[arg(long, value_name = "DIRECTORY")]
+    root: Option<PathBuf>,
     #[command(flatten)]
     server: ServerArgs,
 }

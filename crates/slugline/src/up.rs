@@ -36,7 +36,11 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// failed, where one did.
 pub(crate) async fn up(args: UpArgs) -> Result<i32, CommandError> {
     let name = app_name(args.app.as_deref(), &args.directory)?;
-    let source = pack(&args.directory, &data_directory(&args.server)?)?;
+    let source = pack(
+        &args.directory,
+        args.root.as_deref().unwrap_or(Path::new("")),
+        &data_directory(&args.server)?,
+    )?;
     let mut end = End::new()?;
     let server = Server::start(&args.server).await?;
     let client = Client::new(server.api_port, server.token.clone());

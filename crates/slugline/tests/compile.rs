@@ -162,7 +162,7 @@ poetry.lock or Pipfile.lock (heroku/python); static.json or index.html (heroku/s
 alone (heroku/procfile); bin/detect and bin/compile (the app's own).
  !     Found: README.md, src/
  !
- !     If the app is in a subdirectory, move it to the root. If a file is missing, commit it: files \
+ !     If the app is in a subdirectory, say so with --root. If a file is missing, commit it: files \
 listed in .gitignore or .slugignore are not part of a push.
  !
  !     Next: echo heroku/python > .buildpacks, to choose a buildpack yourself

@@ -80,10 +80,24 @@ pub(crate) async fn create(
         version: text("version"),
         version_description: text("version_description"),
         checksum: text("checksum"),
+        root: root(text("root").unwrap_or_default())?,
     };
     let inputs = Inputs { source: source_blob, buildpacks, ..Inputs::default() };
     let build = platform.start_build(&app, inputs, source)?;
     Ok(super::json(StatusCode::CREATED, render(&platform, &app, &build)))
+}
+
+/// Ours: the directory of the source that the app is in.
+fn root(asked: String) -> Result<String, ApiError> {
+    let below =
+        |part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir);
+    let is_below = std::path::Path::new(&asked).components().all(below);
+    if is_below && !asked.contains('\0') {
+        return Ok(asked);
+    }
+    Err(ApiError::invalid(format!(
+        "`source_blob.root` is `{asked}`: it must be a directory of the source, named from its top"
+    )))
 }
 
 /// The buildpacks of a request, each named by its URL or its name.
@@ -181,6 +195,8 @@ fn render(platform: &Platform, app: &App, build: &Build) -> Value {
         "slug": build.slug_id.map(|id| json!({ "id": id })),
         "source_blob": {
             "checksum": build.source.checksum,
+            // Ours: where the app is in its source.
+            "root": build.source.root,
             "url": build.source.url,
             "version": build.source.version,
             "version_description": build.source.version_description,

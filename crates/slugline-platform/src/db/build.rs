@@ -43,11 +43,13 @@ pub(crate) struct SourceBlob {
     pub(crate) version: Option<String>,
     pub(crate) version_description: Option<String>,
     pub(crate) checksum: Option<String>,
+    /// Ours: the directory of the source that the app is in; empty for its top.
+    pub(crate) root: String,
 }
 
 const SELECT: &str = "SELECT id, status, exit_code, source_url, source_version,
     version_description, checksum, buildpacks, config_vars, replay_of, slug_id, release_id, result,
-    grown, failure, cache_bytes, created_at, updated_at FROM build";
+    grown, failure, cache_bytes, created_at, updated_at, root FROM build";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
     let id_at = |column: usize| -> rusqlite::Result<Option<Uuid>> {
@@ -67,6 +69,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
             version: row.get(4)?,
             version_description: row.get(5)?,
             checksum: row.get(6)?,
+            root: row.get(18)?,
         },
         buildpacks: from_json(&row.get::<_, String>(7)?)?,
         config_vars: json_at(8)?.map(|json| from_json(&json)).transpose()?,
@@ -88,8 +91,8 @@ pub(crate) fn put(db: &Connection, app: Uuid, build: &Build) -> rusqlite::Result
     db.execute(
         "INSERT INTO build (id, app_id, status, exit_code, source_url, source_version,
          version_description, checksum, buildpacks, config_vars, replay_of, slug_id, release_id,
-         result, grown, failure, created_at, updated_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         result, grown, failure, created_at, updated_at, root)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET status = excluded.status, exit_code = excluded.exit_code,
          config_vars = excluded.config_vars, slug_id = excluded.slug_id,
          release_id = excluded.release_id, result = excluded.result, grown = excluded.grown,
@@ -112,7 +115,8 @@ pub(crate) fn put(db: &Connection, app: Uuid, build: &Build) -> rusqlite::Result
             to_json(&build.grown)?,
             build.failure,
             build.created_at,
-            build.updated_at
+            build.updated_at,
+            build.source.root
         ],
     )?;
     Ok(())

@@ -4,6 +4,8 @@ ALTER TABLE build ADD COLUMN config_vars TEXT;
 ALTER TABLE build ADD COLUMN buildpacks TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE build ADD COLUMN version_description TEXT;
 ALTER TABLE build ADD COLUMN checksum TEXT;
+-- Where the app is in its source; empty for its top.
+ALTER TABLE build ADD COLUMN root TEXT NOT NULL DEFAULT '';
 ALTER TABLE build ADD COLUMN replay_of TEXT;
 -- What the build says of its tree, as JSON.
 ALTER TABLE build ADD COLUMN result TEXT;

@@ -33,7 +33,11 @@ pub(crate) async fn start(
     let urls = &place["source_blob"];
     client.put(urls["put_url"].as_str().unwrap_or_default(), source.tgz).await?;
     let body = json!({
-        "source_blob": { "url": urls["get_url"], "version": source.version }
+        "source_blob": {
+            "url": urls["get_url"],
+            "version": source.version,
+            "root": source.root,
+        }
     });
     client.send(Method::POST, &format!("/apps/{app}/builds"), &body).await
 }

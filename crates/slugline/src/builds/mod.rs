@@ -93,6 +93,9 @@ pub(crate) struct Create {
     /// The app's source
     #[arg(default_value = ".")]
     directory: PathBuf,
+    /// Where the app is in the source, if not at its top
+    #[arg(long, value_name = "DIRECTORY")]
+    root: Option<PathBuf>,
     #[command(flatten)]
     options: Options,
 }
@@ -242,7 +245,7 @@ impl Create {
         let name = crate::up::app_name(self.options.app.as_deref(), directory)?;
         let app = App { name, ..App::of(&self.options)? };
         let data_dir = data_directory_or_default(self.options.data_dir.as_deref())?;
-        let packed = source::pack(directory, &data_dir)?;
+        let packed = source::pack(directory, &self.root.unwrap_or_default(), &data_dir)?;
         for warning in &packed.warnings {
             say(&slugline_model::message::gutter_line(warning));
         }

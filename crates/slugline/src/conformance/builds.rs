@@ -41,7 +41,7 @@ impl Builds {
         let place = tempfile::tempdir().map_err(source_error(buildpack))?;
         let archives = place.path().join("archives");
         fs_err::create_dir(&archives).map_err(source_error(buildpack))?;
-        let packed = pack(buildpack, place.path())?;
+        let packed = pack(buildpack, Path::new(""), place.path())?;
         let archive = archives.join("buildpack.tgz");
         fs_err::write(&archive, packed.tgz).map_err(source_error(&archive))?;
         let data_dir = place.path().join("data");
@@ -106,7 +106,7 @@ impl Builds {
         source: &Path,
         buildpacks: &[String],
     ) -> Result<Built, CommandError> {
-        let packed = pack(source, self.place.path())?;
+        let packed = pack(source, Path::new(""), self.place.path())?;
         let place = self.client.send(Method::POST, "/sources", &json!({})).await?;
         let urls = &place["source_blob"];
         self.client.put(urls["put_url"].as_str().unwrap_or_default(), packed.tgz).await?;

@@ -18,14 +18,20 @@ pub(crate) struct PackedSource {
     pub(crate) files: u64,
     /// The commit that the work tree stands on.
     pub(crate) version: Option<String>,
+    /// Where the app is in it; empty for its top.
+    pub(crate) root: PathBuf,
     /// What the author should know before the build, one line each.
     pub(crate) warnings: Vec<String>,
 }
 
 /// Packs a directory: in a git work tree what git knows and does not ignore, elsewhere all of it.
 /// Either way without `.git`, and without the data directory, which holds secrets, should it lie in
-/// there.
-pub(crate) fn pack(directory: &Path, data_dir: &Path) -> Result<PackedSource, CommandError> {
+/// there. `root` is where the app is in the source.
+pub(crate) fn pack(
+    directory: &Path,
+    root: &Path,
+    data_dir: &Path,
+) -> Result<PackedSource, CommandError> {
     let error = |path: &Path| {
         let path = path.to_path_buf();
         move |source| CommandError::Source { path, source }
@@ -39,7 +45,7 @@ pub(crate) fn pack(directory: &Path, data_dir: &Path) -> Result<PackedSource, Co
     let paths = match git::paths(directory) {
         Some(tracked) => {
             warnings.extend(tracked.empty_submodules.iter().map(|path| no_submodule(path)));
-            warnings.extend(hooks::warnings(directory, Path::new(""), &tracked.paths));
+            warnings.extend(hooks::warnings(directory, root, &tracked.paths));
             tracked.paths
         }
         None => all_paths(directory).map_err(error(directory))?,
@@ -70,7 +76,13 @@ pub(crate) fn pack(directory: &Path, data_dir: &Path) -> Result<PackedSource, Co
     });
     let tgz = finished.map_err(error(directory))?;
     warnings.extend(large.warning());
-    Ok(PackedSource { tgz, files, version: git::version(directory), warnings })
+    Ok(PackedSource {
+        tgz,
+        files,
+        version: git::version(directory),
+        root: root.to_owned(),
+        warnings,
+    })
 }
 
 fn no_submodule(path: &Path) -> String {
@@ -150,7 +162,7 @@ mod tests {
         std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
         std::fs::create_dir(dir.path().join("data")).unwrap();
         std::fs::write(dir.path().join("data/token"), "secret").unwrap();
-        let packed = pack(dir.path(), &dir.path().join("data")).unwrap();
+        let packed = pack(dir.path(), Path::new(""), &dir.path().join("data")).unwrap();
         assert_eq!((packed.files, packed.version), (2, None));
         assert_eq!(names(&packed.tgz), ["./", "a b/ü#", "link"]);
     }
@@ -163,7 +175,7 @@ mod tests {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
         assert_eq!(
-            names(&pack(dir.path(), Path::new("/none")).unwrap().tgz),
+            names(&pack(dir.path(), Path::new(""), Path::new("/none")).unwrap().tgz),
             ["./", ".gitignore", "new.txt"]
         );
     }
@@ -184,7 +196,7 @@ mod tests {
         commit(&outer);
         std::fs::write(outer.join("vendor/one/new"), "x").unwrap();
         git::run(&outer, &["submodule", "--quiet", "deinit", "two"]).unwrap();
-        let packed = pack(&outer, Path::new("/none")).unwrap();
+        let packed = pack(&outer, Path::new(""), Path::new("/none")).unwrap();
         let names: Vec<_> = names(&packed.tgz).into_iter().filter(|n| n != "two/").collect();
         assert_eq!(names, ["./", ".gitmodules", "file", "vendor/one/file", "vendor/one/new"]);
         assert_eq!(packed.warnings.len(), 1);
@@ -203,7 +215,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let pointer = format!("{}\noid sha256:{}\nsize 12\n", lfs::VERSION, "a".repeat(64));
         std::fs::write(dir.path().join("big.bin"), pointer).unwrap();
-        let packed = pack(dir.path(), Path::new("/none")).unwrap();
+        let packed = pack(dir.path(), Path::new(""), Path::new("/none")).unwrap();
         // The object exists nowhere, so that no client can fetch it.
         assert!(packed.warnings[0].contains("big.bin"), "{:?}", packed.warnings);
         assert!(packed.warnings[0].contains("git lfs"), "{:?}", packed.warnings);
@@ -227,7 +239,7 @@ mod tests {
         git::run(dir.path(), &[&skip[..], &["clone", "-q", &remote, "clone"]].concat()).unwrap();
         let pointer = std::fs::read_to_string(here("clone/big.bin")).unwrap();
         assert!(pointer.starts_with(lfs::VERSION), "{pointer}");
-        let packed = pack(&here("clone"), Path::new("/none")).unwrap();
+        let packed = pack(&here("clone"), Path::new(""), Path::new("/none")).unwrap();
         assert_eq!(packed.warnings, [""; 0]);
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(&packed.tgz[..]));
         let mut entries = archive.entries().unwrap().map(Result::unwrap);
@@ -251,6 +263,9 @@ mod tests {
     #[test]
     fn a_file_is_no_source() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(matches!(pack(file.path(), file.path()), Err(CommandError::Source { .. })));
+        assert!(matches!(
+            pack(file.path(), Path::new(""), file.path()),
+            Err(CommandError::Source { .. })
+        ));
     }
 }
