@@ -3,6 +3,8 @@
 
 #[expect(dead_code, reason = "shared with tests that use more of it")]
 mod building;
+#[path = "building/uv.rs"]
+mod uv;
 
 use std::path::Path;
 use std::process::Command;
@@ -12,6 +14,7 @@ use building::{App, Built};
 /// A Django app whose settings need a config var, with hooks that leave a trace.
 fn django() -> App {
     App::new()
+        .programs(uv::directory())
         .file("requirements.txt", "Django==5.2.*\n")
         .file("Procfile", "web: python manage.py runserver $PORT")
         .file(
@@ -114,18 +117,16 @@ fn bytecode_stays_valid_when_times_are_lost() {
 
 #[test]
 fn collectstatic_is_skipped_or_fails_the_build_by_herokus_rules() {
-    let built =
-        django().config_var("DISABLE_COLLECTSTATIC", "1").file("bin/post_compile", "").build();
-    built.expect_lines(
+    let mut app = django().config_var("DISABLE_COLLECTSTATIC", "1").file("bin/post_compile", "");
+    app.build().expect_lines(
         0,
         &["-----> Skipping Django collectstatic since DISABLE_COLLECTSTATIC is set"],
     );
-    let built = django().file("site/settings.py", "raise Exception('broken')").build();
-    built.expect_lines(50, &[" !     Django's static files could not be collected"]);
-    let built = django()
-        .file("site/settings.py", "raise Exception('broken')")
+    let mut app = app
+        .config_var("DISABLE_COLLECTSTATIC", "0")
         .config_var("DEBUG_COLLECTSTATIC", "1")
-        .build();
+        .file("site/settings.py", "raise Exception('broken')");
+    let built = app.build();
     built.expect_lines(
         50,
         &[
@@ -133,9 +134,16 @@ fn collectstatic_is_skipped_or_fails_the_build_by_herokus_rules() {
             "       BUILD_DIR=$BUILD_DIR",
             "       DYNO=run.1234",
             "       SECRET_KEY=(a config var of 6 characters)",
+            " !     Django's static files could not be collected",
         ],
     );
-    let mut app = django().file(".heroku/collectstatic_disabled", "").file("bin/post_compile", "");
+    assert!(!built.output.contains("s3cret"), "{}", built.output);
+    let mut app = app.without_file("site/manage.py");
+    app.build().expect_lines(
+        0,
+        &["-----> Skipping Django collectstatic since no manage.py file was found"],
+    );
+    let mut app = app.file(".heroku/collectstatic_disabled", "");
     app.build().expect_lines(
         0,
         &["-----> Skipping Django collectstatic since .heroku/collectstatic_disabled exists"],
