@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use slugline_model::build::{BuildpackReport, CompileResult, StepMeasure};
+use slugline_model::build::{BuildpackReport, CompileResult, REPORTS, StepMeasure};
 use slugline_model::limits::Limits;
 use slugline_model::name::AppName;
 
@@ -65,8 +65,7 @@ pub fn compile(request: &CompileRequest) -> Result<CompileResult, CompileError> 
     let process_types = process_types::discover(&request.build_dir, &building.releases)?;
     source::empty_tmp(&request.build_dir).map_err(workplace(&request.build_dir))?;
     let detected = building.detected.join(", ");
-    let Building { steps, reports, .. } = building;
-    let result = CompileResult { process_types, detected, steps, reports };
+    let result = CompileResult { process_types, detected, steps: building.steps };
     write_result(&request.result, &result).map_err(workplace(&request.result))?;
     Ok(result)
 }
@@ -195,7 +194,7 @@ impl<'a> Building<'a> {
         let measuring = Measuring::start(&buildpack.name, &self.request.build_dir);
         let status = buildpack::compile(&self.context, buildpack, &self.exported)
             .map_err(script_error(buildpack, "bin/compile"))?;
-        self.reports.extend(buildpack::report(&self.context, buildpack, &self.base));
+        self.report(buildpack)?;
         let failure = self.take_record();
         if !status.success() {
             let buildpack = buildpack.name.clone();
@@ -208,6 +207,14 @@ impl<'a> Building<'a> {
         log::detail(measure::describe(&measure));
         self.steps.push(measure);
         Ok(())
+    }
+
+    /// What it says is left at once: it matters most where the build fails.
+    fn report(&mut self, buildpack: &Buildpack) -> Result<(), CompileError> {
+        self.reports.extend(buildpack::report(&self.context, buildpack, &self.base));
+        let path = self.request.result.with_file_name(REPORTS);
+        let written = serde_json::to_vec(&self.reports).map_err(io::Error::from);
+        written.and_then(|json| files::write_atomically(&path, &json)).map_err(workplace(&path))
     }
 
     /// Keeps the measures of the hooks, and returns the failure that a built-in buildpack told of.

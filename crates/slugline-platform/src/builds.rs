@@ -160,9 +160,10 @@ impl Platform {
         self.go_on_unless_stopping("the build was not begun", output)?;
         let vars = self.inner.db.read(|db| db::config_var::of_app(db, app.id))?;
         self.prepare(workspace, source, vars, output).await?;
-        let compiled = self.compile(app, build, workspace, output).await?;
+        let compiled = self.compile(app, build, workspace, output).await;
+        build.reports = workspace.reports();
+        let compiled = compiled?;
         build.steps.clone_from(&compiled.steps);
-        build.reports.clone_from(&compiled.reports);
         output.line("-----> Compressing...");
         let summary = self.pack(workspace, &compiled, output).await?;
         output.line(&format!("       Done: {}", size::slug_size(summary.packed_bytes)));

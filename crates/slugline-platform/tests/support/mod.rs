@@ -62,7 +62,6 @@ impl FakeEngine {
             process_types: procfile::parse(&self.procfile.lock().unwrap()).unwrap(),
             detected: "Python".into(),
             steps: vec![],
-            reports: vec![],
         };
         std::fs::write(tmp.join("result.json"), serde_json::to_vec(&result).unwrap()).unwrap();
         self.end(spec.id, status);
