@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use slugline_model::build::{BuildpackReport, CompileResult, StepMeasure, exit_code};
+use slugline_model::build::{BuildpackReport, CompileResult, REPORTS, StepMeasure, exit_code};
 use slugline_model::limits::Limits;
 use slugline_model::name::AppName;
 use slugline_model::procfile::ProcessTypes;
@@ -224,7 +224,8 @@ impl<'a> Building<'a> {
         let measuring = Measuring::start(&buildpack.name, &self.request.build_dir, before);
         let status = buildpack::compile(&self.context, buildpack, &self.exported)
             .map_err(script_error(buildpack, "bin/compile"))?;
-        self.reports.extend(buildpack::report(&self.context, buildpack, &self.base));
+        let (measure, tree) = measuring.stop();
+        self.report(buildpack)?;
         if !status.success() {
             let failure = self.take_record();
             let buildpack = buildpack.name.clone();
@@ -233,12 +234,19 @@ impl<'a> Building<'a> {
                 None => CompileError::Compile { buildpack, kind: kind.to_owned(), status },
             });
         }
-        let (measure, tree) = measuring.stop();
         log::detail(measure::describe(&measure));
         self.tree = Some(tree);
         self.take_record();
         self.steps.push(measure);
         Ok(())
+    }
+
+    /// What it says is left at once: it matters most where the build fails.
+    fn report(&mut self, buildpack: &Buildpack) -> Result<(), CompileError> {
+        self.reports.extend(buildpack::report(&self.context, buildpack, &self.base));
+        let path = self.request.result.with_file_name(REPORTS);
+        let written = serde_json::to_vec(&self.reports).map_err(io::Error::from);
+        written.and_then(|json| files::write_atomically(&path, &json)).map_err(workplace(&path))
     }
 
     /// Keeps the measures of the hooks, and returns the failure that a built-in buildpack told of.
@@ -291,7 +299,6 @@ impl<'a> Building<'a> {
             detected: self.detected.join(", "),
             buildpacks: buildpacks.iter().map(|buildpack| buildpack.name.clone()).collect(),
             steps: self.steps,
-            reports: self.reports,
             ..CompileResult::default()
         };
         inspect::inspect(root, &self.request.env_dir, (&self.source_tree, &built), result)

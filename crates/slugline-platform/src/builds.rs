@@ -72,6 +72,7 @@ impl Platform {
             slug_id: None,
             release_id: None,
             result: None,
+            reports: vec![],
             grown: vec![],
             failure: None,
             cache_bytes: None,
@@ -196,7 +197,9 @@ impl Platform {
         let vars = self.config_vars_of(app, build, output)?;
         self.keep_to_cache_quota(app, output).await;
         self.prepare(workspace, source, vars, output).await?;
-        let compiled = self.compile(app, build, workspace, (output, cancel)).await?;
+        let compiled = self.compile(app, build, workspace, (output, cancel)).await;
+        build.reports = workspace.reports();
+        let compiled = compiled?;
         build.result = Some(compiled.clone());
         self.go_on_if_wanted("its slug was not stored", output, cancel)?;
         output.line("-----> Compressing...");

@@ -39,11 +39,12 @@ impl Platform {
             app: app.name.clone(),
             dyno: DynoName::new(ProcessType::build(), 1),
             release: 0,
+            // One pipe for both outputs, or their lines would not stay in order.
             command: format!(
                 "exec {PROGRAM} compile --source /tmp/source.tgz --build-dir /tmp/{tree} \
                  --cache-dir /tmp/codon/tmp/cache --last-tree /tmp/codon/tmp/last \
-                 --buildpacks-dir /tmp/codon/tmp/buildpacks --env-dir /tmp/{env} --app-dir /app --result /tmp/result.json \
-                 --app {} --stack host --announced-stack {}{}{}",
+                 --buildpacks-dir /tmp/codon/tmp/buildpacks --env-dir /tmp/{env} --app-dir /app \
+                 --result /tmp/result.json --app {} --stack host --announced-stack {}{}{} 2>&1",
                 app.name,
                 buildpacks::quoted(&config.announced_stack),
                 app_root(&build.source.root),

@@ -120,7 +120,7 @@ async fn an_app_is_built_with_its_buildpacks_unless_the_build_asks_for_others() 
         test.is_compiling().await;
         let command = test.compile_command().unwrap();
         assert!(
-            command.ends_with(&format!(" --announced-stack 'heroku-24'{expected}")),
+            command.ends_with(&format!(" --announced-stack 'heroku-24'{expected} 2>&1")),
             "{command}"
         );
         test.cancel(&build).await;

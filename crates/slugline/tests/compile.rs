@@ -272,16 +272,19 @@ fn on_heroku_ci_test_compile_takes_the_place_of_compile_where_there_is_one() {
 }
 
 #[test]
-fn what_a_buildpack_reports_is_part_of_the_result() {
+fn what_buildpacks_report_is_kept_also_where_the_build_fails() {
     let report = "cat \"$2/data\"; [[ -z $EXPORTED ]] || exit 1";
     let export = "echo 'export EXPORTED=1' > \"$(dirname \"$0\")/../export\"; echo '{\"a\": 1}' > \"$2/data\"";
-    let built = App::new()
-        .file("Procfile", "web: x")
-        .buildpack("b", &[DETECT, ("compile", export), ("report", report)])
-        .buildpack("c", &[DETECT, ("compile", ""), ("report", "echo no JSON")])
-        .build();
-    assert_eq!(built.result["reports"].as_array().unwrap().len(), 1, "{}", built.output);
-    assert_eq!(built.result["reports"][0]["report"], json!({"a": 1}));
+    let mut app = App::new()
+        .buildpack("a", &[DETECT, ("compile", export), ("report", report)])
+        .buildpack("b", &[DETECT, ("compile", ""), ("report", "echo no JSON")])
+        .buildpack("c", &[DETECT, ("compile", "exit 1"), ("report", "echo '{\"c\": true}'")]);
+    let built = app.build();
+    assert_eq!(built.code, 50, "{}", built.output);
+    let text = std::fs::read_to_string(app.path("reports.json")).unwrap();
+    let reports: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let says: Vec<_> = reports.as_array().unwrap().iter().map(|r| r["report"].clone()).collect();
+    assert_eq!(says, [json!({"a": 1}), json!({"c": true})]);
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn render(platform: &Platform, app: &App, build: &Build) -> Value {
         "output_stream_url": platform.stream_url(build.id),
         "release": build.release_id.map(|id| json!({ "id": id })),
         // Ours: what bin/report of the buildpacks said.
-        "reports": result.map(|result| &result.reports),
+        "reports": build.reports,
         "slug": build.slug_id.map(|id| json!({ "id": id })),
         "source_blob": {
             "checksum": build.source.checksum,

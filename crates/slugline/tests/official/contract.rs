@@ -99,3 +99,19 @@ no GIT_DIR
         );
     }
 }
+
+#[test]
+fn the_two_outputs_of_a_buildpack_stay_in_order() {
+    let lines: String =
+        (0..300).flat_map(|n| [format!("out {n}\n"), format!("error {n}\n")]).collect();
+    for account in Account::all() {
+        let place = Place::new(&account);
+        place.scene.write("bin/detect", "#!/bin/sh\necho Inline\n");
+        let both =
+            "#!/bin/bash\nfor n in {0..299}; do echo \"out $n\"; echo \"error $n\" >&2; done\n";
+        place.scene.write("bin/compile", both);
+        let printed = place.build();
+        let printed = printed.split_once("app detected\n").unwrap().1;
+        assert_eq!(printed, lines, "as {account}");
+    }
+}
