@@ -195,7 +195,10 @@ impl<'a> Building<'a> {
             .map_err(script_error(buildpack, "bin/compile"))?;
         buildpack::report(&self.context, buildpack, &self.base);
         if !status.success() {
+            let (measure, _) = measuring.stop();
             let failure = self.take_record();
+            self.steps.push(measure);
+            self.leave_steps();
             let buildpack = buildpack.name.clone();
             return Err(match failure {
                 Some(failure) => CompileError::Builtin { buildpack, failure: Box::new(failure) },
@@ -208,6 +211,14 @@ impl<'a> Building<'a> {
         self.take_record();
         self.steps.push(measure);
         Ok(())
+    }
+
+    /// What was done so far is known of a failed build too.
+    fn leave_steps(&self) {
+        let (steps, detected) = (self.steps.clone(), self.detected.join(", "));
+        let result = CompileResult { steps, detected, ..CompileResult::default() };
+        // Why the build fails is worth more than that this cannot be written.
+        let _ = write_result(&self.request.result, &result);
     }
 
     /// Keeps the measures of the hooks, and returns the failure that a built-in buildpack told of.

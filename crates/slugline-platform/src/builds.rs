@@ -192,8 +192,10 @@ impl Platform {
         let vars = self.config_vars_of(app, build, output)?;
         self.keep_to_cache_quota(app, output).await;
         self.prepare(workspace, source, vars, output).await?;
-        let compiled = self.compile(app, build, workspace, (output, cancel)).await?;
-        build.result = Some(compiled.clone());
+        let compiled = self.compile(app, build, workspace, (output, cancel)).await;
+        // A build that failed may have left the steps until then.
+        build.result = workspace.result();
+        let compiled = compiled?;
         self.go_on_if_wanted("its slug was not stored", output, cancel)?;
         output.line("-----> Compressing...");
         let summary = self.pack(workspace, &compiled, output).await?;

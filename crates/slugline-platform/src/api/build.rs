@@ -143,13 +143,13 @@ pub(crate) async fn delete_cache(
     Path(app): Path<String>,
 ) -> Answer {
     let app = platform.app(&app)?;
-    let idle = platform.inner.turns.is_idle(&app.name);
+    let building = platform.inner.turns.is_building(&app.name);
     let purge = platform.purge_cache(&app.name);
-    if idle {
+    if !building {
         let _ = purge.await;
     }
     platform.say_api(&app.name, "Build cache purged");
-    let status = if idle { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let status = if building { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok(super::json(status, json!({})))
 }
 

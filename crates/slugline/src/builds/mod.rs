@@ -3,7 +3,7 @@
 pub(crate) mod follow;
 mod show;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -120,7 +120,12 @@ struct App {
 }
 
 impl App {
+    /// The app that is asked for, else the one that is called as the directory is.
     fn of(options: &Options) -> Result<Self, CommandError> {
+        Self::in_directory(options, Path::new("."))
+    }
+
+    fn in_directory(options: &Options, directory: &Path) -> Result<Self, CommandError> {
         let data_dir = data_directory_or_default(options.data_dir.as_deref())?;
         let path = data_dir.join("token");
         let token = std::fs::read_to_string(&path).map(|token| token.trim().to_owned()).or_else(
@@ -129,7 +134,7 @@ impl App {
                 _ => Err(CommandError::NoToken { path, source }),
             },
         )?;
-        let name = crate::up::app_name(options.app.as_deref(), std::path::Path::new("."))?;
+        let name = crate::up::app_name(options.app.as_deref(), directory)?;
         Ok(Self { name, client: Client::new(options.api_port, token) })
     }
 
@@ -239,8 +244,7 @@ impl App {
 impl Create {
     async fn run(self) -> Result<i32, CommandError> {
         let directory = &self.directory;
-        let name = crate::up::app_name(self.options.app.as_deref(), directory)?;
-        let app = App { name, ..App::of(&self.options)? };
+        let app = App::in_directory(&self.options, directory)?;
         for warning in hooks_in_git::warnings(directory) {
             say(&slugline_model::message::gutter_line(&warning));
         }
