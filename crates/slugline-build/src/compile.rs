@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use slugline_model::build::{BuildpackReport, CompileResult, REPORTS, StepMeasure, exit_code};
+use slugline_model::build::{BuildpackReport, CompileResult, StepMeasure, exit_code};
 use slugline_model::limits::Limits;
 use slugline_model::name::AppName;
 use slugline_model::procfile::ProcessTypes;
@@ -225,9 +225,11 @@ impl<'a> Building<'a> {
         let status = buildpack::compile(&self.context, buildpack, &self.exported)
             .map_err(script_error(buildpack, "bin/compile"))?;
         let (measure, tree) = measuring.stop();
-        self.report(buildpack)?;
+        self.reports.extend(buildpack::report(&self.context, buildpack, &self.base));
+        let failure = self.take_record();
+        self.steps.push(measure.clone());
+        self.leave_steps();
         if !status.success() {
-            let failure = self.take_record();
             let buildpack = buildpack.name.clone();
             return Err(match failure {
                 Some(failure) => CompileError::Builtin { buildpack, failure: Box::new(failure) },
@@ -236,17 +238,16 @@ impl<'a> Building<'a> {
         }
         log::detail(measure::describe(&measure));
         self.tree = Some(tree);
-        self.take_record();
-        self.steps.push(measure);
         Ok(())
     }
 
-    /// What it says is left at once: it matters most where the build fails.
-    fn report(&mut self, buildpack: &Buildpack) -> Result<(), CompileError> {
-        self.reports.extend(buildpack::report(&self.context, buildpack, &self.base));
-        let path = self.request.result.with_file_name(REPORTS);
-        let written = serde_json::to_vec(&self.reports).map_err(io::Error::from);
-        written.and_then(|json| files::write_atomically(&path, &json)).map_err(workplace(&path))
+    /// What was done so far, and what the buildpacks report of it, is known of a failed build too.
+    fn leave_steps(&self) {
+        let (steps, reports) = (self.steps.clone(), self.reports.clone());
+        let detected = self.detected.join(", ");
+        let result = CompileResult { steps, reports, detected, ..CompileResult::default() };
+        // Why the build fails is worth more than that this cannot be written.
+        let _ = write_result(&self.request.result, &result);
     }
 
     /// Keeps the measures of the hooks, and returns the failure that a built-in buildpack told of.
@@ -299,6 +300,7 @@ impl<'a> Building<'a> {
             detected: self.detected.join(", "),
             buildpacks: buildpacks.iter().map(|buildpack| buildpack.name.clone()).collect(),
             steps: self.steps,
+            reports: self.reports,
             ..CompileResult::default()
         };
         inspect::inspect(root, &self.request.env_dir, (&self.source_tree, &built), result)

@@ -132,7 +132,8 @@ fn runs_sudo(line: &str) -> bool {
     line.split([';', '&', '|', '(']).any(|part| part.trim_start().starts_with("sudo "))
 }
 
-/// The first command whose failure nobody would notice. That of the last one is the script's own.
+/// The first command whose failure nobody would notice, because another one follows. That of the
+/// last one is the script's own.
 fn goes_on(text: &str, lines: &[(usize, String)]) -> Option<Worry> {
     let stops = |line: &str| stops_at_failure(line);
     let shebang_stops = text
@@ -142,10 +143,16 @@ fn goes_on(text: &str, lines: &[(usize, String)]) -> Option<Worry> {
     if shebang_stops || lines.iter().any(|(_, line)| stops(line)) {
         return None;
     }
-    let (_, all_but_last) = lines.split_last()?;
-    let (line, command) = all_but_last.iter().find(|(_, line)| can_fail(line))?;
+    let followed = |pair: &&[(usize, String)]| !closes(&pair[1].1) && can_fail(&pair[0].1);
+    let (line, command) = &lines.windows(2).find(followed)?[0];
     let command = command.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
     Some(Worry::GoesOn { line: *line, command })
+}
+
+/// Whether a line ends what the one before it belongs to, so that nothing may follow after all.
+fn closes(line: &str) -> bool {
+    let first = line.split([' ', ';', ')']).next().unwrap_or_default();
+    matches!(first, "else" | "elif" | "fi" | "esac" | "done" | "}" | "") || line.starts_with(";;")
 }
 
 fn stops_at_failure(line: &str) -> bool {
@@ -206,6 +213,8 @@ mod tests {
             "#!/bin/bash\na\nif [ $? != 0 ]; then exit 1; fi\nb\n",
             "#!/bin/bash\n# only one\necho begin\nnpm run build\n",
             "#!/bin/bash\na &&\n  b &&\n  c\n",
+            "#!/bin/bash\nif [ -f manage.py ]; then\n  a\nelse\n  b\nfi\n",
+            "#!/bin/bash\nmain() {\n  a\n}\nmain \"$@\"\n",
             "#!/bin/bash\ncat \\\n  a \\\n  b\n",
             "#!/bin/bash\necho <<EOF\nnot a command\nnor this\nEOF\n",
             "#!/usr/bin/env python\nimport os\nimport sys\n",

@@ -119,12 +119,16 @@ impl Snapshot {
         }
     }
 
-    /// The regular files, and whether an older snapshot holds them just so.
+    /// The regular files, and whether an older snapshot holds them just so. By directory, so that
+    /// whoever reads them finds what the kernel has just looked up.
     pub(crate) fn regular_files(&self, older: &Self) -> Vec<Found> {
-        let regular = self.files.iter().filter(|file| {
+        let is_regular = |file: &&File| {
             FileType::from_raw_mode(file.mode) == FileType::RegularFile && file.size > 0
-        });
+        };
+        let mut regular: Vec<&File> = self.files.iter().filter(is_regular).collect();
+        regular.sort_unstable_by_key(|file| (file.directory, file.name));
         regular
+            .into_iter()
             .map(|file| Found {
                 path: PathBuf::from(OsStr::from_bytes(&self.path(file))),
                 size: file.size,

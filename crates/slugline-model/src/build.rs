@@ -75,6 +75,9 @@ pub struct CompileResult {
     pub buildpacks: Vec<String>,
     /// What each step did to the tree, in order.
     pub steps: Vec<StepMeasure>,
+    /// What `bin/report` of the buildpacks that have one says, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<BuildpackReport>,
     /// The finished tree.
     #[serde(default)]
     pub size: TreeSize,
@@ -85,10 +88,6 @@ pub struct CompileResult {
     #[serde(default)]
     pub leaks: Vec<Leak>,
 }
-
-/// Where `slugline compile` leaves what the buildpacks' `bin/report` say, beside its result: a list,
-/// whether or not the build ends well.
-pub const REPORTS: &str = "reports.json";
 
 /// What a buildpack's `bin/report` says of its build, by Heroku's contract a JSON object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -72,7 +72,6 @@ impl Platform {
             slug_id: None,
             release_id: None,
             result: None,
-            reports: vec![],
             grown: vec![],
             failure: None,
             cache_bytes: None,
@@ -198,9 +197,9 @@ impl Platform {
         self.keep_to_cache_quota(app, output).await;
         self.prepare(workspace, source, vars, output).await?;
         let compiled = self.compile(app, build, workspace, (output, cancel)).await;
-        build.reports = workspace.reports();
+        // A build that failed may have left the steps until then.
+        build.result = workspace.result();
         let compiled = compiled?;
-        build.result = Some(compiled.clone());
         self.go_on_if_wanted("its slug was not stored", output, cancel)?;
         output.line("-----> Compressing...");
         let summary = self.pack(app, workspace, &compiled, output).await?;

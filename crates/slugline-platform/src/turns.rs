@@ -50,9 +50,10 @@ impl Turns {
         Place { turns: self.clone(), app: app.clone(), ticket }
     }
 
-    /// Whether nobody builds an app, waits to, or clears up.
-    pub(crate) fn is_idle(&self, app: &AppName) -> bool {
-        !self.waiting().contains_key(app)
+    /// Whether a build of an app runs or waits.
+    pub(crate) fn is_building(&self, app: &AppName) -> bool {
+        let queues = self.waiting();
+        queues.get(app).is_some_and(|queue| queue.iter().any(|waiting| waiting.build.is_some()))
     }
 
     /// Waits until nobody builds and nobody clears up.

@@ -7,8 +7,7 @@ use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
-use slugline_model::build::{BuildpackReport, CompileResult, REPORTS};
+use slugline_model::build::CompileResult;
 use slugline_model::config_vars::ConfigVars;
 use slugline_model::name::AppName;
 use slugline_model::port::Engine;
@@ -110,18 +109,9 @@ impl Workspace {
 
     /// What the build says of itself.
     pub(crate) fn result(&self) -> Option<CompileResult> {
-        self.json("result.json")
-    }
-
-    /// What its buildpacks say of themselves, also where it failed.
-    pub(crate) fn reports(&self) -> Vec<BuildpackReport> {
-        self.json(REPORTS).unwrap_or_default()
-    }
-
-    fn json<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         let no_follow = rustix_no_follow();
         let mut options = std::fs::OpenOptions::new();
-        let file = options.read(true).custom_flags(no_follow).open(self.tmp().join(name));
+        let file = options.read(true).custom_flags(no_follow).open(self.tmp().join("result.json"));
         let file = file.ok().filter(|file| file.metadata().is_ok_and(|m| m.is_file()))?;
         let mut json = String::new();
         file.take(RESULT_LIMIT).read_to_string(&mut json).ok()?;

@@ -78,6 +78,7 @@ fn a_django_app_is_built_and_built_again_from_the_cache() {
             "       has django",
             "       x.css",
             "-----> Discovering process types",
+            "-----> Biggest parts of the slug",
         ]
     );
     assert_eq!(first.read("made_by_the_hook"), "done\n");

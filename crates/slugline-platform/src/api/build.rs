@@ -157,13 +157,13 @@ pub(crate) async fn delete_cache(
     Path(app): Path<String>,
 ) -> Answer {
     let app = platform.app(&app)?;
-    let idle = platform.inner.turns.is_idle(&app.name);
+    let building = platform.inner.turns.is_building(&app.name);
     let purge = platform.purge_cache(&app.name);
-    if idle {
+    if !building {
         let _ = purge.await;
     }
     platform.say_api(&app.name, "Build cache purged");
-    let status = if idle { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let status = if building { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok(super::json(status, json!({})))
 }
 
@@ -191,7 +191,7 @@ fn render(platform: &Platform, app: &App, build: &Build) -> Value {
         "output_stream_url": platform.stream_url(build.id),
         "release": build.release_id.map(|id| json!({ "id": id })),
         // Ours: what bin/report of the buildpacks said.
-        "reports": build.reports,
+        "reports": result.map(|result| &result.reports),
         "slug": build.slug_id.map(|id| json!({ "id": id })),
         "source_blob": {
             "checksum": build.source.checksum,

@@ -1,7 +1,7 @@
 //! Table `build`.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use slugline_model::build::{BuildStatus, BuildpackReport, CompileResult};
+use slugline_model::build::{BuildStatus, CompileResult};
 use slugline_model::config_vars::ConfigVars;
 use slugline_model::parts::Growth;
 use uuid::Uuid;
@@ -26,8 +26,6 @@ pub(crate) struct Build {
     pub(crate) release_id: Option<Uuid>,
     /// What the build says of its tree.
     pub(crate) result: Option<CompileResult>,
-    /// What the buildpacks' `bin/report` said, also where the build failed.
-    pub(crate) reports: Vec<BuildpackReport>,
     /// What is larger than in the build before.
     pub(crate) grown: Vec<Growth>,
     /// Why it failed, in a few words.
@@ -51,7 +49,7 @@ pub(crate) struct SourceBlob {
 
 const SELECT: &str = "SELECT id, status, exit_code, source_url, source_version,
     version_description, checksum, buildpacks, config_vars, replay_of, slug_id, release_id, result,
-    grown, failure, cache_bytes, created_at, updated_at, root, reports FROM build";
+    grown, failure, cache_bytes, created_at, updated_at, root FROM build";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
     let id_at = |column: usize| -> rusqlite::Result<Option<Uuid>> {
@@ -79,7 +77,6 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
         slug_id: id_at(10)?,
         release_id: id_at(11)?,
         result: json_at(12)?.map(|json| from_json(&json)).transpose()?,
-        reports: from_json(&row.get::<_, String>(19)?)?,
         grown: from_json(&row.get::<_, String>(13)?)?,
         failure: row.get(14)?,
         cache_bytes: row.get::<_, Option<i64>>(15)?.map(i64::unsigned_abs),
@@ -94,12 +91,12 @@ pub(crate) fn put(db: &Connection, app: Uuid, build: &Build) -> rusqlite::Result
     db.execute(
         "INSERT INTO build (id, app_id, status, exit_code, source_url, source_version,
          version_description, checksum, buildpacks, config_vars, replay_of, slug_id, release_id,
-         result, grown, failure, created_at, updated_at, root, reports)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         result, grown, failure, created_at, updated_at, root)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET status = excluded.status, exit_code = excluded.exit_code,
          config_vars = excluded.config_vars, slug_id = excluded.slug_id,
          release_id = excluded.release_id, result = excluded.result, grown = excluded.grown,
-         failure = excluded.failure, reports = excluded.reports, updated_at = excluded.updated_at",
+         failure = excluded.failure, updated_at = excluded.updated_at",
         params![
             build.id.to_string(),
             app.to_string(),
@@ -119,8 +116,7 @@ pub(crate) fn put(db: &Connection, app: Uuid, build: &Build) -> rusqlite::Result
             build.failure,
             build.created_at,
             build.updated_at,
-            build.source.root,
-            to_json(&build.reports)?
+            build.source.root
         ],
     )?;
     Ok(())

@@ -12,8 +12,6 @@ ALTER TABLE build ADD COLUMN result TEXT;
 UPDATE build SET result =
     json_object('process_types', json('{}'), 'detected', '', 'steps', json(steps));
 ALTER TABLE build DROP COLUMN steps;
--- What the buildpacks said of the build, as JSON.
-ALTER TABLE build ADD COLUMN reports TEXT NOT NULL DEFAULT '[]';
 -- What is larger than in the build before, as JSON.
 ALTER TABLE build ADD COLUMN grown TEXT NOT NULL DEFAULT '[]';
 -- Why it failed, in a few words.

@@ -3,7 +3,7 @@
 pub(crate) mod follow;
 mod show;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -123,7 +123,12 @@ struct App {
 }
 
 impl App {
+    /// The app that is asked for, else the one that is called as the directory is.
     fn of(options: &Options) -> Result<Self, CommandError> {
+        Self::in_directory(options, Path::new("."))
+    }
+
+    fn in_directory(options: &Options, directory: &Path) -> Result<Self, CommandError> {
         let data_dir = data_directory_or_default(options.data_dir.as_deref())?;
         let path = data_dir.join("token");
         let token = std::fs::read_to_string(&path).map(|token| token.trim().to_owned()).or_else(
@@ -132,7 +137,7 @@ impl App {
                 _ => Err(CommandError::NoToken { path, source }),
             },
         )?;
-        let name = crate::up::app_name(options.app.as_deref(), std::path::Path::new("."))?;
+        let name = crate::up::app_name(options.app.as_deref(), directory)?;
         Ok(Self { name, client: Client::new(options.api_port, token) })
     }
 
