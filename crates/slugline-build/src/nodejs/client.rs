@@ -185,7 +185,9 @@ impl Client<'_> {
         directories.push(cache::CACHE_INSIDE);
         cache::save_directories(self.call, &directories)?;
         let unchanged = cache::read_key(&self.call.cache_dir).as_ref() == Some(key);
-        if unchanged || self.brought_modules || self.lock_file().is_none() {
+        // npm writes a lock file where the source has none, and nobody commits it.
+        let was_locked = self.lock_files().iter().any(|name| key.files.contains_key(*name));
+        if unchanged || self.brought_modules || !was_locked {
             return Ok(());
         }
         log::heading("Caching build");
@@ -270,11 +272,13 @@ impl Client<'_> {
 
     /// The file that locks the packages.
     fn lock_file(&self) -> Option<&'static str> {
-        let locks: &[&str] = match self.kind {
-            PackageClient::Npm => &["package-lock.json", "npm-shrinkwrap.json"],
-            _ => &self.kind.files()[..1],
-        };
-        locks.iter().find(|name| self.call.build_dir.join(name).is_file()).copied()
+        let there = |name: &&&str| self.call.build_dir.join(name).is_file();
+        self.lock_files().iter().find(there).copied()
+    }
+
+    fn lock_files(&self) -> &'static [&'static str] {
+        let locks = if self.kind == PackageClient::Npm { 2 } else { 1 };
+        &self.kind.files()[..locks]
     }
 
     fn key(&self) -> Key {
