@@ -29,6 +29,7 @@ pub(super) struct Builds {
     place: tempfile::TempDir,
     /// How builds ask for the buildpack that is tested.
     tested: String,
+    stack: String,
 }
 
 impl Builds {
@@ -56,11 +57,12 @@ impl Builds {
             api_port,
             limits: LimitArgs::default(),
         };
+        let stack = configuration.stack.clone();
         let server = Server::start_configured(&args, configuration).await?;
         let client = Client::new(server.api_port, server.token.clone());
         let tested = builtin
             .map_or_else(|| format!("{TESTED}buildpack.tgz"), |name| format!("heroku/{name}"));
-        Ok(Self { server, client, place, tested })
+        Ok(Self { server, client, place, tested, stack })
     }
 
     /// A directory for an app's source.
@@ -72,6 +74,11 @@ impl Builds {
     /// How builds ask for the buildpack that is tested.
     pub(super) fn tested(&self) -> &str {
         &self.tested
+    }
+
+    /// What is announced to it as the stack.
+    pub(super) fn stack(&self) -> &str {
+        &self.stack
     }
 
     /// Makes an app.

@@ -15,8 +15,9 @@ pub(super) fn is_there(root: &Path) -> bool {
     root.join("spec/hatchet").is_dir() && root.join("spec/spec_helper.rb").is_file()
 }
 
-/// Reads all tests of a checkout; `tested` is how builds ask for the buildpack.
-pub(super) fn read(root: &Path, tested: &str) -> io::Result<Vec<Case>> {
+/// Reads all tests of a checkout. `tested` is how builds ask for the buildpack, `stack` what is
+/// announced to it.
+pub(super) fn read(root: &Path, tested: &str, stack: &str) -> io::Result<Vec<Case>> {
     let shared = fs_err::read_to_string(root.join("spec/spec_helper.rb"))?;
     let mut constants = ruby::constants(root, &shared);
     constants.insert("DEFAULT_BUILDPACK_URL".to_owned(), tested.to_owned());
@@ -28,7 +29,7 @@ pub(super) fn read(root: &Path, tested: &str) -> io::Result<Vec<Case>> {
         let text = fs_err::read_to_string(file)?;
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let mut reader =
-            Reader { root, constants: constants.clone(), lines: text.lines().collect() };
+            Reader { root, stack, constants: constants.clone(), lines: text.lines().collect() };
         cases.extend(reader.cases(&name));
     }
     Ok(cases)
@@ -37,6 +38,7 @@ pub(super) fn read(root: &Path, tested: &str) -> io::Result<Vec<Case>> {
 struct Reader<'a> {
     root: &'a Path,
     constants: Constants,
+    stack: &'a str,
     lines: Vec<&'a str>,
 }
 
@@ -47,6 +49,7 @@ impl<'a> Reader<'a> {
     fn cases(&mut self, file: &str) -> Vec<Case> {
         let mut lets: Lets<'a> = vec![];
         let mut context = String::new();
+        let mut elsewhere = None;
         let mut cases = vec![];
         let mut at = 0;
         while let Some(&line) = self.lines.get(at) {
@@ -56,12 +59,17 @@ impl<'a> Reader<'a> {
                 lets.retain(|(indentation, ..)| *indentation <= depth);
             } else if let Some(title) = titled(text, "context") {
                 title.clone_into(&mut context);
+                elsewhere = self.not_for_here(text);
             } else if let Some((name, value)) = let_of(text) {
                 lets.push((depth, name, value));
             } else if let Some(title) = titled(text, "it") {
                 let end = self.end_of_block(at, depth);
                 let name = format!("{file}: {context}: {title}");
-                cases.push(self.case(name, &lets, at..end));
+                let reason = elsewhere.clone().or_else(|| self.not_for_here(text));
+                cases.push(match reason {
+                    Some(reason) => Case { name, steps: vec![], left_out: vec![reason] },
+                    None => self.case(name, &lets, at..end),
+                });
                 at = end;
             } else if text.starts_with("it_behaves_like") || text.starts_with("include_examples") {
                 let name = format!("{file}: {context}: {text}");
@@ -74,6 +82,17 @@ impl<'a> Reader<'a> {
             }
         }
         cases
+    }
+
+    /// Why the authors do not run a test, or a group of them, or not on this stack.
+    fn not_for_here(&self, text: &str) -> Option<String> {
+        if text.contains("', skip: ") {
+            return Some("skipped by its authors".to_owned());
+        }
+        let (_, stacks) = text.split_once("', stacks: %w[")?;
+        let stacks = stacks.split(']').next().unwrap_or_default();
+        let here = stacks.split(' ').any(|stack| stack == self.stack);
+        (!here).then(|| format!("for {stacks} only"))
     }
 
     fn end_of_block(&self, from: usize, depth: usize) -> usize {
@@ -308,8 +327,12 @@ end
 
     fn cases() -> Vec<Case> {
         let constants = [("NAME".to_owned(), "broken".to_owned())].into();
-        let mut reader =
-            Reader { root: Path::new("/bp"), constants, lines: SPEC.lines().collect() };
+        let mut reader = Reader {
+            root: Path::new("/bp"),
+            stack: "heroku-22",
+            constants,
+            lines: SPEC.lines().collect(),
+        };
         reader.cases("pip_spec")
     }
 
@@ -327,6 +350,21 @@ end
         );
         assert_eq!(steps[7..10], ["Build", "Check(Succeeds)", "Check(SaysNot(\"NLTK\"))"]);
         assert_eq!(case.left_out, ["what a dyno prints"]);
+    }
+
+    #[test]
+    fn a_test_that_its_authors_do_not_run_here_is_not_judged() {
+        let text = "context 'old', stacks: %w[heroku-18 heroku-20] do\n  it 'works' do\n  end\nend\n\
+                    context 'both', stacks: %w[heroku-20 heroku-22] do\n  it 'fails', skip: 'x' do\n\
+                    end\nend\n";
+        let constants = Constants::new();
+        let root = Path::new("/bp");
+        let mut reader =
+            Reader { root, stack: "heroku-22", constants, lines: text.lines().collect() };
+        let cases = reader.cases("a");
+        assert!(cases.iter().all(|case| !case.is_judged()));
+        assert_eq!(cases[0].left_out, ["for heroku-18 heroku-20 only"]);
+        assert_eq!(cases[1].left_out, ["skipped by its authors"]);
     }
 
     #[test]

@@ -87,7 +87,7 @@ async fn carry_out_all(
     args: &BuildpackArgs,
     path: &Path,
 ) -> Result<Vec<Scored>, CommandError> {
-    let cases = read(path, builds.tested()).map_err(unreadable(path))?;
+    let cases = read(path, builds.tested(), builds.stack()).map_err(unreadable(path))?;
     let wanted = |case: &Case| args.only.as_ref().is_none_or(|only| case.name.contains(only));
     let mut tests = vec![];
     for (number, case) in cases.into_iter().filter(wanted).enumerate() {
@@ -106,10 +106,10 @@ fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> CommandError {
 }
 
 /// All tests that a checkout publishes in a way that can be read, else its bare fixtures.
-fn read(root: &Path, tested: &str) -> std::io::Result<Vec<Case>> {
+fn read(root: &Path, tested: &str, stack: &str) -> std::io::Result<Vec<Case>> {
     let mut cases = vec![];
     if hatchet::is_there(root) {
-        cases.extend(hatchet::read(root, tested)?);
+        cases.extend(hatchet::read(root, tested, stack)?);
     }
     if shunit::is_there(root) {
         cases.extend(shunit::read(root)?);
