@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use podman::Podman;
 use slugline::{App, Server};
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 
 /// A package that the app does not have, with no dependencies of its own.
 const PACKAGE: &str = "six==1.16.0 \\\n    \
@@ -45,7 +45,7 @@ fn main() {
         vec![Box::new(App::new(&server, "library", &[]))];
     podman::have_debian(directory.path());
     for dockerfile in ["Dockerfile", "Dockerfile.stages"] {
-        builders.push(Box::new(Podman { dockerfile }));
+        builders.push(Box::new(Podman { dockerfile, warm: false.into() }));
     }
     match std::env::var("SLUGLINE_BENCH_BUILDPACKS") {
         Ok(names) => {

@@ -1,5 +1,6 @@
 //! Builds by podman, on a Debian with its Python and the Node of this machine.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,6 +22,8 @@ const NETWORK: [&str; 6] = [
 /// podman with one of the Dockerfiles.
 pub(crate) struct Podman {
     pub(crate) dockerfile: &'static str,
+    /// Whether it has built already, in this measurement.
+    pub(crate) warm: Cell<bool>,
 }
 
 impl Builder for Podman {
@@ -34,6 +37,10 @@ impl Builder for Podman {
         let mut podman = Command::new("podman");
         podman.args(["--runtime=runc", "build", "--quiet", "--layers", "--network=host"]);
         podman.args(["--tag", &image, "--file"]).arg(Path::new(dockerfile).join(self.dockerfile));
+        if !self.warm.replace(true) {
+            // Layers of an earlier measurement are no empty cache.
+            podman.arg("--no-cache");
+        }
         run(podman.arg(source));
     }
 }
