@@ -10,7 +10,6 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::SystemTime;
 
 use super::environment::{BuildEnvironment, python_home};
 use super::error::PythonError;
@@ -28,39 +27,19 @@ const OF_INSTALLERS: [&str; 4] = ["pip", "setuptools", "pkg_resources", "_distut
 /// Directories of an app that hold no code of its own.
 const NOT_OWN: [&str; 3] = [".heroku", "node_modules", ".git"];
 
-/// Settles all bytecode of the app, after the last thing that may have run it. What packages brought
-/// from the cache is settled already: only what was written since the build began is looked at.
-pub(crate) fn settle(
+/// Compiles the app's own code, after the last thing that may have run it.
+pub(crate) fn compile_own(
     call: &Call,
     environment: &BuildEnvironment,
     version: Version,
-    began: SystemTime,
 ) -> Result<(), PythonError> {
-    settle_packages(&call.build_dir.join(".heroku/python"), began)
-        .map_err(PythonError::io("settle the bytecode of packages"))?;
     OwnCode { call, environment, version }
         .compile()
         .map_err(PythonError::io("compile the app's bytecode"))
 }
 
 /// What installers and hooks imported has bytecode that is compared by time.
-pub(crate) fn settle_packages(directory: &Path, began: SystemTime) -> io::Result<()> {
-    for entry in fs_err::read_dir(directory)? {
-        let entry = entry?;
-        let (kind, path) = (entry.file_type()?, entry.path());
-        if kind.is_dir() {
-            settle_packages(&path, began)?;
-        } else if kind.is_file() && path.extension().is_some_and(|end| end == "pyc") {
-            let written = entry.metadata()?.modified()?;
-            if written >= began {
-                settle_file(&path)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn settle_file(path: &Path) -> io::Result<()> {
+pub(crate) fn settle_file(path: &Path) -> io::Result<()> {
     let mut bytes = fs_err::read(path)?;
     match bytes.get_mut(4..8) {
         Some(flags) if *flags == BY_TIME => flags.copy_from_slice(&NEVER_COMPARED),
@@ -230,20 +209,6 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytecode_compared_by_time_is_settled_and_other_bytecode_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let settled = |flags: u8| {
-            let path = dir.path().join("x.pyc");
-            fs_err::write(&path, [7, 7, 7, 7, flags, 0, 0, 0, 9, 9]).unwrap();
-            settle_packages(dir.path(), SystemTime::UNIX_EPOCH).unwrap();
-            fs_err::read(&path).unwrap()[4]
-        };
-        assert_eq!([settled(0), settled(1), settled(3)], [1, 1, 3]);
-        fs_err::write(dir.path().join("short.pyc"), [1]).unwrap();
-        settle_packages(dir.path(), SystemTime::UNIX_EPOCH).unwrap();
-    }
 
     #[test]
     fn bytecode_stands_where_python_looks_for_it() {

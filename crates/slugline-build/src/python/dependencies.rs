@@ -4,7 +4,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::SystemTime;
 
 use super::bytecode;
 use super::cache::{self, Key, Use};
@@ -28,8 +27,6 @@ pub(crate) struct Installing<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) answers: &'a mut Answers,
     pub(crate) environment: &'a BuildEnvironment,
-    /// When the build began, as files tell time.
-    pub(crate) began: SystemTime,
 }
 
 impl Installing<'_> {
@@ -59,9 +56,6 @@ impl Installing<'_> {
         if restored == Use::AsItIs {
             return Ok(());
         }
-        // What is kept is settled, so that no later build has to do it.
-        bytecode::settle_packages(&tree, self.began)
-            .map_err(PythonError::io("settle the bytecode of packages"))?;
         cache::save(&self.call.cache_dir, &self.call.build_dir, &key)
     }
 

@@ -23,6 +23,7 @@ mod specifier;
 mod tool;
 mod uv;
 mod version;
+mod written;
 
 use std::time::{Duration, SystemTime};
 
@@ -94,7 +95,6 @@ fn build(call: &Call) -> Result<(), PythonError> {
         runtime: &runtime,
         answers: &mut answers,
         environment: &environment,
-        began,
     };
     installing.install()?;
 
@@ -117,8 +117,8 @@ fn finish(
     profile::write(call, runtime)?;
     run_hook(call, "bin/post_compile", environment)?;
 
-    bytecode::settle(call, environment, runtime.version(), began)?;
-    paths::name_the_app_dir(call)
+    bytecode::compile_own(call, environment, runtime.version())?;
+    written::settle(call, began)
 }
 
 fn run_hook(call: &Call, name: &str, environment: &BuildEnvironment) -> Result<(), PythonError> {
