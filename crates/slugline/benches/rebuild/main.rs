@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use podman::Podman;
-use slugline::{App, Server};
+use slugline::{App, BUILT_IN, OFFICIAL, Server};
 
 const ROUNDS: usize = 3;
 
@@ -41,8 +41,7 @@ trait Builder {
 fn main() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path());
-    let mut builders: Vec<Box<dyn Builder + '_>> =
-        vec![Box::new(App::new(&server, "library", &[]))];
+    let mut builders: Vec<Box<dyn Builder + '_>> = vec![Box::new(App::new(&server, BUILT_IN, &[]))];
     podman::have_debian(directory.path());
     for dockerfile in ["Dockerfile", "Dockerfile.stages"] {
         builders.push(Box::new(Podman { dockerfile, warm: false.into() }));
@@ -50,7 +49,7 @@ fn main() {
     match std::env::var("SLUGLINE_BENCH_BUILDPACKS") {
         Ok(names) => {
             let names: Vec<&str> = names.split_whitespace().collect();
-            builders.push(Box::new(App::new(&server, "official", &names)));
+            builders.push(Box::new(App::new(&server, OFFICIAL, &names)));
         }
         Err(_) => {
             println!("Heroku's buildpacks are left out: SLUGLINE_BENCH_BUILDPACKS is not set");

@@ -1,6 +1,6 @@
 //! Builds by a server of our own, through its API.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -12,10 +12,16 @@ use crate::{Builder, run};
 const API_PORT: u16 = 7_955;
 const PORT: u16 = 7_980;
 
+/// The app that is built with the built-in buildpacks.
+pub(crate) const BUILT_IN: &str = "library";
+/// The app that is built with Heroku's.
+pub(crate) const OFFICIAL: &str = "official";
+
 /// A server that ends with the measurement.
 pub(crate) struct Server {
     child: Child,
     api: Api,
+    data: PathBuf,
 }
 
 impl Server {
@@ -35,12 +41,23 @@ impl Server {
                 _ => std::thread::sleep(Duration::from_millis(50)),
             }
         };
-        Self { child, api: Api { port: API_PORT, token } }
+        Self { child, api: Api { port: API_PORT, token }, data }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // A server that ends leaves its dynos running.
+        for app in [BUILT_IN, OFFICIAL] {
+            self.api.send("DELETE", &format!("/apps/{app}"), &Value::Null);
+        }
+        let dynos = || std::fs::read_dir(self.data.join("dynos")).map_or(0, Iterator::count);
+        for _ in 0..400 {
+            if dynos() == 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
         let pid = rustix::process::Pid::from_child(&self.child);
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
         let _ = self.child.wait();
