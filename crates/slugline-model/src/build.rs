@@ -89,6 +89,10 @@ pub struct CompileResult {
     pub leaks: Vec<Leak>,
 }
 
+/// A file at the root of the last build's tree: whoever moves something out of that tree makes it
+/// first, so that the tree is not taken for whole by a later build.
+pub const TAKEN: &str = ".taken";
+
 /// What a buildpack's `bin/report` says of its build, by Heroku's contract a JSON object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildpackReport {

@@ -116,9 +116,10 @@ impl Platform {
             output.line(&gutter_line(&self.state_of_the_world(app)));
         }
         self.settle_build(app, build, failed.as_ref());
+        let succeeded = failed.is_none();
         place.is_over();
         // Nobody waits for this but the app's next build, which needs the cache.
-        self.blocking(move |inner| workspace.clear(&*inner.engine)).await;
+        self.blocking(move |inner| workspace.clear(&*inner.engine, succeeded)).await;
         if place.is_first() {
             self.note_cache_size(&app.name, build.id).await;
         }
@@ -304,7 +305,7 @@ impl Platform {
                 if matches!(ending, Ending::OverLimit(_)) {
                     // On a disk that it filled there is no room for its message before.
                     let full = workspace.clone();
-                    self.blocking(move |inner| full.clear(&*inner.engine)).await;
+                    self.blocking(move |inner| full.clear(&*inner.engine, false)).await;
                 }
                 output.write(&message.gutter());
                 return Err(match ending {

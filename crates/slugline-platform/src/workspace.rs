@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use slugline_model::build::CompileResult;
+use slugline_model::build::{CompileResult, TAKEN};
 use slugline_model::config_vars::ConfigVars;
 use slugline_model::name::AppName;
 use slugline_model::port::Engine;
@@ -118,9 +118,11 @@ impl Workspace {
         serde_json::from_str(&json).ok()
     }
 
-    /// Keeps the cache and the tree for the next build and removes the rest.
-    pub(crate) fn clear(&self, engine: &dyn Engine) {
-        if let Some(tree) = self.tree()
+    /// Keeps the cache and a tree for the next build and removes the rest: this build's tree, if it
+    /// succeeded or took something out of the last one's, else the last one's.
+    pub(crate) fn clear(&self, engine: &dyn Engine, succeeded: bool) {
+        let keeps_own = succeeded || was_taken_from(&self.tmp().join(LAST_TREE));
+        if let Some(tree) = self.tree().filter(|_| keeps_own)
             && open_up(&tree)
         {
             let _ = move_if_there(&tree, &self.last_tree_home);
@@ -129,9 +131,14 @@ impl Workspace {
     }
 }
 
-/// Where the tree of an app's last build is kept. No app's name has a dot in it.
+/// Where the tree of an app's last build is kept.
 pub(crate) fn last_tree_home(data_dir: &Path, app: &AppName) -> PathBuf {
-    data_dir.join("cache").join(format!("{app}.last"))
+    last_tree_beside(&data_dir.join("cache").join(app.as_str()))
+}
+
+/// Whether a buildpack moved something out of a tree.
+fn was_taken_from(tree: &Path) -> bool {
+    std::fs::symlink_metadata(tree.join(TAKEN)).is_ok()
 }
 
 /// Renames a directory; false where there is none.
@@ -148,6 +155,11 @@ fn rustix_no_follow() -> i32 {
     flags.bits().cast_signed()
 }
 
+/// An app's last tree lies beside its cache. No app's name has a dot in it.
+fn last_tree_beside(cache_home: &Path) -> PathBuf {
+    cache_home.with_extension("last")
+}
+
 fn is_directory(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
@@ -158,6 +170,14 @@ fn clear(root: &Path, cache_home: &Path, engine: &dyn Engine) {
     // A directory that denies itself to its owner could be neither moved nor used again.
     if way.iter().all(|directory| open_up(directory)) && !cache_home.exists() {
         let _ = std::fs::rename(&way[3], cache_home);
+    }
+    let (last, last_home) = (tmp.join(LAST_TREE), last_tree_beside(cache_home));
+    if way[..3].iter().all(|directory| open_up(directory))
+        && open_up(&last)
+        && !was_taken_from(&last)
+        && !last_home.exists()
+    {
+        let _ = std::fs::rename(last, last_home);
     }
     remove(root, engine);
 }
@@ -250,7 +270,7 @@ mod tests {
             std::fs::write(&cached, "one").unwrap();
             let env = build.tmp().join(&build.env_name).join("A");
             assert_eq!(std::fs::read_to_string(env).unwrap(), "line 1\nline 2");
-            build.clear(&NoEngine);
+            build.clear(&NoEngine, true);
             assert!(!build.root.exists());
         }
     }
@@ -265,7 +285,7 @@ mod tests {
             assert_eq!(std::fs::read_to_string(last).unwrap_or_default(), expect);
             let text = if expect.is_empty() { "first" } else { "second" };
             std::fs::write(build.tree().unwrap().join("file"), text).unwrap();
-            build.clear(&NoEngine);
+            build.clear(&NoEngine, true);
             assert!(!build.root.exists());
         }
     }
@@ -277,7 +297,7 @@ mod tests {
         build.prepare(&data.path().join("source"), &ConfigVars::new()).unwrap();
         let closed = std::fs::Permissions::from_mode(0o000);
         std::fs::set_permissions(build.tmp().join(CACHE), closed).unwrap();
-        build.clear(&NoEngine);
+        build.clear(&NoEngine, true);
         let mode = data.path().join("cache/library").metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o700, 0o700);
     }
@@ -292,6 +312,25 @@ mod tests {
         assert!(!build.root.exists());
         let kept = std::fs::read_to_string(data.path().join("cache/library/file"));
         assert_eq!(kept.unwrap(), "kept");
+    }
+
+    #[test]
+    fn a_failed_build_leaves_the_last_tree_unless_it_took_from_it() {
+        let data = tempfile::tempdir().unwrap();
+        let run = |text: &str, took: bool, succeeded| {
+            let build = workspace(data.path());
+            build.prepare(&data.path().join("source"), &ConfigVars::new()).unwrap();
+            std::fs::write(build.tree().unwrap().join("file"), text).unwrap();
+            if took {
+                std::fs::write(build.tmp().join(LAST_TREE).join(TAKEN), "").unwrap();
+            }
+            build.clear(&NoEngine, succeeded);
+            std::fs::read_to_string(data.path().join("cache/library.last/file")).unwrap_or_default()
+        };
+        assert_eq!(run("none", false, false), "");
+        assert_eq!(run("first", false, true), "first");
+        assert_eq!(run("second", false, false), "first");
+        assert_eq!(run("third", true, false), "third");
     }
 
     #[test]
@@ -321,7 +360,7 @@ mod tests {
         std::fs::remove_dir(build.tmp().join(&build.tree_name)).unwrap();
         link(Path::new("/etc"), build.tmp().join(&build.tree_name));
         assert!(build.result().is_none() && build.tree().is_none());
-        build.clear(&NoEngine);
+        build.clear(&NoEngine, true);
         assert!(precious.exists() && !build.root.exists());
     }
 }

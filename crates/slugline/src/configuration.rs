@@ -58,9 +58,8 @@ impl Configuration {
         let path = named.map_or_else(|| data_dir.join(NAME), Path::to_path_buf);
         match fs_err::read_to_string(&path) {
             Ok(text) => Self::parse(&text, &path),
-            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                Self::parse("", &path)
-            }
+            // A data directory that is none is said by whoever uses it.
+            Err(error) if named.is_none() && is_absent(&error) => Self::parse("", &path),
             Err(source) => Err(ConfigurationError::Read { path, source }),
         }
     }
@@ -190,6 +189,11 @@ impl ConfigurationError {
 
 fn edit(path: &Path, line: usize) -> String {
     format!("vi +{line} {}", path.display())
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
 }
 
 #[cfg(test)]

@@ -169,7 +169,7 @@ fn a_build_is_shown_watched_and_explained() {
     let build = scene.build_begun();
     let (code, watched) = scene.run(&["build:watch"]);
     assert_eq!(code, 0, "{watched}");
-    assert!(watched.starts_with("-----> Building on the Host stack\n"), "{watched}");
+    assert!(watched.starts_with("-----> Building on the Host stack"), "{watched}");
     for line in [
         "-----> Tiny app detected\n-----> Compiling\n       tick 1\n       tick 2\n",
         "-----> Biggest parts of the slug\n         200kB  ./, ",
@@ -218,7 +218,7 @@ fn a_canceled_build_says_so_to_everybody() {
     let (code, _) = scene.run(&["builds:cancel"]);
     assert_eq!(code, 0);
     let (code, shown) = ended(second);
-    assert_eq!(code, 90, "{shown}");
+    assert_eq!(code, 91, "{shown}");
     assert_eq!(
         shown,
         format!(
@@ -230,7 +230,7 @@ fn a_canceled_build_says_so_to_everybody() {
     let (code, shown) = scene.run(&["build:cancel", &first[..8]]);
     assert_eq!((code, shown), (0, format!("Canceling build {first}... done\n")));
     let (code, shown) = ended(build);
-    assert_eq!(code, 90);
+    assert_eq!(code, 91);
     assert!(
         shown.ends_with(
             " !     Build canceled\n !\n !     Nothing was released. owl has no release yet.\n"

@@ -84,7 +84,7 @@ fn told(built: &Built) -> Vec<&str> {
         line.starts_with("-----> ")
             || line.starts_with(" !")
             || ours.iter().any(|start| detail.starts_with(start))
-            || detail.contains("changed")
+            || (detail.contains("changed") && !detail.contains(" in Ns (now "))
     };
     lines.filter(ours).collect()
 }

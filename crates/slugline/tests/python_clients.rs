@@ -92,7 +92,7 @@ fn a_failed_build_hands_on_the_environment_if_it_left_it_whole() {
     assert_eq!(app.build().code, 0);
     let mut app = app.file("bin/post_compile", "#!/bin/bash\nexit 1\n");
     assert_eq!(app.build().code, 40);
-    app.build().expect_lines(0, &[unchanged]);
+    app.build().expect_lines(40, &[unchanged]);
     let mut app = app.file("bin/post_compile", "#!/bin/bash\nrm -rf .heroku/python/lib; exit 1\n");
     assert_eq!(app.build().code, 40);
     let mut app = app.without_file("bin/post_compile");

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use slugline_model::build::TAKEN;
 
 use super::error::PythonError;
 use super::version::{self, Version};
@@ -112,7 +113,8 @@ pub(crate) fn restore(
     };
     let good_for = key.good_for(now);
     if !matches!(good_for, Use::Nothing(_)) {
-        move_in(&environment(last), &environment(tree))
+        fs_err::write(last.join(TAKEN), "")
+            .and_then(|()| move_in(&environment(last), &environment(tree)))
             .map_err(PythonError::io("restore the environment of the last build"))?;
     }
     if matches!(good_for, Use::Update(_)) {

@@ -19,6 +19,8 @@ pub(crate) struct App {
     variables: BTreeMap<String, String>,
     programs: Option<PathBuf>,
     builds: u32,
+    /// What the next build is given as the tree of the last one.
+    last_tree: Option<PathBuf>,
 }
 
 /// What a build left behind.
@@ -40,7 +42,14 @@ impl App {
         for directory in ["source", "env", "buildpacks-of-the-test"] {
             fs::create_dir(root.path().join(directory)).unwrap();
         }
-        Self { root, arguments: Vec::new(), variables: BTreeMap::new(), programs: None, builds: 0 }
+        Self {
+            root,
+            arguments: Vec::new(),
+            variables: BTreeMap::new(),
+            programs: None,
+            builds: 0,
+            last_tree: None,
+        }
     }
 
     /// A path beside the app.
@@ -110,6 +119,11 @@ impl App {
         let build_dir = self.path(&format!("build_{}", self.builds));
         let _ = fs::remove_file(self.path("result.json"));
         let output = self.command(&build_dir).output().unwrap();
+        // As the platform does: a build that fails without touching the last tree leaves it.
+        let taken = |last: &PathBuf| last.join(slugline_model::build::TAKEN).exists();
+        if output.status.success() || self.last_tree.as_ref().is_none_or(taken) {
+            self.last_tree = Some(build_dir.clone());
+        }
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8(text).unwrap();
         let result = fs::read_to_string(self.path("result.json")).unwrap_or("null".into());
@@ -135,8 +149,7 @@ impl App {
         ] {
             command.arg(option).arg(self.path(path));
         }
-        let last = self.path(&format!("build_{}", self.builds - 1));
-        command.arg("--last-tree").arg(last);
+        command.args(self.last_tree.iter().flat_map(|last| [Path::new("--last-tree"), last]));
         command.arg("--build-dir").arg(build_dir).args(["--app", "owl-1234"]);
         command.args(&self.arguments).env_clear();
         let more = self.programs.iter().map(|directory| format!(":{}", directory.display()));
