@@ -27,6 +27,10 @@ bench:
     cargo bench -p slugline-store
     cargo bench -p slugline-router
 
+# Builds of the example beside podman's (root, podman, runc, debootstrap; ten minutes).
+bench-builds:
+    cargo bench -p slugline --bench rebuild
+
 # Licences and advisories (needs cargo-deny).
 deny:
     cargo deny check
