@@ -18,7 +18,7 @@ fn expect_failure(built: &Built, lines: &[&str]) {
 #[test]
 fn a_hook_sees_the_literal_environment_and_the_config_vars() {
     let built = with_pre_compile(
-        "#!/bin/bash\nenv | grep -vE '^(_|PWD|OLDPWD|SHLVL)=' | LC_ALL=C sort\npwd\nexit 1\n",
+        "#!/bin/bash\nenv | grep -vE '^(_|PWD|OLDPWD|SHLVL|TMPDIR)=' | LC_ALL=C sort\npwd\nexit 1\n",
     )
     .variable("https_proxy", "http://proxy.example")
     .config_var("SECRET", "two words")

@@ -9,7 +9,9 @@ use std::process::Command;
 use crate::network::is_network_variable;
 
 /// What Heroku gives a buildpack's scripts, beside what bash sets by itself.
-const BASE: &[&str] = &["DYNO", "HOME", "LANG", "PATH", "REQUEST_ID", "SOURCE_VERSION", "STACK"];
+/// `TMPDIR` is not set in a build's dyno, whose `/tmp` is its own; it is for compiles by hand.
+const BASE: &[&str] =
+    &["DYNO", "HOME", "LANG", "PATH", "REQUEST_ID", "SOURCE_VERSION", "STACK", "TMPDIR"];
 
 /// Set by bash, never by an `export`.
 const OF_BASH: &[&str] = &["PWD", "OLDPWD", "SHLVL", "_"];

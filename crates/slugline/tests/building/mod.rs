@@ -39,7 +39,7 @@ impl App {
     /// An app without any file.
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        for directory in ["source", "env", "buildpacks-of-the-test"] {
+        for directory in ["source", "env", "buildpacks-of-the-test", "temporary"] {
             fs::create_dir(root.path().join(directory)).unwrap();
         }
         Self {
@@ -155,6 +155,8 @@ impl App {
         let more = self.programs.iter().map(|directory| format!(":{}", directory.display()));
         let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         command.env("PATH", format!("{path}{}", more.collect::<String>()));
+        // What programs leave in the temporary directory goes with the app.
+        command.env("TMPDIR", self.path("temporary"));
         command.env("DYNO", "run.1234").env("REQUEST_ID", "r").env("SOURCE_VERSION", "abc");
         let surrounding =
             std::env::vars().filter(|(name, _)| slugline_build::is_network_variable(name));
