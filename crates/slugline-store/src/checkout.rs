@@ -34,7 +34,8 @@ impl Store {
     /// nothing lies beside it.
     ///
     /// The first call since the machine started checks every file against its hash, but for those
-    /// that this process has checked for another slug; later ones check the manifest. Callers in any number of threads and processes may ask at once.
+    /// that this process has checked for another slug; later ones check the manifest. Callers in
+    /// any number of threads and processes may ask at once.
     pub fn checkout(&self, id: &SlugId) -> Result<PathBuf> {
         let _lock = self.lock_shared()?;
         let text = self.manifest_text(id)?;
