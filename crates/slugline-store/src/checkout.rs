@@ -65,7 +65,11 @@ impl Store {
             return Err(error);
         }
         let new = staging.path().join("new");
-        self.plant(&manifest, &new, staging.path())?;
+        if let Err(error) = self.plant(&manifest, &new, staging.path()) {
+            // An object may have gone since it was checked.
+            self.forget_what_is_known();
+            return Err(error);
+        }
         let marker = new.join(MARKER);
         fs_err::write(&marker, boot).map_err(writing(&marker))?;
         let old = staging.path().join("old");
@@ -128,10 +132,15 @@ impl Store {
         {
             // If this fails the next checkout finds the same damage, and says so again.
             let _ = fs_err::remove_file(self.layout.object(*object));
-            // What is remembered of trees would say that it is here.
-            let _ = fs_err::remove_dir_all(self.layout.series());
-            let _ = fs_err::create_dir(self.layout.series());
+            self.forget_what_is_known();
         }
+    }
+
+    /// What is remembered of trees and checks would say that an object is here that is not.
+    fn forget_what_is_known(&self) {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let _ = fs_err::remove_dir_all(self.layout.series());
+        let _ = fs_err::create_dir(self.layout.series());
     }
 
     /// Makes the tree. Links come last, so that no path leads through one.

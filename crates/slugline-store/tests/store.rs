@@ -143,6 +143,21 @@ fn in_a_series_what_changed_is_found_whatever_its_times_say() {
 }
 
 #[test]
+fn an_object_that_goes_after_it_was_checked_is_stored_by_the_next_build() {
+    let scene = Scene::new();
+    scene.write("a", "content");
+    scene.store.checkout(&scene.ingest_in_series().id).unwrap();
+    for object in scene.objects() {
+        fs_err::remove_file(object).unwrap();
+    }
+    scene.write("b", "more");
+    let second = scene.ingest_in_series();
+    assert!(scene.store.checkout(&second.id).is_err());
+    assert_eq!(scene.ingest_in_series().new_files, 1);
+    scene.store.checkout(&second.id).unwrap();
+}
+
+#[test]
 fn a_series_whose_objects_were_damaged_or_swept_stores_them_anew() {
     let scene = Scene::new();
     scene.write("a", "content");
