@@ -11,7 +11,9 @@
 mod assemble;
 mod checkout;
 mod commit;
+mod erofs;
 mod error;
+mod image;
 mod ingest;
 mod layout;
 mod lock;
