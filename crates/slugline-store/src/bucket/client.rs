@@ -16,6 +16,9 @@ use object_store::{
 use crate::bucket::settings::BucketSettings;
 use crate::bucket::trouble::{BucketError, Trouble};
 
+/// How often something is asked for that comes damaged.
+pub(crate) const ATTEMPTS: usize = 3;
+
 /// Short for a result of the bucket.
 pub(crate) type Result<T> = std::result::Result<T, BucketError>;
 
@@ -59,25 +62,41 @@ impl Client {
 
     /// A whole object of at most so many bytes.
     pub(crate) async fn get(&self, name: &str, most: u64) -> Result<Bytes> {
-        let wrap = |error| self.failed("read", name, &error);
-        let result = self.s3.get(&self.path(name)).await.map_err(wrap)?;
-        let size = result.meta.size;
-        if size > most {
-            return Err(self.error("read", name, Trouble::Damaged));
-        }
-        self.collect(name, result, size).await
+        self.get_sensible(name, None, most).await
     }
 
     /// A part of an object.
     pub(crate) async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Bytes> {
-        let wrap = |error| self.failed("read", name, &error);
+        let most = range.end - range.start;
+        self.get_sensible(name, Some(range), most).await
+    }
+
+    /// Asks a few times where what comes makes no sense: somebody on the way may have answered.
+    async fn get_sensible(
+        &self,
+        name: &str,
+        range: Option<Range<u64>>,
+        most: u64,
+    ) -> Result<Bytes> {
+        for _ in 1..ATTEMPTS {
+            match self.get_once(name, range.clone(), most).await {
+                Err(BucketError { trouble: Trouble::Damaged | Trouble::Strange(_), .. }) => {}
+                other => return other,
+            }
+        }
+        self.get_once(name, range, most).await
+    }
+
+    async fn get_once(&self, name: &str, range: Option<Range<u64>>, most: u64) -> Result<Bytes> {
         let options =
-            GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
-        let result = self.s3.get_opts(&self.path(name), options).await.map_err(wrap)?;
-        if result.range != range {
+            GetOptions { range: range.clone().map(GetRange::Bounded), ..GetOptions::default() };
+        let result = self.s3.get_opts(&self.path(name), options).await;
+        let result = result.map_err(|error| self.failed("read", name, &error))?;
+        let size = result.range.end - result.range.start;
+        if size > most || range.is_some_and(|range| range != result.range) {
             return Err(self.error("read", name, Trouble::Damaged));
         }
-        self.collect(name, result, range.end - range.start).await
+        self.collect(name, result, size).await
     }
 
     /// Reads a body that says that it has so many bytes, and no more than those.

@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 pub(crate) const WIDTH: usize = 4;
 
 /// Does all jobs and gives their results to `done` on the caller's thread, in the order in which
-/// they come. A job is taken from the iterator only when there is room for it. Stops at the first
-/// error; what is under way then is dropped.
+/// they come. A job is taken from the iterator only when there is room for it. After the first
+/// error no more are taken, and what is under way is still waited for: it need not be done again.
 pub(crate) fn each<J, F, T, E>(
     runtime: &Runtime,
     jobs: J,
@@ -24,16 +24,21 @@ where
 {
     let mut jobs = jobs.into_iter();
     let mut crew = JoinSet::new();
+    let mut outcome = Ok(());
     loop {
-        while crew.len() < WIDTH {
-            let Some(job) = jobs.next() else { break };
-            crew.spawn_on(job?, runtime.handle());
+        while outcome.is_ok() && crew.len() < WIDTH {
+            match jobs.next() {
+                Some(Ok(job)) => drop(crew.spawn_on(job, runtime.handle())),
+                Some(Err(error)) => outcome = Err(error),
+                None => break,
+            }
         }
-        match runtime.block_on(crew.join_next()) {
-            None => return Ok(()),
-            Some(Ok(result)) => done(result?)?,
+        let result = match runtime.block_on(crew.join_next()) {
+            None => return outcome,
+            Some(Ok(result)) => result.and_then(&mut done),
             Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
-        }
+        };
+        outcome = outcome.and(result);
     }
 }
 

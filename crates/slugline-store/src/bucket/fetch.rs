@@ -8,6 +8,7 @@ use bytes::Bytes;
 use slugline_model::slug::SlugId;
 
 use crate::bucket::cache::Places;
+use crate::bucket::client::ATTEMPTS;
 use crate::bucket::index::{Entry, Thing};
 use crate::bucket::large::PART;
 use crate::bucket::record::{self, Record};
@@ -25,9 +26,6 @@ const GAP: u64 = 64 << 10;
 
 /// How large one request's answer may be (bytes).
 const SPAN: u64 = 8 << 20;
-
-/// How often something is asked for that comes damaged, or goes while it is being fetched.
-const ATTEMPTS: usize = 3;
 
 /// Neighbours in a pack, got by one request.
 #[derive(Debug, Clone)]
@@ -144,45 +142,37 @@ impl Store {
             let client = Arc::clone(&home.bucket.client);
             Ok(async move {
                 let name = format!("packs/{}", stretch.pack);
-                let bytes = client.get_range(&name, stretch.range.clone()).await;
+                let bytes = client.get_range(&name, stretch.range.clone()).await?;
                 Ok((stretch, bytes))
             })
         });
         crew::each(home.bucket.runtime(), jobs, |(stretch, bytes)| {
-            self.take_in(home, &stretch, bytes)
+            self.take_in(home, &stretch, &bytes)
         })?;
         for (pack, entry) in large {
             let Thing::Object(object) = entry.thing else { continue };
-            self.fetch_large(home, object, &pack, &entry)?;
+            let mut outcome = self.fetch_large(home, object, &pack, &entry);
+            if matches!(outcome, Err(StoreError::WrongContent { .. })) {
+                outcome = self.fetch_large(home, object, &pack, &entry);
+            }
+            outcome.map_err(|error| home.damaged(&format!("packs/{pack}"), error))?;
         }
         Ok(())
     }
 
     /// Stores what came, and asks again where it is damaged: a bit may have flipped on its way.
-    fn take_in(
-        &self,
-        home: &Home,
-        stretch: &Stretch,
-        first: super::client::Result<Bytes>,
-    ) -> Result<()> {
+    fn take_in(&self, home: &Home, stretch: &Stretch, first: &Bytes) -> Result<()> {
         let name = format!("packs/{}", stretch.pack);
-        let mut came = first;
-        for attempt in 1.. {
-            let outcome = match came {
-                Ok(bytes) => self.arrive(&stretch.entries, stretch.range.start, &bytes),
-                Err(error) => Err(error.into()),
-            };
-            match outcome {
-                Err(error) if is_damaged(&error) && attempt < ATTEMPTS => {}
-                Err(StoreError::WrongContent { .. }) => {
-                    return Err(home.bucket.client.error("read", &name, Trouble::Damaged).into());
-                }
-                other => return other,
+        let take = |bytes: &Bytes| self.arrive(&stretch.entries, stretch.range.start, bytes);
+        let mut outcome = take(first);
+        for _ in 1..ATTEMPTS {
+            if !matches!(outcome, Err(StoreError::WrongContent { .. })) {
+                return outcome;
             }
             let again = home.bucket.client.get_range(&name, stretch.range.clone());
-            came = home.bucket.wait(again);
+            outcome = take(&home.bucket.wait(again)?);
         }
-        unreachable!("the last attempt returns")
+        outcome.map_err(|error| home.damaged(&name, error))
     }
 }
 
@@ -190,20 +180,28 @@ impl Home {
     /// The record of a slug, whole.
     pub(crate) fn record(&self, id: &SlugId) -> Result<Record> {
         let (client, name) = (&self.bucket.client, record_name(id));
-        for attempt in 1.. {
-            let damaged = match self.bucket.wait(client.get(&name, record::LONGEST)) {
-                Ok(bytes) => match Record::decode(id, &bytes) {
-                    Some(record) => return Ok(record),
-                    None => client.error("read", &name, Trouble::Damaged),
-                },
+        for _ in 0..ATTEMPTS {
+            match self.bucket.wait(client.get(&name, record::LONGEST)) {
+                Ok(bytes) => {
+                    if let Some(record) = Record::decode(id, &bytes) {
+                        return Ok(record);
+                    }
+                }
                 Err(error) if error.trouble == Trouble::Missing => return Err(unknown(id)),
-                Err(error) => error,
-            };
-            if attempt == ATTEMPTS || damaged.trouble != Trouble::Damaged {
-                return Err(damaged.into());
+                Err(error) => return Err(error.into()),
             }
         }
-        unreachable!("the last attempt returns")
+        Err(client.error("read", &name, Trouble::Damaged).into())
+    }
+
+    /// That what came is not what was put there, however often it was asked for.
+    pub(crate) fn damaged(&self, name: &str, error: StoreError) -> StoreError {
+        match error {
+            StoreError::WrongContent { .. } => {
+                self.bucket.client.error("read", name, Trouble::Damaged).into()
+            }
+            other => other,
+        }
     }
 }
 
@@ -215,14 +213,6 @@ impl Store {
             return Err(StoreError::WrongContent { name: format!("page {id}") });
         }
         self.put_page(id, bytes)
-    }
-}
-
-fn is_damaged(error: &StoreError) -> bool {
-    match error {
-        StoreError::WrongContent { .. } => true,
-        StoreError::Bucket(error) => error.trouble == Trouble::Damaged,
-        _ => false,
     }
 }
 

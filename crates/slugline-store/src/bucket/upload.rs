@@ -57,6 +57,7 @@ impl Store {
                 home.cache.note_slug(id)?;
                 return Ok(shared);
             }
+            home.bucket.wait(home.bucket.client.delete(&name))?;
         }
         Err(home.bucket.missing(&name))
     }
