@@ -24,7 +24,7 @@ fn a_slug_that_is_only_in_the_bucket_is_checked_out_as_if_it_were_here() {
     first.share(&slug).unwrap();
     let second = house.store("second");
     let app = second.checkout(&slug).unwrap();
-    assert_eq!(fs_err::read_to_string(app.join("d7/f7")).unwrap(), house.content(7));
+    assert_eq!(fs_err::read_to_string(app.join("d7/f7")).unwrap(), house::content(7));
     second.verify(&slug).unwrap();
     assert_eq!(second.manifest(&slug).unwrap(), first.manifest(&slug).unwrap());
     let third = house.store("third");
@@ -51,7 +51,7 @@ fn thousands_of_files_are_few_requests_and_five_changed_files_fewer() {
     let shared = first.share(&two).unwrap();
     assert_eq!(shared.packs, 1);
     let requests = house.proxy.take();
-    assert!(requests.len() <= 6, "{requests:#?}");
+    assert!(requests.len() <= 7, "{requests:#?}");
     assert!(sent(&requests) < 200_000, "{requests:#?}");
 
     second.fetch(&two).unwrap();
@@ -96,9 +96,7 @@ fn parts_of_a_large_file_are_sent_once_and_fetched_once_though_the_way_breaks() 
     assert_eq!((before, whole(&house, "partNumber=")), (4, 3), "seven parts");
 
     let second = house.store("second");
-    house
-        .proxy
-        .break_by(after(3, |request| to(request, "GET", "/packs/") && request.path.contains("-")));
+    house.proxy.break_by(after(3, |request| to(request, "GET", "/packs/")));
     second.checkout(&slug).unwrap_err();
     assert!(second.slugs().unwrap().is_empty());
     house.proxy.heal();

@@ -52,11 +52,13 @@ fn faults_that_pass_are_outlived() {
     }
 }
 
+type Is = fn(&Trouble) -> bool;
+
 #[test]
 fn faults_that_stay_are_said_and_nothing_is_lost_or_half_visible() {
     let damaged = |trouble: &Trouble| *trouble == Trouble::Damaged;
     let busy = |trouble: &Trouble| matches!(trouble, Trouble::Busy(_));
-    let cases: [(Fault, fn(&Trouble) -> bool); 7] = [
+    let cases: [(Fault, Is); 7] = [
         (Fault::Answer(500, BROKEN), busy),
         (Fault::Answer(503, BUSY), busy),
         (Fault::Answer(502, PAGE), busy),

@@ -9,7 +9,9 @@ use slugline_model::procfile::ProcessTypes;
 use slugline_model::slug::{SlugId, SlugSummary};
 use slugline_store::{IngestRequest, Store, StoreError};
 
-/// The local directory of slugs.
+use crate::bucket::not_shared;
+
+/// The local directory of slugs, and its home where it has one.
 pub(crate) struct LocalSlugs(pub(crate) Store);
 
 impl SlugStore for LocalSlugs {
@@ -25,11 +27,10 @@ impl SlugStore for LocalSlugs {
             limits: limits.clone(),
             series: Some(app.clone()),
         };
-        self.0.ingest(tree, &request, &mut |_| {}).map_err(|error| match error {
-            StoreError::TooLarge { packed_bytes, .. } => IngestError::TooLarge { packed_bytes },
-            StoreError::DiskFull { .. } => IngestError::DiskFull,
-            other => IngestError::Store(with_causes(&other)),
-        })
+        let summary = self.0.ingest(tree, &request, &mut |_| {}).map_err(ingest_error)?;
+        // Before the release is written: what runs can be had again by whoever has the bucket.
+        self.0.share(&summary.id).map_err(ingest_error)?;
+        Ok(summary)
     }
 
     fn checkout(&self, id: &SlugId) -> Result<PathBuf, CheckoutError> {
@@ -40,6 +41,15 @@ impl SlugStore for LocalSlugs {
 
     fn sweep(&self, keep: &[SlugId]) -> Result<(), SweepError> {
         self.0.sweep(keep).map(drop).map_err(|error| SweepError(with_causes(&error)))
+    }
+}
+
+fn ingest_error(error: StoreError) -> IngestError {
+    match error {
+        StoreError::TooLarge { packed_bytes, .. } => IngestError::TooLarge { packed_bytes },
+        StoreError::DiskFull { .. } => IngestError::DiskFull,
+        StoreError::Bucket(error) => IngestError::NotShared(not_shared(&error)),
+        other => IngestError::Store(with_causes(&other)),
     }
 }
 

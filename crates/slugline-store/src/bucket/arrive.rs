@@ -5,30 +5,34 @@ use std::path::{Path, PathBuf};
 
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 
+use crate::bucket::fetch::Stretch;
 use crate::bucket::index::{Entry, Thing};
 use crate::error::{Result, StoreError, reading, writing};
-use crate::object::ObjectKey;
+use crate::object::{self, ObjectKey};
 use crate::pack::settle;
+use crate::page::Page;
 use crate::staging::Staging;
 use crate::{Store, parallel};
 
 impl Store {
-    /// Stores the entries that lie in these bytes, which start at an offset in their pack. Where one
-    /// is damaged, none of them is stored.
-    pub(crate) fn arrive(&self, entries: &[Entry], start: u64, bytes: &[u8]) -> Result<()> {
+    /// Stores the entries of a stretch, whose bytes these are. Where one is damaged, no object of
+    /// them is stored.
+    pub(crate) fn arrive(&self, stretch: &Stretch, bytes: &[u8]) -> Result<()> {
         let staging = Staging::new(&self.layout)?;
         let stage = |buffer: &mut Vec<u8>, entry: &Entry| {
-            let place = usize::try_from(entry.offset - start).ok();
-            let end = place.zip(usize::try_from(entry.length).ok()).map(|(a, b)| a + b);
-            let content = place.zip(end).and_then(|(place, end)| bytes.get(place..end));
-            let content = content.ok_or_else(|| wrong(entry))?;
+            let content = stretch.content(entry, bytes).ok_or_else(|| wrong(entry))?;
             match entry.thing {
                 Thing::Object(object) => stage(staging.path(), object, entry, content, buffer),
                 Thing::Page(_) => self.arrive_page(entry, content).map(|()| None),
             }
         };
         let mut staged: Vec<(PathBuf, ObjectKey)> = Vec::new();
-        parallel::each(entries, || Ok(vec![0; 1 << 17]), stage, |_, new| staged.extend(new))?;
+        parallel::each(
+            &stretch.entries,
+            || Ok(vec![0; 1 << 17]),
+            stage,
+            |_, new| staged.extend(new),
+        )?;
         if staged.is_empty() {
             return Ok(());
         }
@@ -40,6 +44,23 @@ impl Store {
         }
         self.note_verified(&staged.iter().map(|(_, object)| *object).collect::<Vec<_>>());
         Ok(())
+    }
+}
+
+impl Entry {
+    /// Whether these bytes of a pack are what the entry says.
+    pub(crate) fn is_whole(&self, content: &[u8]) -> bool {
+        match self.thing {
+            Thing::Page(page) => Page::from_squeezed(page, content).is_some(),
+            Thing::Object(object) => {
+                let content: Box<dyn Read + '_> = match zstd::Decoder::with_buffer(content) {
+                    Ok(unpacked) if self.squeezed => Box::new(unpacked.take(self.size + 1)),
+                    _ => Box::new(content),
+                };
+                object::hash(content, &mut vec![0; 1 << 16])
+                    .is_ok_and(|(hash, size)| hash == object.hash && size == self.size)
+            }
+        }
     }
 }
 

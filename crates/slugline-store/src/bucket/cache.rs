@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use slugline_model::slug::SlugId;
 
-use crate::bucket::index::{self, Entry, Index, Thing};
+use crate::bucket::index::{self, Entry, Index, Thing, is_pack};
+use crate::bucket::packing::pack_name;
 use crate::bucket::record::is_hash;
 use crate::bucket::trouble::Trouble;
 use crate::bucket::{Bucket, crew, write_small};
@@ -102,8 +103,34 @@ impl Cache {
 
     /// An index that is known here, if it is whole.
     pub(crate) fn index(&self, name: &str) -> Option<Index> {
-        let bytes = fs_err::read(self.indexes().join(name)).ok()?;
-        Index::decode(name, &bytes)
+        Index::decode(name, &self.index_bytes(name)?)
+    }
+
+    pub(crate) fn index_bytes(&self, name: &str) -> Option<Vec<u8>> {
+        fs_err::read(self.indexes().join(name)).ok()
+    }
+
+    /// Where in the bucket it is said that this machine needs a slug.
+    pub(crate) fn owner_name(&self, id: &SlugId) -> Result<String> {
+        Ok(format!("owners/{id}/{}", self.machine()?))
+    }
+
+    /// What tells this machine from others, made at the first asking.
+    fn machine(&self) -> Result<String> {
+        let path = self.root.join("machine");
+        let is_mark = |mark: &String| is_pack(&format!("{}-{mark}", "0".repeat(64)));
+        if let Some(mark) = fs_err::read_to_string(&path).ok().filter(is_mark) {
+            return Ok(mark);
+        }
+        let name = pack_name(blake3::hash(b"machine"));
+        let mark = name.rsplit('-').next().unwrap_or_default().to_owned();
+        write_small(&path, mark.as_bytes())?;
+        Ok(mark)
+    }
+
+    /// Whether this machine has said that it needs a slug.
+    pub(crate) fn has_slug(&self, id: &SlugId) -> bool {
+        self.mine().join(id.as_str()).exists()
     }
 
     /// Gets the indexes that are not known here yet. Those that the bucket does not have, or has

@@ -48,6 +48,8 @@ impl Client {
             .with_virtual_hosted_style_request(!settings.path_style)
             .with_access_key_id(credentials.key_id)
             .with_secret_access_key(credentials.secret)
+            // Not every server knows how to remove many at once.
+            .with_disable_bulk_delete(true)
             .with_client_options(options(settings))
             .with_retry(retry(settings));
         if let Some(endpoint) = &settings.endpoint {

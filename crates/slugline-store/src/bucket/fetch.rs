@@ -1,6 +1,6 @@
 //! Bucket to store: only what is lacking here, and a slug is visible only when it is whole.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -29,10 +29,19 @@ const SPAN: u64 = 8 << 20;
 
 /// Neighbours in a pack, got by one request.
 #[derive(Debug, Clone)]
-struct Stretch {
-    pack: String,
-    range: Range<u64>,
-    entries: Vec<Entry>,
+pub(crate) struct Stretch {
+    pub(crate) pack: String,
+    pub(crate) range: Range<u64>,
+    pub(crate) entries: Vec<Entry>,
+}
+
+impl Stretch {
+    /// An entry's bytes of those of the stretch.
+    pub(crate) fn content<'a>(&self, entry: &Entry, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let start = usize::try_from(entry.offset.checked_sub(self.range.start)?).ok()?;
+        let length = usize::try_from(entry.length).ok()?;
+        bytes.get(start..start.checked_add(length)?)
+    }
 }
 
 impl Store {
@@ -117,14 +126,15 @@ impl Store {
             .collect();
         self.fetch_found(home, &lacking.into_iter().collect::<Vec<_>>(), &indexes)?;
         self.put_head(id, &head)?;
-        home.cache.note_slug(id)
+        Ok(())
     }
 
-    fn fetch_found(
+    /// Gets these by these indexes.
+    pub(crate) fn fetch_found(
         &self,
         home: &Home,
         things: &[Thing],
-        indexes: &std::collections::BTreeSet<String>,
+        indexes: &BTreeSet<String>,
     ) -> Result<()> {
         if things.is_empty() {
             return Ok(());
@@ -163,7 +173,7 @@ impl Store {
     /// Stores what came, and asks again where it is damaged: a bit may have flipped on its way.
     fn take_in(&self, home: &Home, stretch: &Stretch, first: &Bytes) -> Result<()> {
         let name = format!("packs/{}", stretch.pack);
-        let take = |bytes: &Bytes| self.arrive(&stretch.entries, stretch.range.start, bytes);
+        let take = |bytes: &Bytes| self.arrive(stretch, bytes);
         let mut outcome = take(first);
         for _ in 1..ATTEMPTS {
             if !matches!(outcome, Err(StoreError::WrongContent { .. })) {
@@ -191,17 +201,20 @@ impl Home {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(client.error("read", &name, Trouble::Damaged).into())
+        Err(self.damage(&name))
     }
 
     /// That what came is not what was put there, however often it was asked for.
     pub(crate) fn damaged(&self, name: &str, error: StoreError) -> StoreError {
         match error {
-            StoreError::WrongContent { .. } => {
-                self.bucket.client.error("read", name, Trouble::Damaged).into()
-            }
+            StoreError::WrongContent { .. } => self.damage(name),
             other => other,
         }
+    }
+
+    /// That something in the bucket is damaged.
+    pub(crate) fn damage(&self, name: &str) -> StoreError {
+        self.bucket.client.error("read", name, Trouble::Damaged).into()
     }
 }
 
@@ -228,7 +241,7 @@ fn shown(thing: Thing) -> String {
 }
 
 /// The fewest requests that get these, and what is large and comes in parts.
-fn stretches(places: &Places) -> (Vec<Stretch>, Vec<(String, Entry)>) {
+pub(crate) fn stretches(places: &Places) -> (Vec<Stretch>, Vec<(String, Entry)>) {
     let mut by_place: BTreeMap<(usize, u64), Entry> = BTreeMap::new();
     let mut large = Vec::new();
     for (pack, entry) in places.of.values() {

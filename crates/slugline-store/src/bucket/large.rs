@@ -25,7 +25,8 @@ pub(crate) const PART: u64 = 8 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 struct Upload {
     pack: String,
-    upload: String,
+    /// By what the bucket knows it.
+    id: String,
     /// By what the bucket knows the parts that it has.
     parts: Vec<Option<String>>,
 }
@@ -78,19 +79,18 @@ impl Store {
         state: &Path,
     ) -> Result<String> {
         let client = &home.bucket.client;
-        let mut upload = match load(state, size) {
-            Some(upload) => upload,
-            None => {
-                let pack = pack_name(blake3::Hash::from_bytes(object.hash));
-                let started = home.bucket.wait(client.start(&format!("packs/{pack}")))?;
-                Upload { pack, upload: started, parts: vec![None; count(size)] }
-            }
+        let mut upload = if let Some(begun) = load(state, size) {
+            begun
+        } else {
+            let pack = pack_name(blake3::Hash::from_bytes(object.hash));
+            let id = home.bucket.wait(client.start(&format!("packs/{pack}")))?;
+            Upload { pack, id, parts: vec![None; count(size)] }
         };
         save(state, &upload)?;
         let name = format!("packs/{}", upload.pack);
         let lacking: Vec<usize> =
             (0..upload.parts.len()).filter(|part| upload.parts[*part].is_none()).collect();
-        let (place, started) = (self.layout.object(object), upload.upload.clone());
+        let (place, started) = (self.layout.object(object), upload.id.clone());
         let jobs = lacking.into_iter().map(|part| {
             let content = read_part(&place, part, size).map_err(reading(&place))?;
             let (client, name, id) = (Arc::clone(client), name.clone(), started.clone());
@@ -101,7 +101,7 @@ impl Store {
             save(state, &upload)
         })?;
         let parts = upload.parts.iter().flatten().cloned().collect();
-        home.bucket.wait(client.finish(&name, &upload.upload, parts))?;
+        home.bucket.wait(client.finish(&name, &upload.id, parts))?;
         Ok(upload.pack)
     }
 

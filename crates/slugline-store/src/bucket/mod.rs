@@ -9,6 +9,7 @@
 //!   its own.
 //! - `indexes/` says what lies where in which pack ([`index`]).
 //! - `slugs/` holds a record for each slug, which is written last ([`record`]).
+//! - `owners/` says which machines need which slugs, so that the last one may remove them.
 //!
 //! Nothing in `packs/` and `indexes/` is ever changed. A name is never used again, so that whoever
 //! removes a pack cannot hit another one that was just put there.
@@ -24,6 +25,7 @@ pub mod index;
 mod large;
 mod packing;
 pub mod record;
+mod repack;
 mod settings;
 mod trouble;
 mod upload;

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long one request may take where nobody says otherwise: eight megabytes over a slow line.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How often a request is tried again that failed for a reason that may pass.
 const RETRIES: usize = 6;
+
+/// How long an upload may take.
+const GRACE: Duration = Duration::from_hours(24);
 
 /// Which bucket, and how to get into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,9 @@ pub struct BucketSettings {
     pub patience: Duration,
     /// How often a request is tried again.
     pub retries: usize,
+    /// How long something that no slug in the bucket needs is left alone: its slug may be on its
+    /// way.
+    pub grace: Duration,
 }
 
 /// Where credentials are. They are read when the bucket is opened, and never printed.
@@ -75,6 +81,7 @@ impl BucketSettings {
             collect: false,
             patience: PATIENCE,
             retries: RETRIES,
+            grace: GRACE,
         })
     }
 

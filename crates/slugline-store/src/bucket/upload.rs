@@ -40,8 +40,8 @@ impl Store {
         let Some(home) = &self.home else { return Ok(Shared::default()) };
         let _lock = self.lock_shared()?;
         let name = record_name(id);
+        home.own(id)?;
         if home.bucket.wait(home.bucket.client.head(&name))?.is_some() {
-            home.cache.note_slug(id)?;
             return Ok(Shared::default());
         }
         let manifest = self.read_manifest(id)?;
@@ -54,7 +54,6 @@ impl Store {
             // Whoever collects removes an index first, and then looks for records that need it: one
             // of the two sees the other.
             if record.indexes.is_subset(&home.bucket.index_names()?) {
-                home.cache.note_slug(id)?;
                 return Ok(shared);
             }
             home.bucket.wait(home.bucket.client.delete(&name))?;
@@ -106,6 +105,18 @@ impl Store {
             sent(index, bytes);
             Ok(())
         })
+    }
+}
+
+impl Home {
+    /// Says in the bucket that this machine needs a slug, before it is looked for there.
+    pub(crate) fn own(&self, id: &SlugId) -> Result<()> {
+        if self.cache.has_slug(id) {
+            return Ok(());
+        }
+        let name = self.cache.owner_name(id)?;
+        self.bucket.wait(self.bucket.client.put(&name, Bytes::from_static(b"needed")))?;
+        self.cache.note_slug(id)
     }
 }
 

@@ -56,14 +56,10 @@ impl House {
         store.ingest(&self.tree, &IngestRequest::default(), &mut |_| {}).unwrap().id
     }
 
-    pub(crate) fn content(&self, number: usize) -> String {
-        format!("{number} ").repeat(number + 1)
-    }
-
     /// So many small files, in directories.
     pub(crate) fn files(&self, count: usize) {
         for number in 0..count {
-            self.write(&format!("d{}/f{number}", number % 40), &self.content(number));
+            self.write(&format!("d{}/f{number}", number % 40), &content(number));
         }
     }
 
@@ -96,6 +92,10 @@ impl House {
     pub(crate) fn mend(&self, machine: &str, object: ObjectKey, content: &[u8]) {
         replace(&self.object(machine, object), content);
     }
+}
+
+pub(crate) fn content(number: usize) -> String {
+    format!("{number} ").repeat(number + 1)
 }
 
 /// Not in place: a checkout may share the file.

@@ -4,13 +4,13 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 /// The only key that s3rver knows, and its secret.
 pub(crate) const KEY: &str = "S3RVER";
 
 /// The bucket that is there.
-pub(crate) const BUCKET: &str = "slugs";
+pub(crate) const BUCKET: &str = "attic";
 
 /// Before s3rver, which does not check signatures of version 4, stands aws4, which makes them. The
 /// directory is removed when the standard input ends, whichever way the tests end.
@@ -33,7 +33,7 @@ const signed = (request) => {
   aws4.sign(again, { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' });
   return again.headers.Authorization.endsWith('Signature=' + given[3]);
 };
-const s3rver = new S3rver({ silent: true, directory, configureBuckets: [{ name: 'slugs' }] });
+const s3rver = new S3rver({ silent: true, directory, configureBuckets: [{ name: 'attic' }] });
 s3rver.configureBuckets().then(() => {
   const pass = s3rver.callback();
   const server = http.createServer((request, response) => {
@@ -57,22 +57,23 @@ pub(crate) fn port() -> u16 {
 }
 
 fn start() -> u16 {
+    static SERVER: OnceLock<Mutex<std::process::Child>> = OnceLock::new();
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("s3rver");
     if !home.join("node_modules/aws4").is_dir() {
         install(&home);
     }
-    let server = Command::new(node(&home))
+    let mut server = Command::new(node(&home))
         .args(["--no-deprecation", "-e", SERVE])
         .arg(home.join("node_modules"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("node starts");
-    // Whoever holds its input keeps it alive: this process, until it ends.
-    let (stdin, stdout) = (server.stdin, server.stdout);
-    std::mem::forget(stdin);
+    let stdout = server.stdout.take().expect("it is piped");
     let mut line = String::new();
-    BufReader::new(stdout.expect("it is piped")).read_line(&mut line).expect("it prints its port");
+    BufReader::new(stdout).read_line(&mut line).expect("it prints its port");
+    // Whoever holds its input keeps it alive: this process, until it ends.
+    SERVER.get_or_init(|| Mutex::new(server));
     line.trim().parse().expect("s3rver prints its port")
 }
 
