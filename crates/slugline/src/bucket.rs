@@ -69,7 +69,7 @@ impl StoreTable {
         settings.path_style = self.path_style.unwrap_or(self.endpoint.is_some());
         settings.endpoint = self.endpoint.as_ref().map(|endpoint| endpoint.get_ref().clone());
         if let Some(region) = &self.region {
-            settings.region = region.get_ref().clone();
+            settings.region.clone_from(region.get_ref());
         }
         settings.collect = self.collect;
         Ok(Some(settings))
