@@ -62,6 +62,8 @@ impl Store {
             })?,
             ..Swept::default()
         };
+        // What a killed ingest left says that not all objects are safe on the disk.
+        self.sync_all()?;
         remove_but(&self.layout.staging(), |_| false, |path| fs_err::remove_dir_all(path))?;
         remove_but(&self.layout.series(), |_| false, |path| fs_err::remove_file(path))?;
         remove_but(
