@@ -114,7 +114,7 @@ fn what_has_come_when_the_way_breaks_stays_and_is_not_visible() {
     let (first, slug) = house.release("first");
     first.share(&slug).unwrap();
     let second = house.store("second");
-    house.proxy.break_by(after(3, |request| to(request, "GET", "/packs/")));
+    house.proxy.break_by(after(6, |request| to(request, "GET", "/packs/")));
     second.fetch(&slug).unwrap_err();
     assert!(second.slugs().unwrap().is_empty());
     house.proxy.heal();
@@ -190,4 +190,52 @@ fn after(
         seen += usize::from(is(request));
         if is(request) && seen > number { Fault::Answer(403, "") } else { Fault::None }
     }
+}
+
+const STEP: &str = "BUCKET_TEST_STEP";
+
+/// Each step in a process of its own, whose memory the kernel tells.
+#[test]
+fn neither_way_takes_much_memory() {
+    if let Ok(step) = std::env::var(STEP) {
+        return take_step(&step);
+    }
+    let house = House::new();
+    house.files(2_000);
+    (0..30).for_each(|number| house.noise(&format!("noise{number}"), 3 << 20));
+    house.noise("large", 80 << 20);
+    let (_, slug) = house.release("first");
+    for step in ["share", "fetch"] {
+        let run = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "neither_way_takes_much_memory"])
+            .env(STEP, format!("{step} {slug} {}", house.settings.shown()))
+            .env("TMPDIR", house.root(""))
+            .env("SLUGLINE_TEST_S3_PORT", s3::port().to_string())
+            .status();
+        assert!(run.unwrap().success(), "{step}");
+    }
+}
+
+fn take_step(step: &str) {
+    let [step, slug, address] = step.split(' ').collect::<Vec<_>>()[..] else { panic!("{step}") };
+    let slug = slug.parse().unwrap();
+    let machine = |name| std::env::temp_dir().join(name);
+    let before = peak();
+    match step {
+        "share" => {
+            let store = house::direct(&machine("first"), address);
+            assert!(store.share(&slug).unwrap().bytes > 150 << 20);
+        }
+        _ => house::direct(&machine("second"), address).fetch(&slug).unwrap(),
+    }
+    let grown = peak() - before;
+
+    assert!(grown < 64 << 10, "{step} took {grown} kB");
+}
+
+/// The most memory that this process has had (kB).
+fn peak() -> u64 {
+    let status = fs_err::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

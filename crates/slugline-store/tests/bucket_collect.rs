@@ -93,13 +93,13 @@ fn a_slug_of_another_machine_stays() {
 #[test]
 fn what_came_lately_is_left_alone_and_who_may_not_collect_removes_nothing() {
     let mut house = house();
-    house.settings.grace = Duration::from_secs(3_600);
+    house.settings.grace = Duration::from_hours(1);
     house.files(20);
     let (store, slug) = house.release("first");
     // As while an upload is under way: everything is there but the record.
-    house.proxy.break_by(|request| match to(request, "PUT", "/slugs/") {
-        true if !request.path.contains("probe") => Fault::Answer(403, ""),
-        _ => Fault::None,
+    house.proxy.break_by(|request| {
+        let record = to(request, "PUT", "/slugs/") && !request.path.contains("probe");
+        if record { Fault::Answer(403, "") } else { Fault::None }
     });
     store.share(&slug).unwrap_err();
     assert_eq!(store.collect(std::slice::from_ref(&slug)).unwrap(), Collected::default());
@@ -120,15 +120,16 @@ fn a_list_that_lies_or_a_record_that_cannot_be_read_removes_nothing() {
     let keep = [slug.clone()];
     let empty = "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>false</IsTruncated>\
                  </ListBucketResult>";
-    house.proxy.break_by(move |request| match to(request, "GET", "list-type=2") {
-        true if request.path.contains("slugs") => Fault::Answer(200, empty),
-        _ => Fault::None,
+    house.proxy.break_by(move |request| {
+        let list = to(request, "GET", "list-type=2") && request.path.contains("slugs");
+        if list { Fault::Answer(200, empty) } else { Fault::None }
     });
     store.collect(&keep).unwrap_err();
-    house.proxy.break_by(|request| match to(request, "GET", "/slugs/") {
-        true => Fault::Flip,
-        false => Fault::None,
-    });
+    house.proxy.break_by(
+        |request| {
+            if to(request, "GET", "/slugs/") { Fault::Flip } else { Fault::None }
+        },
+    );
     store.collect(&keep).unwrap_err();
     house.proxy.heal();
     let deleted = house.proxy.take().into_iter().filter(|r| r.method == "DELETE");

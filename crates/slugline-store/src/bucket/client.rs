@@ -108,7 +108,8 @@ impl Client {
         result: object_store::GetResult,
         size: u64,
     ) -> Result<Bytes> {
-        let mut bytes = BytesMut::new();
+        // It is of a bounded size: growing bit by bit would take up to three times as much.
+        let mut bytes = BytesMut::with_capacity(usize::try_from(size).unwrap_or(0));
         let mut body = result.into_stream();
         while let Some(chunk) = body.next().await {
             bytes.extend_from_slice(&chunk.map_err(|error| self.failed("read", name, &error))?);

@@ -10,7 +10,7 @@ use slugline_model::slug::SlugId;
 use crate::bucket::cache::Places;
 use crate::bucket::client::ATTEMPTS;
 use crate::bucket::index::{Entry, Thing};
-use crate::bucket::large::PART;
+use crate::bucket::packing::LARGE;
 use crate::bucket::record::{self, Record};
 use crate::bucket::trouble::Trouble;
 use crate::bucket::upload::record_name;
@@ -24,8 +24,8 @@ use crate::{Store, parallel};
 /// How many bytes nobody wants are read to save a request.
 const GAP: u64 = 64 << 10;
 
-/// How large one request's answer may be (bytes).
-const SPAN: u64 = 8 << 20;
+/// How large one request's answer may be (bytes), unless a single object is larger.
+pub(crate) const SPAN: u64 = 4 << 20;
 
 /// Neighbours in a pack, got by one request.
 #[derive(Debug, Clone)]
@@ -245,7 +245,7 @@ pub(crate) fn stretches(places: &Places) -> (Vec<Stretch>, Vec<(String, Entry)>)
     let mut by_place: BTreeMap<(usize, u64), Entry> = BTreeMap::new();
     let mut large = Vec::new();
     for (pack, entry) in places.of.values() {
-        if entry.length > PART && !entry.squeezed {
+        if entry.length >= LARGE && !entry.squeezed {
             large.push((places.packs[*pack].name.clone(), *entry));
         } else {
             by_place.insert((*pack, entry.offset), *entry);

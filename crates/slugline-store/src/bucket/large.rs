@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use slugline_model::slug::SlugId;
 
 use crate::Store;
+use crate::bucket::fetch::SPAN;
 use crate::bucket::index::{Entry, Index, Thing};
 use crate::bucket::packing::{Need, NewIndex, pack_name};
 use crate::bucket::trouble::Trouble;
@@ -18,7 +19,7 @@ use crate::error::{Result, StoreError, reading, writing};
 use crate::object::{self, ObjectKey};
 use crate::tree::as_path;
 
-/// How large a part is (bytes). All but the last are equal, as some servers want it.
+/// How large a part is that is sent (bytes). All but the last are equal, as some servers want it.
 pub(crate) const PART: u64 = 8 << 20;
 
 /// How far an upload came.
@@ -84,7 +85,7 @@ impl Store {
         } else {
             let pack = pack_name(blake3::Hash::from_bytes(object.hash));
             let id = home.bucket.wait(client.start(&format!("packs/{pack}")))?;
-            Upload { pack, id, parts: vec![None; count(size)] }
+            Upload { pack, id, parts: vec![None; count(size, PART)] }
         };
         save(state, &upload)?;
         let name = format!("packs/{}", upload.pack);
@@ -116,11 +117,11 @@ impl Store {
         let directory = home.cache.parts_of(object);
         fs_err::create_dir_all(&directory).map_err(writing(&directory))?;
         let parts: Vec<PathBuf> =
-            (0..count(entry.size)).map(|part| directory.join(part.to_string())).collect();
+            (0..count(entry.size, SPAN)).map(|part| directory.join(part.to_string())).collect();
         let lacking = (0..parts.len()).filter(|part| !parts[*part].exists());
         let jobs = lacking.map(|part| {
             let (client, name) = (Arc::clone(&home.bucket.client), format!("packs/{pack}"));
-            let (start, end) = bounds(part, entry.size);
+            let (start, end) = bounds(part, entry.size, SPAN);
             let range = entry.offset + start..entry.offset + end;
             Ok(async move { Ok((part, client.get_range(&name, range).await?)) })
         });
@@ -134,21 +135,21 @@ impl Store {
     }
 }
 
-fn count(size: u64) -> usize {
-    usize::try_from(size.div_ceil(PART)).expect("an object has fewer parts than memory has bytes")
+fn count(size: u64, part: u64) -> usize {
+    usize::try_from(size.div_ceil(part)).expect("an object has fewer parts than memory has bytes")
 }
 
 /// Where a part starts and ends in its object (bytes).
-fn bounds(part: usize, size: u64) -> (u64, u64) {
-    let start = part as u64 * PART;
-    (start, size.min(start + PART))
+fn bounds(number: usize, size: u64, part: u64) -> (u64, u64) {
+    let start = number as u64 * part;
+    (start, size.min(start + part))
 }
 
 fn read_part(object: &Path, part: usize, size: u64) -> std::io::Result<Bytes> {
-    let (start, end) = bounds(part, size);
+    let (start, end) = bounds(part, size, PART);
     let mut file = fs_err::File::open(object)?;
     file.seek(SeekFrom::Start(start))?;
-    let mut content = Vec::new();
+    let mut content = Vec::with_capacity(usize::try_from(end - start).unwrap_or(0));
     file.take(end - start).read_to_end(&mut content)?;
     Ok(content.into())
 }
@@ -156,7 +157,7 @@ fn read_part(object: &Path, part: usize, size: u64) -> std::io::Result<Bytes> {
 /// What an earlier upload of an object of this size left, if it makes sense.
 fn load(state: &Path, size: u64) -> Option<Upload> {
     let upload: Upload = serde_json::from_slice(&fs_err::read(state).ok()?).ok()?;
-    let fits = upload.parts.len() == count(size) && super::index::is_pack(&upload.pack);
+    let fits = upload.parts.len() == count(size, PART) && super::index::is_pack(&upload.pack);
     fits.then_some(upload)
 }
 

@@ -130,6 +130,10 @@ impl Filling {
 
     pub(crate) fn put(&mut self, thing: Thing, squeezed: bool, size: u64, bytes: &[u8]) {
         let (offset, length) = (self.content.len() as u64, bytes.len() as u64);
+        // Doubling ends far above what a pack needs.
+        if self.content.capacity() < self.content.len() + bytes.len() {
+            self.content.reserve_exact(bytes.len().max(PACK / 8));
+        }
         self.content.extend_from_slice(bytes);
         self.entries.push(Entry { thing, squeezed, offset, length, size });
     }

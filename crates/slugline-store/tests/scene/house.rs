@@ -28,10 +28,7 @@ impl House {
         let proxy = Proxy::new(s3::port());
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
         let address = format!("s3://{}/{}-{number}", s3::BUCKET, std::process::id());
-        let keys = Keys { key_id: s3::KEY.into(), secret: s3::KEY.into(), session_token: None };
-        let mut settings = BucketSettings::new(&address, Credentials::Given(keys)).unwrap();
-        settings.endpoint = Some(format!("http://127.0.0.1:{}", proxy.port));
-        settings.patience = Duration::from_secs(30);
+        let settings = settings(&address, proxy.port);
         Self { directory, tree, proxy, settings }
     }
 
@@ -92,6 +89,20 @@ impl House {
     pub(crate) fn mend(&self, machine: &str, object: ObjectKey, content: &[u8]) {
         replace(&self.object(machine, object), content);
     }
+}
+
+fn settings(address: &str, port: u16) -> BucketSettings {
+    let keys = Keys { key_id: s3::KEY.into(), secret: s3::KEY.into(), session_token: None };
+    let mut settings = BucketSettings::new(address, Credentials::Given(keys)).unwrap();
+    settings.endpoint = Some(format!("http://127.0.0.1:{port}"));
+    settings.patience = Duration::from_secs(30);
+    settings
+}
+
+/// A store whose way to the bucket has no proxy on it.
+pub(crate) fn direct(root: &Path, address: &str) -> Store {
+    let bucket = Bucket::open(settings(address, s3::port())).unwrap();
+    Store::open(root).unwrap().with_bucket(bucket).unwrap()
 }
 
 pub(crate) fn content(number: usize) -> String {
