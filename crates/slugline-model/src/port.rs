@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::dyno::{DynoId, DynoSpec, DynoState, TimedEvent};
 use crate::limits::Limits;
+use crate::message::Message;
 use crate::name::AppName;
 use crate::procfile::ProcessTypes;
 use crate::slug::{SlugId, SlugSummary, SlugView};
@@ -81,6 +82,9 @@ pub enum IngestError {
     /// No room on the disk.
     #[error("no space is left where slugs are stored")]
     DiskFull,
+    /// It is stored here, and not where slugs outlive this machine. The message lacks its state.
+    #[error("the slug could not be stored where it outlives this machine")]
+    NotShared(Message),
     /// Anything else that the store met.
     #[error("the slug could not be stored: {0}")]
     Store(String),

@@ -24,6 +24,8 @@ pub(crate) enum CommandError {
     NoDataDirectory,
     #[error("start the platform")]
     Start(#[from] slugline_platform::StartError),
+    #[error("use the bucket of the slug store")]
+    Bucket(#[from] slugline_store::bucket::BucketError),
     #[error("open the slug store")]
     Store(#[from] slugline_store::StoreError),
     #[error("start the engine")]
@@ -103,6 +105,7 @@ impl CommandError {
                 "slugline … --data-dir ANOTHER, or stop the other one",
             ),
             Self::Configuration(error) => error.explain(),
+            Self::Bucket(error) => Message { state, ..crate::bucket::explain(error) },
             Self::NoDataDirectory => message(
                 "cannot find a place for the data".to_owned(),
                 "Neither XDG_DATA_HOME nor HOME is set.".to_owned(),

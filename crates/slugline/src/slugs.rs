@@ -9,7 +9,9 @@ use slugline_model::procfile::ProcessTypes;
 use slugline_model::slug::{SlugId, SlugSummary, SlugView};
 use slugline_store::{IngestRequest, Store, StoreError};
 
-/// The local directory of slugs.
+use crate::bucket::not_shared;
+
+/// The local directory of slugs, and its home where it has one.
 pub(crate) struct LocalSlugs {
     store: Store,
     /// Whether dynos see slugs as mounts of their images, or as trees of hard links.
@@ -17,15 +19,13 @@ pub(crate) struct LocalSlugs {
 }
 
 impl LocalSlugs {
-    /// The store below a directory, which is made if need be. Slugs are mounted where the kernel
-    /// lets this process do so.
-    pub(crate) fn open(root: &Path) -> Result<Self, StoreError> {
-        let store = Store::open(root)?;
-        let mounted = try_to_mount(root.parent().unwrap_or(root));
+    /// A store in this data directory. Slugs are mounted where the kernel lets this process do so.
+    pub(crate) fn new(store: Store, data_dir: &Path) -> Self {
+        let mounted = try_to_mount(data_dir);
         if let Err(why) = &mounted {
             tracing::debug!(why, "slugs are checked out as hard links");
         }
-        Ok(Self { store, mounted: mounted.is_ok() })
+        Self { store, mounted: mounted.is_ok() }
     }
 }
 
@@ -62,11 +62,10 @@ impl SlugStore for LocalSlugs {
             limits: limits.clone(),
             series: Some(app.clone()),
         };
-        self.store.ingest(tree, &request, &mut |_| {}).map_err(|error| match error {
-            StoreError::TooLarge { packed_bytes, .. } => IngestError::TooLarge { packed_bytes },
-            StoreError::DiskFull { .. } => IngestError::DiskFull,
-            other => IngestError::Store(with_causes(&other)),
-        })
+        let summary = self.store.ingest(tree, &request, &mut |_| {}).map_err(ingest_error)?;
+        // Before the release is written: what runs can be had again by whoever has the bucket.
+        self.store.share(&summary.id).map_err(ingest_error)?;
+        Ok(summary)
     }
 
     fn checkout(&self, id: &SlugId) -> Result<SlugView, CheckoutError> {
@@ -88,6 +87,15 @@ impl LocalSlugs {
         }
         let app = self.store.checkout(id)?;
         Ok(SlugView::Tree(app.parent().unwrap_or(&app).to_path_buf()))
+    }
+}
+
+fn ingest_error(error: StoreError) -> IngestError {
+    match error {
+        StoreError::TooLarge { packed_bytes, .. } => IngestError::TooLarge { packed_bytes },
+        StoreError::DiskFull { .. } => IngestError::DiskFull,
+        StoreError::Bucket(error) => IngestError::NotShared(not_shared(&error)),
+        other => IngestError::Store(with_causes(&other)),
     }
 }
 
