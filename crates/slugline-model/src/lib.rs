@@ -11,6 +11,7 @@ pub mod build;
 pub mod config_vars;
 pub mod dyno;
 pub mod ledger;
+pub mod listing;
 pub mod mirror;
 pub mod parts;
 pub mod resources;
