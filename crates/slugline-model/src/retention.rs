@@ -71,17 +71,17 @@ pub fn judge(app: &AppFacts, policy: &Policy, now: i64) -> Verdict {
     releases.sort_by_key(|release| std::cmp::Reverse(release.version));
     let needed = needed(&releases);
     let within = within(&releases, policy, now);
-    let released: BTreeSet<Uuid> = releases.iter().filter_map(|release| release.slug).collect();
+    let ever: BTreeSet<Uuid> = releases.iter().filter_map(|release| release.slug).collect();
     let mut verdict = Verdict::default();
     let mut by_age: Vec<(i64, Uuid)> = Vec::new();
     for (slug, made_at) in &app.slugs {
         let fresh = now - made_at <= UNRELEASED;
-        let kept = if released.contains(slug) { within.contains(slug) } else { fresh };
+        let kept = if ever.contains(slug) { within.contains(slug) } else { fresh };
         match (needed.contains(slug), kept) {
             (false, false) => {
                 verdict.expired.insert(*slug);
             }
-            (false, true) if released.contains(slug) => by_age.push((*made_at, *slug)),
+            (false, true) if ever.contains(slug) => by_age.push((*made_at, *slug)),
             (true, _) | (false, true) => {}
         }
     }

@@ -12,8 +12,10 @@ mod assemble;
 mod checkout;
 mod commit;
 mod error;
+mod fsck;
 mod ingest;
 mod layout;
+mod live;
 mod lock;
 pub mod manifest;
 mod object;
@@ -37,9 +39,10 @@ use slugline_model::slug::{SlugId, SlugSummary};
 
 pub use crate::assemble::Assembly;
 pub use crate::error::{Result, StoreError};
+pub use crate::fsck::{Backup, Copies, FsckProgress, FsckRequest, KeptTrees};
 pub use crate::ingest::{IngestRequest, Progress};
 pub use crate::object::{FIXED_TIME, ObjectKey};
-pub use crate::sweep::Swept;
+pub use crate::sweep::{Hold, Swept};
 
 use crate::error::{reading, writing};
 use crate::layout::Layout;

@@ -6,6 +6,7 @@
 //! saves time: what it does not know is read.
 
 use std::collections::HashMap;
+use std::io::Read as _;
 use std::path::Path;
 
 use rustix::fs::Stat;
@@ -89,6 +90,13 @@ impl Series {
         let known = self.files.get(&file.path)?;
         (known.stamp == file.stamp && known.source == source()).then_some(known.packed)
     }
+}
+
+/// The slug whose tree a file tells of.
+pub(crate) fn slug_of(path: &Path) -> Option<SlugId> {
+    let mut start = [0; HEADER.len() + 64];
+    fs_err::File::open(path).ok()?.read_exact(&mut start).ok()?;
+    str::from_utf8(start.strip_prefix(HEADER)?).ok()?.parse().ok()
 }
 
 /// Remembers a tree for the next of its series.

@@ -91,9 +91,9 @@ impl Evidence {
                     })?;
                     line.trim().parse::<u32>().ok()
                 };
-                let [major, minor, patch] =
+                let [major, minor, fix] =
                     ["NODE_MAJOR_VERSION", "NODE_MINOR_VERSION", "NODE_PATCH_VERSION"].map(number);
-                runtime("node", &format!("{}.{}.{}", major?, minor?, patch?))
+                runtime("node", &format!("{}.{}.{}", major?, minor?, fix?))
             }
         }
     }
