@@ -73,9 +73,9 @@ fn assert_whole(store: &Store) {
 }
 
 fn assert_empty(scene: &Scene) {
-    assert_eq!(scene.objects(), [PathBuf::new(); 0]);
+    assert_eq!(scene.objects(), Vec::<PathBuf>::new());
     for directory in ["slugs", "pages", "staging", "series", "checkouts"] {
-        assert_eq!(contents(&scene.root.join(directory)), [PathBuf::new(); 0], "{directory}");
+        assert_eq!(contents(&scene.root.join(directory)), Vec::<PathBuf>::new(), "{directory}");
     }
 }
 
