@@ -9,6 +9,7 @@ use slugline_model::name::{AppName, DynoName};
 use slugline_model::plan::{Action, Desired, dynos, plan};
 use slugline_model::port::{Adopted, EngineError};
 use slugline_model::resources::{DynoSize, Resources};
+use slugline_model::slug::SlugId;
 use uuid::Uuid;
 
 use crate::clock;
@@ -41,19 +42,6 @@ impl Platform {
         }
         self.salvage(&all).await;
         self.blocking(crate::platform::Inner::remove_old_sources).await;
-        if all.is_empty() {
-            self.sweep_slugs().await?;
-        }
-        Ok(())
-    }
-
-    /// Removes the slugs of destroyed apps and of builds that were killed. Only while nothing runs:
-    /// a dyno may outlive its app for a while, and must not lose the ground it stands on.
-    async fn sweep_slugs(&self) -> Result<(), StartError> {
-        let keep = self.inner.db.read(db::slug::trees)?;
-        if let Err(error) = self.blocking(move |inner| inner.store.sweep(&keep)).await {
-            tracing::warn!(?error, "slugs that nobody needs could not be removed");
-        }
         Ok(())
     }
 
@@ -99,6 +87,9 @@ impl Platform {
         };
         self.dynos().add(spec, one_off.unwrap_or(Role::Formation), now);
         self.dynos().set_state(spec.id, *state, now);
+        if let Some(tree) = slug_of(spec) {
+            self.dynos().stands_on(spec.id, tree);
+        }
         let (platform, id) = (self.clone(), spec.id);
         tokio::spawn(async move {
             platform.blocking(move |inner| inner.engine.catch_up(id)).await;
@@ -235,9 +226,10 @@ impl Platform {
     }
 
     /// Checks the slug out and starts the dyno; a failure is reported as the dyno's own.
-    pub(crate) async fn launch(&self, mut spec: DynoSpec, tree: slugline_model::slug::SlugId) {
+    pub(crate) async fn launch(&self, mut spec: DynoSpec, tree: SlugId) {
         let id = spec.id;
         let (app, dyno) = (spec.app.clone(), spec.dyno.to_string());
+        self.dynos().stands_on(id, tree.clone());
         let started = self
             .blocking(move |inner| {
                 let tree =
@@ -276,6 +268,12 @@ impl Platform {
             self.take_event(id, TimedEvent { time: clock::now(), event });
         }
     }
+}
+
+/// The slug that a dyno was started from: its tree lies in a directory of that name.
+fn slug_of(spec: &DynoSpec) -> Option<SlugId> {
+    let tree = spec.slug_tree.as_ref()?;
+    tree.components().find_map(|part| part.as_os_str().to_str()?.parse().ok())
 }
 
 /// Why a dyno could not even be handed to its supervisor.

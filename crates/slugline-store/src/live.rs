@@ -55,11 +55,11 @@ impl Store {
         Ok(())
     }
 
-    /// The objects of a slug, each once, with their sizes (bytes): what it takes of the store.
-    pub fn objects_of(&self, id: &SlugId) -> Result<HashMap<Object, u64>> {
+    /// The objects of some slugs, each once, with their sizes (bytes): what they take of the store.
+    pub fn objects_of(&self, slugs: &[SlugId]) -> Result<HashMap<Object, u64>> {
         let _lock = self.lock_shared()?;
         let mut live = Live::default();
-        self.mark(&mut live, id)?;
+        slugs.iter().try_for_each(|id| self.mark(&mut live, id))?;
         let plain = |(object, size): (ObjectKey, u64)| ((object.hash, object.executable), size);
         Ok(live.objects.into_iter().map(plain).collect())
     }

@@ -11,8 +11,11 @@ use std::process::Command;
 use serde::Deserialize;
 use slugline_model::message::Message;
 use slugline_model::mirror::{Mirror, MirrorTarget};
+use slugline_model::retention::Policy;
 use slugline_model::stack::{HEROKU_STACKS, PAST_STACKS, announced};
 use toml::Spanned;
+
+use crate::store_care::StoreTable;
 
 /// What the file is called where nobody names another.
 const NAME: &str = "slugline.toml";
@@ -24,12 +27,15 @@ pub(crate) struct Configuration {
     pub(crate) stack: String,
     /// Where builds fetch from instead.
     pub(crate) mirrors: Vec<Mirror>,
+    /// Which slugs are kept.
+    pub(crate) retention: Policy,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct File {
     build: Build,
+    store: StoreTable,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -48,6 +54,8 @@ pub(crate) enum ConfigurationError {
     Parse { path: PathBuf, line: usize, found: String },
     #[error("use the stack `{value}` of {}", path.display())]
     Stack { path: PathBuf, line: usize, value: String },
+    #[error("use the quota `{value}` of {}", path.display())]
+    Quota { path: PathBuf, line: usize, value: String },
     #[error("use the mirror `{value}` of {}", path.display())]
     Mirror { path: PathBuf, line: usize, value: String, found: String },
 }
@@ -74,6 +82,7 @@ impl Configuration {
         Ok(Self {
             stack: stack(text, path, file.build.stack.as_ref())?,
             mirrors: mirrors.collect::<Result<_, _>>()?,
+            retention: file.store.policy(text, path)?,
         })
     }
 }
@@ -142,7 +151,7 @@ fn target(value: &str, file: &Path) -> Result<MirrorTarget, String> {
 }
 
 /// The line that a place in a text is on, counted from one.
-fn line(text: &str, place: Option<Range<usize>>) -> usize {
+pub(crate) fn line(text: &str, place: Option<Range<usize>>) -> usize {
     let start = place.map_or(0, |place| place.start).min(text.len());
     String::from_utf8_lossy(&text.as_bytes()[..start]).matches('\n').count() + 1
 }
@@ -171,6 +180,13 @@ impl ConfigurationError {
                     HEROKU_STACKS.map(|(name, _)| name).join(", "),
                     PAST_STACKS.join(" and ")
                 ),
+                edit(path, *line),
+            ),
+            Self::Quota { path, line, value } => (
+                format!("cannot use the quota `{value}`: {}, line {line}", path.display()),
+                "It is no size.".to_owned(),
+                "A quota is a number of at least 1 and a unit: \"20 GB\", \"500 MB\", \"1 TB\"."
+                    .to_owned(),
                 edit(path, *line),
             ),
             Self::Mirror { path, line, value, found } => (
@@ -252,6 +268,14 @@ mod tests {
     }
 
     #[test]
+    fn the_store_keeps_as_much_as_it_is_told_to() {
+        let parsed = parse("[store]\nkeep_releases = 3\nkeep_days = 90\nquota = \"1.5 GB\"\n");
+        let policy = Policy { releases: 3, days: Some(90), quota: Some(1_500_000_000) };
+        assert_eq!(parsed.unwrap().retention, policy);
+        assert_eq!(parse("[store]\n").unwrap().retention, Policy::default());
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_line() {
         for (text, lines) in [
             ("[build]\nstakc = 1", ["/etc/slugline.toml, line 2", "unknown field `stakc`"]),
@@ -266,6 +290,8 @@ mod tests {
                 ["`nowhere` in a mirror: /etc/slugline.toml, line 2", "No such file"],
             ),
             ("[build.mirrors]\n\"a\" = \"/usr\"", ["line 2", "It is no URL."]),
+            ("[store]\n\nquota = \"much\"", ["`much`: /etc/slugline.toml, line 3", "20 GB"]),
+            ("[store]\nkeep = 1", ["/etc/slugline.toml", "unknown field `keep`"]),
         ] {
             let message = refused(text);
             for line in lines {
