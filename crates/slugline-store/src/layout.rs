@@ -8,7 +8,7 @@ use crate::object::ObjectKey;
 use crate::page::PageId;
 
 /// The root, and the paths below it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Layout {
     root: PathBuf,
 }

@@ -29,12 +29,14 @@ mod series;
 mod staging;
 mod sweep;
 mod tree;
+mod weight;
 
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use slugline_model::limits::Limits;
 use slugline_model::slug::{SlugId, SlugSummary};
 
 pub use crate::assemble::Assembly;
@@ -48,7 +50,7 @@ use crate::error::{reading, writing};
 use crate::layout::Layout;
 use crate::lock::Lock;
 use crate::manifest::{Head, Manifest};
-use crate::packed::{PackedSizes, weigh_stream};
+use crate::packed::PackedSizes;
 use crate::page::{Page, PageId};
 
 /// A slug store. Threads and processes may use the same one at once.
@@ -84,11 +86,11 @@ impl Store {
     pub fn summary(&self, id: &SlugId) -> Result<SlugSummary> {
         let _lock = self.lock_shared()?;
         let manifest = self.read_manifest(id)?;
-        let (mut files, mut bytes, mut packed_bytes) = (0, 0, 0);
-        for (_, object, size) in manifest.files() {
+        let packed_bytes = self.weigh_stored(&manifest, &Limits::default())?;
+        let (mut files, mut bytes) = (0, 0);
+        for (_, _, size) in manifest.files() {
             files += 1;
             bytes += size;
-            packed_bytes += self.packed_size(object)?;
         }
         let process_types = manifest.process_types;
         Ok(SlugSummary { id: id.clone(), process_types, files, bytes, packed_bytes, new_files: 0 })
@@ -168,15 +170,6 @@ impl Store {
         // An error leaves nothing known, and the file is read again.
         change(&mut sizes, &path)?;
         Ok(known.insert(sizes).clone())
-    }
-
-    fn packed_size(&self, object: ObjectKey) -> Result<u64> {
-        if let Some(size) = self.packed_sizes()?.get(&object.hash) {
-            return Ok(size);
-        }
-        let path = self.layout.object(object);
-        let file = fs_err::File::open(&path).map_err(reading(&path))?;
-        weigh_stream(file).map_err(reading(&path))
     }
 }
 

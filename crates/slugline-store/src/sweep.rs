@@ -160,7 +160,12 @@ impl Store {
             checkouts: remove_but(&self.layout.checkouts(), kept, &mut put_aside)?,
             ..Swept::default()
         };
-        remove_but(&self.layout.staging(), |name| name == own, &mut put_aside)?;
+        let left = names_but(&self.layout.staging(), |name| name == own)?;
+        if !left.is_empty() {
+            // What a killed ingest left says that not all objects are safe on the disk.
+            self.sync_all()?;
+        }
+        left.iter().try_for_each(|path| put_aside(path).map_err(writing(path)))?;
         self.sweep_series(live)?;
         sync_path(&self.layout.slugs())?;
         Ok(Some(swept))

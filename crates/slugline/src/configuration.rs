@@ -244,6 +244,7 @@ mod tests {
                     ),
                     mirror("https://b.example/", MirrorTarget::Directory("/usr".into())),
                 ],
+                retention: Policy::default(),
             }
         );
     }

@@ -100,8 +100,8 @@ impl Copies for KeptTrees {
 
 /// A file of a tree, if it is what the object was made of.
 fn same_content(tree: &Tree, path: &[u8], object: ObjectKey) -> Option<Box<dyn Read>> {
-    let file = tree.open_file(path).ok()?;
-    if file.metadata().ok()?.len() >= SMALL {
+    let (file, _, size) = tree.open_file(path).ok()?;
+    if size >= SMALL {
         return Some(Box::new(file));
     }
     let mut content = Vec::new();

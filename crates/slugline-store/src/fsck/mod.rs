@@ -314,7 +314,10 @@ impl Store {
                 continue;
             };
             for (name, path) in names {
-                let object = name.to_str().and_then(ObjectKey::parse);
+                // Behind a dot: one that is being stored, or that a killed ingest left.
+                let name = name.to_str().unwrap_or_default();
+                let object = ObjectKey::parse(name.split('.').next().unwrap_or_default());
+                let path = path.with_extension("");
                 if object.is_none_or(|object| layout.object(object) != path) {
                     stray(&path);
                 }
