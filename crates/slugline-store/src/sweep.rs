@@ -72,6 +72,24 @@ impl Store {
         remove_if_there(&self.layout.checkout(id), |path| fs_err::rename(path, &to))
     }
 
+    /// Takes back what a failed ingest brought, but for what slugs need that became visible
+    /// meanwhile: they may have found it here. While others store something, or where a slug cannot
+    /// be read, this is left to the next sweep. The caller has let go of its lock.
+    pub(crate) fn take_back(&self, staging: Staging) {
+        let placed = staging.into_placed();
+        if placed.is_empty() {
+            return;
+        }
+        let Ok(Some(_lock)) = Lock::try_exclusive(&self.layout.lock()) else { return };
+        let mut live = Live::default();
+        if self.slugs().and_then(|slugs| self.mark_all(&mut live, &slugs)).is_err() {
+            return;
+        }
+        for object in placed.iter().filter(|object| !live.objects.contains_key(object)) {
+            let _ = fs_err::remove_file(self.layout.object(*object));
+        }
+    }
+
     /// Removes every slug and checkout but these, the objects that only they had, and what killed
     /// ingests left. If one of the slugs to keep cannot be read, nothing is removed.
     pub fn sweep(&self, keep: &[SlugId]) -> Result<Swept> {

@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use scene::{Scene, contents};
+use slugline_model::limits::Limits;
 use slugline_model::slug::SlugId;
-use slugline_store::{FsckRequest, IngestRequest, Store};
+use slugline_store::{FsckRequest, IngestRequest, Progress, Store, StoreError};
 
 /// Tells a child, which is this program again, which store to use.
 const STORE: &str = "STORE_TEST_CHILD_STORE";
@@ -191,6 +192,23 @@ fn sweeps_beside_ingests_of_other_processes_break_no_slug() {
     for id in &keep {
         scene.store.checkout(id).unwrap();
     }
+}
+
+#[test]
+fn an_ingest_that_fails_takes_nothing_from_one_that_came_between() {
+    let scene = Scene::in_memory();
+    make_tree(&scene.tree, 20, 0);
+    let limits = Limits { slug_hard: 3, ..Limits::default() };
+    let request = IngestRequest { limits, ..IngestRequest::default() };
+    let mut between = None;
+    let failed = scene.store.ingest(&scene.tree, &request, &mut |progress| {
+        if matches!(progress, Progress::Packed { files, of } if files == of) {
+            between = Some(scene.ingest().id);
+        }
+    });
+    assert!(matches!(failed, Err(StoreError::TooLarge { .. })), "{failed:?}");
+    scene.store.verify(&between.unwrap()).unwrap();
+    assert_whole(&scene.store);
 }
 
 #[test]
