@@ -240,6 +240,8 @@ impl Platform {
         let inner = Arc::clone(&self.inner);
         match tokio::task::spawn_blocking(move || work(&inner)).await {
             Ok(value) => value,
+            // The runtime ends, and with it whoever waits.
+            Err(error) if error.is_cancelled() => std::future::pending().await,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }

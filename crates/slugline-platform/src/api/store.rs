@@ -47,22 +47,21 @@ pub(crate) async fn fsck(State(platform): State<Platform>, body: String) -> Answ
     let from = body.get("from").and_then(Value::as_str).map(Into::into);
     let request = CheckRequest { repair, from, ..platform.inner.check_request()? };
     let (send, lines) = mpsc::unbounded_channel::<Value>();
-    tokio::spawn(async move {
-        let work = platform.blocking(move |inner| {
-            let mut progress = |objects: u64, of: u64| {
-                // Whoever asked may be gone; the check goes on.
-                let _ = send.send(json!({ "objects": objects, "of": of }));
-            };
-            let end = match inner.store.fsck(&request, &mut progress) {
-                Ok(mut checked) => {
-                    inner.name_slugs(&mut checked);
-                    json!({ "checked": checked })
-                }
-                Err(error) => json!({ "error": error.to_string() }),
-            };
-            let _ = send.send(end);
-        });
-        work.await;
+    // A thread of its own, which may take minutes and need not end before the server does.
+    std::thread::spawn(move || {
+        let inner = &platform.inner;
+        let mut progress = |objects: u64, of: u64| {
+            // Whoever asked may be gone; the check goes on.
+            let _ = send.send(json!({ "objects": objects, "of": of }));
+        };
+        let end = match inner.store.fsck(&request, &mut progress) {
+            Ok(mut checked) => {
+                inner.name_slugs(&mut checked);
+                json!({ "checked": checked })
+            }
+            Err(error) => json!({ "error": error.to_string() }),
+        };
+        let _ = send.send(end);
     });
     let lines = UnboundedReceiverStream::new(lines)
         .map(|line| Ok::<_, std::convert::Infallible>(format!("{line}\n")));

@@ -13,7 +13,8 @@ pub(super) fn usage(usage: &Value) -> Vec<String> {
     for app in apps {
         let name = app["app"].as_str().unwrap_or_default();
         let (own, shared) = (bytes(&app["unique"]), bytes(&app["shared"]));
-        lines.push(format!("{name:<30} {:>6} {own:>10} {shared:>10}", app["slugs"]));
+        let slugs = app["slugs"].as_u64().unwrap_or(0);
+        lines.push(format!("{name:<30} {slugs:>6} {own:>10} {shared:>10}"));
         let grown: Vec<Growth> = serde_json::from_value(app["grown"].clone()).unwrap_or_default();
         lines.extend(parts::describe_growth(&grown).iter().map(|line| format!("  {line}")));
     }
