@@ -10,6 +10,7 @@ pub mod slugignore;
 pub mod build;
 pub mod config_vars;
 pub mod dyno;
+pub mod exchange;
 pub mod ledger;
 pub mod mirror;
 pub mod parts;

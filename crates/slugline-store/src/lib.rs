@@ -7,8 +7,11 @@
 //!
 //! Everything here blocks; callers with an async runtime use its threads for blocking work.
 
+pub mod archive;
+mod assemble_shim;
 mod checkout;
 mod error;
+mod exact;
 mod ingest;
 mod layout;
 mod lock;
@@ -21,6 +24,7 @@ mod pyc;
 mod series;
 mod staging;
 mod sweep;
+pub mod tgz;
 mod tree;
 
 use std::collections::HashSet;
