@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -13,11 +14,11 @@ use slugline_model::slug::SlugId;
 use crate::error::{Result, StoreError, reading, writing};
 use crate::lock::Lock;
 use crate::manifest::{Entry, Manifest};
-use crate::object::{self, FIXED_TIMES, ObjectKey};
+use crate::object::{self, FIXED_TIME, FIXED_TIMES, ObjectKey};
 use crate::pack::{copy, settle};
 use crate::staging::Staging;
 use crate::tree::as_path;
-use crate::{Store, decode, parallel};
+use crate::{Store, parallel};
 
 /// The last file that is written into a checkout.
 const MARKER: &str = "complete";
@@ -38,13 +39,13 @@ impl Store {
     /// any number of threads and processes may ask at once.
     pub fn checkout(&self, id: &SlugId) -> Result<PathBuf> {
         let _lock = self.lock_shared()?;
-        let text = self.manifest_text(id)?;
+        self.read_head(id)?;
         let place = self.layout.checkout(id);
         let boot = boot_id();
         if !is_complete(&place, &boot) {
             let _making = Lock::exclusive(&self.layout.checkout_lock())?;
             if !is_complete(&place, &boot) {
-                self.make_checkout(id, &text, &place, &boot)?;
+                self.make_checkout(id, &place, &boot)?;
             }
         }
         Ok(place.join(TREE).join(APP))
@@ -57,13 +58,10 @@ impl Store {
         self.verify_objects(id, &manifest)
     }
 
-    fn make_checkout(&self, id: &SlugId, text: &[u8], place: &Path, boot: &str) -> Result<()> {
+    fn make_checkout(&self, id: &SlugId, place: &Path, boot: &str) -> Result<()> {
         let staging = Staging::new(&self.layout)?;
-        let manifest = decode(id, text)?;
-        if let Err(error) = self.verify_unverified(id, &manifest) {
-            self.forget_damaged(&error);
-            return Err(error);
-        }
+        let manifest =
+            self.verified_manifest(id).inspect_err(|error| self.forget_damaged(error))?;
         let new = staging.path().join("new");
         if let Err(error) = self.plant(&manifest, &new, staging.path()) {
             // An object may have gone since it was checked.
@@ -78,6 +76,12 @@ impl Store {
             Err(error) => return Err(writing(place)(error)),
         }
         fs_err::rename(&new, place).map_err(writing(place))
+    }
+
+    fn verified_manifest(&self, id: &SlugId) -> Result<Manifest> {
+        let manifest = self.read_manifest(id)?;
+        self.verify_unverified(id, &manifest)?;
+        Ok(manifest)
     }
 
     fn verify_objects(&self, id: &SlugId, manifest: &Manifest) -> Result<()> {
@@ -113,32 +117,55 @@ impl Store {
         if whole { Ok(()) } else { Err(StoreError::DamagedObject { object, path, id }) }
     }
 
-    /// Checks what no checkout of this process has checked before.
+    /// Checks what this process has not checked before, nor stored, and what was written to since.
     fn verify_unverified(&self, id: &SlugId, manifest: &Manifest) -> Result<()> {
-        let distinct = {
+        let verified = {
             let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-            distinct(manifest).filter(|(object, _)| !verified.contains(object)).collect::<Vec<_>>()
+            Arc::clone(&verified)
         };
-        self.verify_each(id, &distinct)?;
-        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        verified.extend(distinct.into_iter().map(|(object, _)| object));
+        let distinct: Vec<_> = distinct(manifest).collect();
+        let buffer = || Ok(vec![0; 1 << 17]);
+        let verify = |buffer: &mut Vec<u8>, (object, path): &(ObjectKey, &[u8])| {
+            if verified.contains(object) && self.is_settled(*object) {
+                return Ok(());
+            }
+            self.verify_object(id, *object, path, buffer)
+        };
+        parallel::each(&distinct, buffer, verify, |_, ()| {})?;
+        self.note_verified(&distinct.iter().map(|(object, _)| *object).collect::<Vec<_>>());
         Ok(())
     }
 
-    /// A damaged object loses its name, so that the next build that has the file stores it anew.
+    /// Whether an object still has the time that it was stored with: the kernel gives a file that
+    /// is written to another one.
+    fn is_settled(&self, object: ObjectKey) -> bool {
+        let metadata = fs_err::symlink_metadata(self.layout.object(object));
+        metadata.is_ok_and(|found| (found.mtime(), found.mtime_nsec()) == (FIXED_TIME.into(), 0))
+    }
+
+    /// Objects that are known to be whole: they were checked, or stored, just now.
+    pub(crate) fn note_verified(&self, objects: &[ObjectKey]) {
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut verified).extend(objects);
+    }
+
+    /// What is damaged loses its name, so that the next build that has the file stores it anew.
     fn forget_damaged(&self, error: &StoreError) {
-        if let StoreError::DamagedObject { object, .. } | StoreError::MissingObject { object, .. } =
-            error
-        {
-            // If this fails the next checkout finds the same damage, and says so again.
-            let _ = fs_err::remove_file(self.layout.object(*object));
-            self.forget_what_is_known();
-        }
+        let damaged = match error {
+            StoreError::DamagedObject { object, .. } | StoreError::MissingObject { object, .. } => {
+                self.layout.object(*object)
+            }
+            StoreError::DamagedPage { page, .. } => self.layout.page(*page),
+            _ => return,
+        };
+        // If this fails the next checkout finds the same damage, and says so again.
+        let _ = fs_err::remove_file(damaged);
+        self.forget_what_is_known();
     }
 
     /// What is remembered of trees and checks would say that an object is here that is not.
     fn forget_what_is_known(&self) {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.verified.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
         let _ = fs_err::remove_dir_all(self.layout.series());
         let _ = fs_err::create_dir(self.layout.series());
     }

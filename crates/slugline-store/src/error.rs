@@ -7,6 +7,7 @@ use slugline_model::slug::SlugId;
 
 use crate::manifest::ManifestError;
 use crate::object::ObjectKey;
+use crate::page::PageId;
 
 /// Short for a result of the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -72,6 +73,14 @@ pub enum StoreError {
         /// The slug.
         id: SlugId,
     },
+    /// A page of a slug's manifest is gone, or is not what its hash says.
+    #[error("check page {page} of the manifest of slug {id}: it is missing or damaged")]
+    DamagedPage {
+        /// The page.
+        page: PageId,
+        /// A slug that needs it.
+        id: SlugId,
+    },
     /// A manifest is whole but cannot be understood: another version wrote it.
     #[error("understand the manifest of slug {id}")]
     Manifest {
@@ -79,6 +88,32 @@ pub enum StoreError {
         id: SlugId,
         /// What is wrong with it.
         source: ManifestError,
+    },
+    /// What came in under a hash is not what the hash says.
+    #[error("take in {name}: its content does not match")]
+    WrongContent {
+        /// The object, page or slug.
+        name: String,
+    },
+    /// A path that no slug can hold, or that lies below something that is no directory.
+    #[error("put {} into a slug: {problem}", path.display())]
+    BadPath {
+        /// As it came.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// More files, directories and links than a slug may have.
+    #[error("put together a slug of more than {limit} entries")]
+    TooMany {
+        /// The most allowed.
+        limit: usize,
+    },
+    /// More bytes, unpacked, than a slug may have.
+    #[error("put together a slug of more than {limit} bytes, unpacked")]
+    TooMuch {
+        /// The most allowed (bytes).
+        limit: u64,
     },
     /// An object's content does not match its key.
     #[error("check object {object}, {} of slug {id}: its content does not match", path.display())]

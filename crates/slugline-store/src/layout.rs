@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use slugline_model::slug::SlugId;
 
 use crate::object::ObjectKey;
+use crate::page::PageId;
 
 /// The root, and the paths below it.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ impl Layout {
     /// Every directory that exists from the first opening on.
     pub(crate) fn directories(&self) -> Vec<PathBuf> {
         let mut all = vec![self.root.clone(), self.slugs(), self.checkouts(), self.staging()];
-        all.extend([self.objects(), self.series()]);
+        all.extend([self.objects(), self.pages(), self.series()]);
         all.extend((0..=255u8).map(|first| self.objects().join(format!("{first:02x}"))));
         all
     }
@@ -41,6 +42,22 @@ impl Layout {
         path
     }
 
+    /// Whether an object of this size is there.
+    pub(crate) fn holds(&self, object: ObjectKey, size: u64) -> bool {
+        let metadata = fs_err::symlink_metadata(self.object(object));
+        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
+    }
+
+    pub(crate) fn pages(&self) -> PathBuf {
+        self.root.join("pages")
+    }
+
+    /// A page of manifests, squeezed.
+    pub(crate) fn page(&self, id: PageId) -> PathBuf {
+        self.pages().join(id.to_string())
+    }
+
+    /// The heads of manifests.
     pub(crate) fn slugs(&self) -> PathBuf {
         self.root.join("slugs")
     }

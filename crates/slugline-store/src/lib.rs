@@ -1,15 +1,17 @@
 //! Tree to slug and back: content-addressed files, verified when read.
 //!
 //! A store is a directory. `objects/` holds each distinct file once, under the hash of its content;
-//! `slugs/` holds one manifest a slug, which names the objects of its tree; `checkouts/` holds the
-//! trees that dynos run on, made of hard links to the objects. So a release that changes five
-//! files stores five files, and no dyno waits for a copy. `staging/` holds what is not whole yet.
+//! `pages/` holds the parts of manifests, which name the objects of a tree, and `slugs/` one head a
+//! slug, which names its pages; `checkouts/` holds what dynos run on: trees made of hard links to
+//! the objects. So a release that changes five files stores five files and few pages, and no dyno
+//! waits for a copy. `staging/` holds what is not whole yet.
 //!
 //! Everything here blocks; callers with an async runtime use its threads for blocking work.
 
 pub mod archive;
-mod assemble_shim;
+mod assemble;
 mod checkout;
+mod commit;
 mod error;
 mod exact;
 mod ingest;
@@ -19,7 +21,9 @@ pub mod manifest;
 mod object;
 mod pack;
 mod packed;
+pub mod page;
 mod parallel;
+mod part;
 mod pyc;
 mod series;
 mod staging;
@@ -34,6 +38,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use slugline_model::slug::{SlugId, SlugSummary};
 
+pub use crate::assemble::Assembly;
 pub use crate::error::{Result, StoreError};
 pub use crate::ingest::{IngestRequest, Progress};
 pub use crate::object::{FIXED_TIME, ObjectKey};
@@ -42,8 +47,9 @@ pub use crate::sweep::Swept;
 use crate::error::{reading, writing};
 use crate::layout::Layout;
 use crate::lock::Lock;
-use crate::manifest::Manifest;
+use crate::manifest::{Head, Manifest};
 use crate::packed::{PackedSizes, weigh_stream};
+use crate::page::{Page, PageId};
 
 /// A slug store. Threads and processes may use the same one at once.
 #[derive(Debug)]
@@ -51,8 +57,8 @@ pub struct Store {
     layout: Layout,
     /// Loaded at first use. Held only to take or to replace what is in it.
     sizes: Mutex<Option<Arc<PackedSizes>>>,
-    /// Objects that were checked against their hashes since the store was opened.
-    verified: Mutex<HashSet<ObjectKey>>,
+    /// Objects that were stored, or checked against their hashes, since the store was opened.
+    verified: Mutex<Arc<HashSet<ObjectKey>>>,
 }
 
 impl Store {
@@ -109,18 +115,37 @@ impl Store {
     }
 
     fn read_manifest(&self, id: &SlugId) -> Result<Manifest> {
-        decode(id, &self.manifest_text(id)?)
+        self.manifest_of(id, &self.read_head(id)?)
     }
 
-    /// A manifest's text, as checked against the slug's identity.
-    fn manifest_text(&self, id: &SlugId) -> Result<Vec<u8>> {
+    fn manifest_of(&self, id: &SlugId, head: &[u8]) -> Result<Manifest> {
+        let understood = |source| StoreError::Manifest { id: id.clone(), source };
+        let pages = Head::decode(head).map_err(understood)?.pages;
+        let texts: Vec<Vec<u8>> =
+            pages.iter().map(|page| self.read_page(id, *page)).collect::<Result<_>>()?;
+        Manifest::decode(head, &texts).map_err(understood)
+    }
+
+    /// A head's text, as checked against the slug's identity.
+    fn read_head(&self, id: &SlugId) -> Result<Vec<u8>> {
         let path = self.layout.slug(id);
         match fs_err::read(&path) {
-            Ok(text) if manifest::identity(&text) == *id => Ok(text),
+            Ok(head) if manifest::identity(&head) == *id => Ok(head),
             Ok(_) => Err(StoreError::DamagedManifest { id: id.clone() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(StoreError::UnknownSlug { id: id.clone() })
             }
+            Err(error) => Err(reading(&path)(error)),
+        }
+    }
+
+    /// A page's text, as checked against its hash.
+    fn read_page(&self, id: &SlugId, page: PageId) -> Result<Vec<u8>> {
+        let path = self.layout.page(page);
+        let damaged = || StoreError::DamagedPage { page, id: id.clone() };
+        match fs_err::read(&path) {
+            Ok(bytes) => Ok(Page::from_squeezed(page, &bytes).ok_or_else(damaged)?.text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(damaged()),
             Err(error) => Err(reading(&path)(error)),
         }
     }
@@ -153,10 +178,6 @@ impl Store {
         let file = fs_err::File::open(&path).map_err(reading(&path))?;
         weigh_stream(file).map_err(reading(&path))
     }
-}
-
-fn decode(id: &SlugId, text: &[u8]) -> Result<Manifest> {
-    Manifest::decode(text).map_err(|source| StoreError::Manifest { id: id.clone(), source })
 }
 
 fn make_private_directory(path: &Path) -> io::Result<()> {

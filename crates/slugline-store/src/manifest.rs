@@ -1,26 +1,39 @@
-//! A slug's manifest: every path of its tree, and its process types, as text.
+//! A slug's manifest: every path of its tree, and its process types, as text in pages.
+//!
+//! A page holds the entries of a run of paths, in order:
 //!
 //! ```text
-//! slugline-slug 1
-//! process web gunicorn%20library.wsgi
 //! d app.d
 //! f 9f86d0…  1024 app.d/settings.py
 //! l ../target link
 //! ```
 //!
+//! The head names the pages, and its hash is the slug's identity:
+//!
+//! ```text
+//! slugline-slug 2
+//! process web gunicorn%20library.wsgi
+//! page 5feceb…
+//! ```
+//!
+//! Where a page ends depends on the last path in it and on nothing else, so that two slugs that
+//! differ in few files share most of their pages.
+//!
 //! The text is canonical: paths are in byte order, each byte that is not a visible ASCII letter is
 //! written `%XX`, and a text that differs from its own rewriting is refused. So one tree has one
-//! text, and the hash of the text can be the slug's identity. Times and owners are left out.
+//! text, and a hash can be its identity. Times and owners are left out.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use slugline_model::procfile::ProcessTypes;
 use slugline_model::slug::SlugId;
 
 use crate::object::ObjectKey;
+use crate::page::{Page, PageId, ends_page};
 
-const HEADER: &str = "slugline-slug 1";
+const HEADER: &str = "slugline-slug 2";
 
 /// A slug's tree and process types.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,29 +81,105 @@ pub enum ManifestError {
     Form,
 }
 
-impl Manifest {
-    /// The manifest's text, and the slug's identity, which is the text's hash.
-    pub fn encode(&self) -> (SlugId, Vec<u8>) {
-        let mut out = format!("{HEADER}\n");
-        for (process_type, command) in &self.process_types {
-            let _ = writeln!(out, "process {process_type} {}", escape(command.as_bytes()));
-        }
-        for (path, entry) in &self.entries {
-            write_entry(&mut out, path, entry);
-        }
-        (identity(out.as_bytes()), out.into_bytes())
-    }
+/// A head as read: which pages there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Process types and their commands.
+    pub process_types: ProcessTypes,
+    /// The pages, in order.
+    pub pages: Vec<PageId>,
+}
 
-    /// Reads a manifest's text.
+/// A manifest as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// The slug's identity: the head's hash.
+    pub id: SlugId,
+    /// The head's text.
+    pub head: Vec<u8>,
+    /// The pages, in order.
+    pub pages: Vec<Page>,
+}
+
+impl Head {
+    /// Reads a head's text.
     pub fn decode(text: &[u8]) -> Result<Self, ManifestError> {
         let text = str::from_utf8(text).map_err(|_| ManifestError::Header)?;
         let mut lines = text.lines().enumerate();
         lines.next().filter(|(_, line)| *line == HEADER).ok_or(ManifestError::Header)?;
-        let mut manifest = Self::default();
+        let mut head = Self::default();
         for (index, line) in lines {
-            manifest.read_line(line, index + 1)?;
+            head.read_line(line).ok_or(ManifestError::Line(index + 1))?;
         }
-        if manifest.encode().1 == text.as_bytes() { Ok(manifest) } else { Err(ManifestError::Form) }
+        if head.encode() == text.as_bytes() { Ok(head) } else { Err(ManifestError::Form) }
+    }
+
+    fn read_line(&mut self, line: &str) -> Option<()> {
+        if let Some(page) = line.strip_prefix("page ") {
+            self.pages.push(PageId::parse(page)?);
+            return Some(());
+        }
+        let (name, command) = line.strip_prefix("process ")?.split_once(' ')?;
+        let command = String::from_utf8(unescape(command)?).ok()?;
+        self.process_types.insert(name.parse().ok()?, command);
+        Some(())
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = format!("{HEADER}\n");
+        for (process_type, command) in &self.process_types {
+            let mut escaped = Vec::new();
+            escape(&mut escaped, command.as_bytes());
+            let escaped = String::from_utf8_lossy(&escaped);
+            let _ = writeln!(out, "process {process_type} {escaped}");
+        }
+        for page in &self.pages {
+            let _ = writeln!(out, "page {page}");
+        }
+        out.into_bytes()
+    }
+}
+
+impl Manifest {
+    /// The manifest's head and pages, and the slug's identity.
+    pub fn encode(&self) -> Encoded {
+        let pages = self.pages();
+        let process_types = self.process_types.clone();
+        let head = Head { process_types, pages: pages.iter().map(|page| page.id).collect() };
+        let head = head.encode();
+        Encoded { id: identity(&head), head, pages }
+    }
+
+    fn pages(&self) -> Vec<Page> {
+        let (mut pages, mut text, mut entries) = (Vec::new(), Vec::new(), 0);
+        for (path, entry) in &self.entries {
+            write_entry(&mut text, path, entry);
+            entries += 1;
+            if ends_page(path, entries, text.len()) {
+                pages.push(Page::new(std::mem::take(&mut text)));
+                entries = 0;
+            }
+        }
+        if entries > 0 {
+            pages.push(Page::new(text));
+        }
+        pages
+    }
+
+    /// Reads a manifest: a head's text and the text of each of its pages, as [`Head::decode`] names
+    /// them. That each text is what its hash says is the caller's to check.
+    pub fn decode(head: &[u8], pages: &[Vec<u8>]) -> Result<Self, ManifestError> {
+        let Head { process_types, .. } = Head::decode(head)?;
+        let mut manifest = Self { process_types, ..Self::default() };
+        let mut number = 0;
+        for page in pages {
+            let text = str::from_utf8(page).map_err(|_| ManifestError::Line(number + 1))?;
+            for line in text.lines() {
+                number += 1;
+                manifest.read_line(line, number)?;
+            }
+        }
+        if manifest.encode().head == head { Ok(manifest) } else { Err(ManifestError::Form) }
     }
 
     /// The regular files: path, object and size (bytes).
@@ -102,15 +191,7 @@ impl Manifest {
     }
 
     fn read_line(&mut self, line: &str, number: usize) -> Result<(), ManifestError> {
-        let error = || ManifestError::Line(number);
-        if let Some(rest) = line.strip_prefix("process ") {
-            let (name, command) = rest.split_once(' ').ok_or_else(error)?;
-            let command = unescape(command).and_then(|bytes| String::from_utf8(bytes).ok());
-            let process_type = name.parse().map_err(|_| error())?;
-            self.process_types.insert(process_type, command.ok_or_else(error)?);
-            return Ok(());
-        }
-        let (path, entry) = read_entry(line).ok_or_else(error)?;
+        let (path, entry) = read_entry(line).ok_or(ManifestError::Line(number))?;
         if !self.holds_parent_of(&path) {
             return Err(ManifestError::Path(number));
         }
@@ -120,13 +201,23 @@ impl Manifest {
 
     /// Whether a path is well formed and lies in a directory that was declared before it.
     fn holds_parent_of(&self, path: &[u8]) -> bool {
-        let (parent, name) = match path.iter().rposition(|b| *b == b'/') {
-            Some(slash) => (Some(&path[..slash]), &path[slash + 1..]),
-            None => (None, path),
-        };
-        let named = !matches!(name, b"" | b"." | b"..") && !name.contains(&0);
-        named && parent.is_none_or(|parent| self.entries.get(parent) == Some(&Entry::Directory))
+        let (parent, name) = split(path);
+        is_name(name)
+            && parent.is_none_or(|parent| self.entries.get(parent) == Some(&Entry::Directory))
     }
+}
+
+/// A path's parent, if it has one, and its last segment.
+pub(crate) fn split(path: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    match path.iter().rposition(|b| *b == b'/') {
+        Some(slash) => (Some(&path[..slash]), &path[slash + 1..]),
+        None => (None, path),
+    }
+}
+
+/// Whether a segment of a path can be a file's name.
+pub(crate) fn is_name(segment: &[u8]) -> bool {
+    !matches!(segment, b"" | b"." | b"..") && !segment.contains(&0)
 }
 
 /// The identity of the slug whose manifest this is.
@@ -135,13 +226,23 @@ pub(crate) fn identity(text: &[u8]) -> SlugId {
     hex.parse().expect("a BLAKE3 hash prints as 64 hexadecimal digits")
 }
 
-fn write_entry(out: &mut String, path: &[u8], entry: &Entry) {
-    let path = escape(path);
-    let _ = match entry {
-        Entry::Directory => writeln!(out, "d {path}"),
-        Entry::File { object, size } => writeln!(out, "f {object} {size} {path}"),
-        Entry::Symlink { target } => writeln!(out, "l {} {path}", escape(target)),
-    };
+fn write_entry(out: &mut Vec<u8>, path: &[u8], entry: &Entry) {
+    match entry {
+        Entry::Directory => out.extend_from_slice(b"d "),
+        Entry::File { object, size } => {
+            out.extend_from_slice(b"f ");
+            write_hex(out, &object.hash);
+            out.extend_from_slice(if object.executable { b"x " } else { b" " });
+            let _ = write!(out, "{size} ");
+        }
+        Entry::Symlink { target } => {
+            out.extend_from_slice(b"l ");
+            escape(out, target);
+            out.push(b' ');
+        }
+    }
+    escape(out, path);
+    out.push(b'\n');
 }
 
 fn read_entry(line: &str) -> Option<(Vec<u8>, Entry)> {
@@ -159,16 +260,26 @@ fn read_entry(line: &str) -> Option<(Vec<u8>, Entry)> {
     }
 }
 
-fn escape(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
+const LOWER: &[u8; 16] = b"0123456789abcdef";
+const UPPER: &[u8; 16] = b"0123456789ABCDEF";
+
+pub(crate) fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    let digits = |byte: &u8| [LOWER[usize::from(byte >> 4)], LOWER[usize::from(byte & 15)]];
+    out.extend(bytes.iter().flat_map(digits));
+}
+
+fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
+    let plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'%';
+    if bytes.iter().all(plain) {
+        return out.extend_from_slice(bytes);
+    }
     for byte in bytes {
-        if byte.is_ascii_graphic() && *byte != b'%' {
-            out.push(char::from(*byte));
+        if plain(byte) {
+            out.push(*byte);
         } else {
-            let _ = write!(out, "%{byte:02X}");
+            out.extend([b'%', UPPER[usize::from(byte >> 4)], UPPER[usize::from(byte & 15)]]);
         }
     }
-    out
 }
 
 fn unescape(text: &str) -> Option<Vec<u8>> {
@@ -217,33 +328,58 @@ mod tests {
         })
     }
 
+    /// As the store would read it back.
+    fn decoded(encoded: &Encoded) -> Result<Manifest, ManifestError> {
+        let texts: Vec<Vec<u8>> = encoded.pages.iter().map(|page| page.text.clone()).collect();
+        Manifest::decode(&encoded.head, &texts)
+    }
+
+    /// A manifest of these lines, with a head that fits them as they stand.
+    fn of_lines(lines: &str) -> Result<Manifest, ManifestError> {
+        let page = Page::new(lines.as_bytes().to_vec());
+        let head = Head { pages: vec![page.id], ..Head::default() }.encode();
+        Manifest::decode(&head, &[page.text])
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read_back(manifest in manifest()) {
-            let (id, text) = manifest.encode();
-            prop_assert_eq!(&id, &identity(&text));
-            prop_assert_eq!(Manifest::decode(&text), Ok(manifest));
+            let encoded = manifest.encode();
+            prop_assert_eq!(&encoded.id, &identity(&encoded.head));
+            prop_assert_eq!(decoded(&encoded), Ok(manifest));
         }
 
         #[test]
         fn junk_is_an_error_and_never_a_panic(junk in vec(any::<u8>(), 0..200), line in "[dfl] .*") {
-            let _ = Manifest::decode(&junk);
-            let text = format!("{HEADER}\n{line}\n");
-            if let Ok(manifest) = Manifest::decode(text.as_bytes()) {
-                prop_assert_eq!(manifest.encode().1, text.into_bytes());
-            }
+            let _ = Head::decode(&junk);
+            let _ = Manifest::decode(format!("{HEADER}\n").as_bytes(), &[junk]);
+            let _ = of_lines(&format!("{line}\n"));
         }
     }
 
     #[test]
+    fn a_change_of_one_file_leaves_the_other_pages_as_they_were() {
+        let file = |hash| Entry::File { object: ObjectKey { hash, executable: false }, size: 1 };
+        let path = |n: u32| format!("f{n:05}").into_bytes();
+        let entries = (0..20_000).map(|n| (path(n), file([7; 32]))).collect();
+        let mut manifest = Manifest { entries, ..Manifest::default() };
+        let before = manifest.encode();
+        manifest.entries.insert(path(10_000), file([8; 32]));
+        manifest.entries.insert(b"f10000a".to_vec(), file([9; 32]));
+        let after = manifest.encode();
+        let new = after.pages.iter().filter(|page| !before.pages.contains(page)).count();
+        assert!(before.pages.len() > 10 && (1..=2).contains(&new), "{new}");
+        assert_eq!(decoded(&after), Ok(manifest));
+    }
+
+    #[test]
     fn no_path_leaves_the_tree() {
-        let decode = |lines: &str| Manifest::decode(format!("{HEADER}\n{lines}").as_bytes());
-        assert!(decode("d a\nd a/b\nl .. a/c\n").is_ok());
+        assert!(of_lines("d a\nd a/b\nl .. a/c\n").is_ok());
         for bad in ["d ..\n", "d /etc\n", "d a/../b\n", "l /etc a\nd a/b\n", "d a/\n", "d a%00\n"] {
-            assert!(decode(bad).is_err(), "{bad}");
+            assert!(of_lines(bad).is_err(), "{bad}");
         }
-        assert_eq!(decode("d b\nd a\n"), Err(ManifestError::Form));
-        assert_eq!(decode("d %61\n"), Err(ManifestError::Form));
-        assert_eq!(decode("d a"), Err(ManifestError::Form));
+        assert_eq!(of_lines("d b\nd a\n"), Err(ManifestError::Form));
+        assert_eq!(of_lines("d %61\n"), Err(ManifestError::Form));
+        assert_eq!(of_lines("d a"), Err(ManifestError::Form));
     }
 }

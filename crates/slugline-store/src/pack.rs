@@ -37,6 +37,8 @@ pub(crate) struct Packed {
     pub(crate) size: u64,
     /// Packed (bytes).
     pub(crate) weight: u64,
+    /// Whether that was not known before.
+    pub(crate) weighed: bool,
     /// Whether it was staged by this call.
     pub(crate) new: bool,
 }
@@ -77,13 +79,14 @@ impl<'a> Packer<'a> {
         let tree = self.packing.tree;
         pyc::settle(path, content, FIXED_TIME, |source| tree.time_and_size(source));
         let object = ObjectKey { hash: *blake3::hash(content).as_bytes(), executable };
-        let weight = match self.packing.sizes.get(&object.hash) {
+        let known = self.packing.sizes.get(&object.hash);
+        let weight = match known {
             Some(weight) => weight,
             None => self.scale.weigh(content).map_err(reading(as_path(path)))?,
         };
         let size = read as u64;
         let new = !self.packing.holds(object, size) && self.packing.stage_small(object, content)?;
-        Ok(Packed { object, size, weight, new })
+        Ok(Packed { object, size, weight, weighed: known.is_none(), new })
     }
 
     fn pack_large(&mut self, path: &[u8], file: &fs_err::File, exec: bool) -> Result<Packed> {
@@ -94,11 +97,12 @@ impl<'a> Packer<'a> {
         if new {
             self.stage_large(&show, file, object)?;
         }
-        let weight = match self.packing.sizes.get(&hash) {
+        let known = self.packing.sizes.get(&hash);
+        let weight = match known {
             Some(weight) => weight,
             None => weigh(file).map_err(reading(&show))?,
         };
-        Ok(Packed { object, size, weight, new })
+        Ok(Packed { object, size, weight, weighed: known.is_none(), new })
     }
 
     /// Stages a large file, and hashes it again as it is staged: it may have changed since.
@@ -125,8 +129,7 @@ impl Packing<'_> {
     }
 
     fn holds(&self, object: ObjectKey, size: u64) -> bool {
-        let metadata = fs_err::symlink_metadata(self.layout.object(object));
-        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
+        self.layout.holds(object, size)
     }
 
     /// Stages a content, unless the same content is staged already.

@@ -3,7 +3,7 @@
 //! The file `packed` only saves time: what it does not know is packed and measured once more. It
 //! grows at its end, and each record carries its own check, so a torn one is passed over.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -38,8 +38,8 @@ impl PackedSizes {
 
     /// Remembers more sizes, in memory and at the end of the file.
     pub(crate) fn extend(&mut self, path: &Path, sizes: &[(Hash, u64)]) -> Result<()> {
-        let is_new = |(hash, _): &&(Hash, u64)| !self.known.contains_key(hash);
-        let new: Vec<(Hash, u64)> = sizes.iter().filter(is_new).copied().collect();
+        let new: BTreeMap<Hash, u64> =
+            sizes.iter().filter(|(hash, _)| !self.known.contains_key(hash)).copied().collect();
         let mut file = fs_err::OpenOptions::new()
             .append(true)
             .create(true)
@@ -48,7 +48,10 @@ impl PackedSizes {
         // A torn record at the end would shift all that follow it.
         let size = file.metadata().map_err(reading(path))?.len();
         file.set_len(size - size % RECORD as u64).map_err(writing(path))?;
-        file.write_all(&new.iter().flat_map(record).collect::<Vec<u8>>()).map_err(writing(path))?;
+        file.write_all(
+            &new.iter().flat_map(|(hash, size)| record(&(*hash, *size))).collect::<Vec<u8>>(),
+        )
+        .map_err(writing(path))?;
         self.known.extend(new);
         Ok(())
     }

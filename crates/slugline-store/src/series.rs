@@ -175,7 +175,7 @@ impl Reader<'_> {
         let known = Known {
             stamp: Stamp { device, inode, size, mode, modified, changed },
             source: has_source.then_some(source),
-            packed: Packed { object, size: packed_size, weight, new: false },
+            packed: Packed { object, size: packed_size, weight, weighed: false, new: false },
         };
         Some((path.to_vec(), known))
     }
@@ -196,7 +196,7 @@ mod tests {
         let path = directory.path().join("library");
         let slug: SlugId = "ab".repeat(32).parse().unwrap();
         let object = ObjectKey { hash: [7; 32], executable: true };
-        let packed = Packed { object, size: 3, weight: 2, new: true };
+        let packed = Packed { object, size: 3, weight: 2, weighed: true, new: true };
         let (old, recent) = (listed("a/b.pyc", 0), listed("recent", 1_000_000_000));
         let files = [(&old, Some((9, 8)), packed), (&recent, None, packed)];
         save(&path, &slug, 1_000_000_000, files.into_iter()).unwrap();

@@ -10,6 +10,7 @@ use slugline_model::slug::SlugId;
 use crate::Store;
 use crate::error::{Result, reading, writing};
 use crate::object::ObjectKey;
+use crate::page::PageId;
 
 /// What a sweep removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,6 +23,19 @@ pub struct Swept {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
+}
+
+/// What slugs need.
+#[derive(Debug, Default)]
+struct Live {
+    pages: HashSet<PageId>,
+    objects: HashSet<ObjectKey>,
+}
+
+impl Live {
+    fn has_page(&self, name: &OsStr) -> bool {
+        name.to_str().and_then(PageId::parse).is_some_and(|page| self.pages.contains(&page))
+    }
 }
 
 impl Store {
@@ -38,10 +52,10 @@ impl Store {
     /// cannot be read, nothing is removed.
     pub fn sweep(&self, keep: &[SlugId]) -> Result<Swept> {
         let _lock = self.lock_exclusive()?;
-        let live = self.live_objects(keep)?;
+        let live = self.live(keep)?;
         let kept = |name: &OsStr| keep.iter().any(|id| name == id.as_str());
         let mut swept = Swept {
-            // Manifests before objects, so that no slug is seen whose objects are gone.
+            // Heads before pages and objects, so that no slug is seen whose objects are gone.
             slugs: remove_but(&self.layout.slugs(), kept, |path| fs_err::remove_file(path))?,
             checkouts: remove_but(&self.layout.checkouts(), kept, |path| {
                 fs_err::remove_dir_all(path)
@@ -50,15 +64,21 @@ impl Store {
         };
         remove_but(&self.layout.staging(), |_| false, |path| fs_err::remove_dir_all(path))?;
         remove_but(&self.layout.series(), |_| false, |path| fs_err::remove_file(path))?;
-        self.sweep_objects(&live, &mut swept)?;
-        self.forget_sizes(&live)?;
+        remove_but(
+            &self.layout.pages(),
+            |name| live.has_page(name),
+            |path| fs_err::remove_file(path),
+        )?;
+        self.sweep_objects(&live.objects, &mut swept)?;
+        self.forget_sizes(&live.objects)?;
         Ok(swept)
     }
 
-    fn live_objects(&self, keep: &[SlugId]) -> Result<HashSet<ObjectKey>> {
-        let mut live = HashSet::new();
+    fn live(&self, keep: &[SlugId]) -> Result<Live> {
+        let mut live = Live::default();
         for id in keep {
-            live.extend(self.read_manifest(id)?.files().map(|(_, object, _)| object));
+            live.pages.extend(self.pages_of(id)?);
+            live.objects.extend(self.read_manifest(id)?.files().map(|(_, object, _)| object));
         }
         Ok(live)
     }

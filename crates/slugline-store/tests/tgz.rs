@@ -1,6 +1,7 @@
 //! Slugs as Heroku packs them: out, in, and hostile ones.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
+#[expect(dead_code, reason = "shared with tests that use more of it")]
 mod scene;
 
 use std::io::{Read, Write as _};
@@ -11,13 +12,13 @@ use std::process::Command;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use scene::Scene;
+use scene::{Scene, contents, set_mode};
 use sha2::{Digest as _, Sha256};
 use slugline_model::exchange::Checksum;
 use slugline_model::limits::Limits;
 use slugline_model::slug::SlugSummary;
+use slugline_store::IngestRequest;
 use slugline_store::tgz::{Exported, TgzError, TgzRequest, procfile};
-use slugline_store::{IngestRequest, Store};
 use tar::{EntryType, Header};
 
 /// An archive in the making, entry by entry, as no honest program would write it.
@@ -77,7 +78,7 @@ fn import_within(
 fn refusal(scene: &Scene, bytes: &[u8]) -> String {
     let error = import(scene, bytes).expect_err("no honest archive");
     assert_eq!(scene.store.slugs().unwrap(), []);
-    assert_eq!(std::fs::read_dir(scene.staging()).unwrap().count(), 0);
+    assert_eq!(contents(&scene.root.join("staging")).len(), 0);
     let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
@@ -89,7 +90,7 @@ fn plant(tree: &Path) {
     std::fs::write(&long, "long").unwrap();
     std::fs::write(tree.join("deep/er/#odd name\n\u{fc}"), "odd").unwrap();
     std::fs::write(tree.join("run"), "#!/bin/sh\n").unwrap();
-    std::fs::set_permissions(tree.join("run"), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(tree.join("run"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::write(tree.join("empty"), "").unwrap();
     std::fs::write(tree.join("Procfile"), "web: ./run\n").unwrap();
     symlink("../nowhere", tree.join("dangling")).unwrap();
@@ -98,8 +99,8 @@ fn plant(tree: &Path) {
 }
 
 fn exported(scene: &Scene) -> (SlugSummary, Vec<u8>, Exported) {
-    plant(&scene.tree());
-    let slug = scene.store.ingest(&scene.tree(), &IngestRequest::default(), &mut |_| {}).unwrap();
+    plant(&scene.tree);
+    let slug = scene.ingest();
     let mut bytes = Vec::new();
     let told = scene.store.export_tgz(&slug.id, &mut bytes).unwrap();
     (slug, bytes, told)
@@ -131,7 +132,7 @@ fn an_export_is_what_gnu_tar_reads_and_the_same_each_time() {
     assert!(list.lines().all(|line| line.starts_with(['d', 'l', '-'])), "no hard links: {list}");
     tar(&["-xz", "--no-same-owner"]);
     let mut diff = Command::new("diff");
-    let diff = diff.args(["-r", "--no-dereference"]).arg(scene.tree());
+    let diff = diff.args(["-r", "--no-dereference"]).arg(&scene.tree);
     let diff = diff.arg(directory.path().join("app")).output().unwrap();
     assert!(diff.status.success(), "{}", String::from_utf8_lossy(&diff.stdout));
     let mode = directory.path().join("app/run-too").metadata().unwrap().permissions().mode();
@@ -159,7 +160,7 @@ fn archives_of_gnu_tar_are_taken_with_their_hard_links() {
     for format in ["gnu", "pax"] {
         let mut tar = Command::new("tar");
         tar.arg(format!("--format={format}")).args(["-cz", "--transform=s,^\\./,./app/,S"]);
-        let output = tar.args(["--exclude=./tmp", "-C"]).arg(scene.tree()).arg(".").output();
+        let output = tar.args(["--exclude=./tmp", "-C"]).arg(&scene.tree).arg(".").output();
         let bytes = output.unwrap().stdout;
         let other = Scene::new();
         // Hard links and symbolic links are renamed by other rules than files.
@@ -253,9 +254,8 @@ fn bombs_and_crowds_are_stopped_early() {
     assert!(bomb.len() < 1 << 20);
     let error = import_within(&scene, &bomb, limits.clone()).unwrap_err();
     assert!(error.to_string().contains("larger than"), "{error}");
-    let crowd = (0..101).fold(Forged::default(), |archive, number| {
-        archive.file(&format!("./app/{number}"), b"")
-    });
+    let crowd = (0..101)
+        .fold(Forged::default(), |archive, number| archive.file(&format!("./app/{number}"), b""));
     let error = import_within(&scene, &crowd.ended(), limits.clone()).unwrap_err();
     assert!(error.to_string().contains("more than 100 entries"), "{error}");
     // A name without end, told before its entry.
@@ -276,14 +276,14 @@ fn bombs_and_crowds_are_stopped_early() {
 #[test]
 fn a_damaged_object_is_not_passed_on() {
     let scene = Scene::new();
-    std::fs::write(scene.tree().join("file"), "content").unwrap();
-    let slug = scene.store.ingest(&scene.tree(), &IngestRequest::default(), &mut |_| {}).unwrap();
+    std::fs::write(scene.tree.join("file"), "content").unwrap();
+    let slug = scene.ingest();
     let manifest = scene.store.manifest(&slug.id).unwrap();
     let (_, object, _) = manifest.files().next().unwrap();
-    let object = scene.object(object);
-    std::fs::set_permissions(&object, PermissionsExt::from_mode(0o644)).unwrap();
-    std::fs::write(&object, "c0ntent").unwrap();
+    let damaged = scene.objects().remove(0);
+    assert!(damaged.ends_with(object.to_string()));
+    set_mode(&damaged, 0o644);
+    std::fs::write(&damaged, "c0ntent").unwrap();
     let error = scene.store.export_tgz(&slug.id, &mut std::io::sink()).unwrap_err();
     assert!(error.to_string().contains("file of slug"), "{error}");
-    let _: &Store = &scene.store;
 }

@@ -246,9 +246,7 @@ pub(crate) fn reading(number: u64, source: io::Error) -> ArchiveError {
 pub(crate) fn reading_entry(path: &[u8], source: io::Error) -> ArchiveError {
     match reading(0, source) {
         ArchiveError::CutOff { .. } => ArchiveError::CutOffIn { name: display(path) },
-        ArchiveError::Read { source, .. } => {
-            ArchiveError::Content { name: display(path), source }
-        }
+        ArchiveError::Read { source, .. } => ArchiveError::Content { name: display(path), source },
         other => other,
     }
 }

@@ -7,14 +7,14 @@ use flate2::write::GzEncoder;
 use slugline_model::exchange::Checksum;
 use slugline_model::slug::SlugId;
 
+use crate::Store;
 use crate::archive::digest::Hashed;
 use crate::archive::write::{Owner, TarWriter};
 use crate::error::{Result, StoreError};
 use crate::exact::Exact;
-use crate::manifest::{Entry, Manifest};
+use crate::manifest::Entry;
 use crate::object::ObjectKey;
 use crate::tree::as_path;
-use crate::Store;
 
 /// What `gzip` and `tar -z` pack with.
 const LEVEL: u32 = 6;
@@ -32,6 +32,7 @@ impl Store {
     /// Writes a slug as Heroku packs it. Each file is checked against its hash on the way; after an
     /// error what was written is no archive.
     pub fn export_tgz(&self, id: &SlugId, out: &mut dyn Write) -> Result<Exported> {
+        let _lock = self.lock_shared()?;
         let manifest = self.manifest(id)?;
         let packed = GzEncoder::new(Hashed::new(out), Compression::new(LEVEL));
         let mut tar = TarWriter::new(packed);
@@ -86,7 +87,6 @@ impl Store {
 pub(crate) fn mode(object: ObjectKey) -> u32 {
     if object.executable { 0o755 } else { 0o644 }
 }
-
 
 /// The slug is sound; whoever it is sent to does not take it.
 pub(crate) fn sending(path: &[u8]) -> impl FnOnce(io::Error) -> StoreError {

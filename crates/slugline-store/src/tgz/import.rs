@@ -11,8 +11,7 @@ use crate::archive::bounded::Bounded;
 use crate::archive::digest::Hashed;
 use crate::archive::place::{self, Place, Unplaceable};
 use crate::archive::read::{self, ArchiveError, Bounds, Item, Kind, display};
-use crate::assemble_shim::Assembly;
-use crate::{IngestRequest, Store, StoreError};
+use crate::{Assembly, IngestRequest, Store, StoreError};
 
 /// How much more gzip may take than the store's own packing, by which slugs are judged.
 const LOOSER: u64 = 2;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
+mod parts;
+#[path = "../scene/mod.rs"]
 mod scene;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
