@@ -1,7 +1,116 @@
 //! Slugs in and out of foreign formats: what is asked for, and what is said of it.
 
 use std::fmt;
+use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::str::FromStr;
+
+use crate::limits::Limits;
+use crate::procfile::ProcessTypes;
+use crate::slug::{SlugId, SlugSummary};
+
+/// Where slugs are turned into foreign formats and back. All calls block.
+pub trait SlugExchange: Send + Sync {
+    /// Writes a slug in a format. After an error what was written is to be thrown away.
+    fn export(
+        &self,
+        slug: &SlugId,
+        format: &ExportFormat,
+        out: &mut dyn Write,
+    ) -> Result<Exported, ExchangeError>;
+    /// Makes a slug of an archive in any of the formats, or nothing.
+    fn import(
+        &self,
+        request: &ImportRequest,
+        input: &mut dyn Read,
+    ) -> Result<Imported, ExchangeError>;
+}
+
+/// What a slug becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// Heroku's `slug.tgz`.
+    Tgz,
+    /// An OCI image in a tar archive.
+    OciArchive {
+        /// What lies beneath the slug.
+        stack: StackChoice,
+        /// `name:tag`, for whoever loads it.
+        name: Option<String>,
+    },
+}
+
+/// What lies beneath a slug in an image.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum StackChoice {
+    /// What dynos run on here: the host's programs and libraries.
+    #[default]
+    Host,
+    /// Nothing.
+    None,
+    /// An image or a root directory of the operator's, on the server's machine.
+    Path(PathBuf),
+}
+
+impl FromStr for StackChoice {
+    type Err = std::convert::Infallible;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "" | "host" => Self::Host,
+            "none" => Self::None,
+            path => Self::Path(path.into()),
+        })
+    }
+}
+
+/// What an archive is to become.
+#[derive(Debug, Clone, Default)]
+pub struct ImportRequest {
+    /// The slug's process types; where there are none, those that an image tells.
+    pub process_types: ProcessTypes,
+    /// How large the slug may be.
+    pub limits: Limits,
+    /// What the archive's bytes must hash to, where that is known.
+    pub checksum: Option<Checksum>,
+}
+
+/// An archive that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exported {
+    /// How much (bytes).
+    pub bytes: u64,
+    /// Of these bytes.
+    pub checksum: Checksum,
+}
+
+/// A slug that came from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// As the store holds it.
+    pub slug: SlugSummary,
+    /// Of the archive's bytes, where it came as one.
+    pub checksum: Option<Checksum>,
+}
+
+/// Why a slug could not be passed on or taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// What came, or what was asked for, is not what it should be.
+    #[error("{0}")]
+    Refused(String),
+    /// The slug is larger than a slug may be.
+    #[error("the slug is too large")]
+    TooLarge {
+        /// Its packed size (bytes).
+        packed_bytes: u64,
+    },
+    /// No room on the disk.
+    #[error("no space is left where slugs are stored")]
+    DiskFull,
+    /// Anything else that the store met.
+    #[error("{0}")]
+    Store(String),
+}
 
 /// The checksum of an archive, as Heroku writes it: `SHA256:` and 64 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@ pub mod build;
 pub mod config_vars;
 pub mod dyno;
 pub mod exchange;
+pub mod layer;
 pub mod ledger;
 pub mod mirror;
 pub mod parts;

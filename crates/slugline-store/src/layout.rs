@@ -83,6 +83,11 @@ impl Layout {
         self.root.join("series")
     }
 
+    /// Layers of images that were packed before; made once somebody asks for an image.
+    pub(crate) fn images(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
     /// Held shared by everything that adds or reads, exclusively by what removes.
     pub(crate) fn lock(&self) -> PathBuf {
         self.root.join("lock")

@@ -19,6 +19,7 @@ mod layout;
 mod lock;
 pub mod manifest;
 mod object;
+pub mod oci;
 mod pack;
 mod packed;
 pub mod page;
@@ -28,6 +29,7 @@ mod pyc;
 mod series;
 mod staging;
 mod sweep;
+mod taking;
 pub mod tgz;
 mod tree;
 
@@ -43,6 +45,7 @@ pub use crate::error::{Result, StoreError};
 pub use crate::ingest::{IngestRequest, Progress};
 pub use crate::object::{FIXED_TIME, ObjectKey};
 pub use crate::sweep::Swept;
+pub use crate::taking::ImportError;
 
 use crate::error::{reading, writing};
 use crate::layout::Layout;

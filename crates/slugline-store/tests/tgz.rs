@@ -14,11 +14,10 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use scene::{Scene, contents, set_mode};
 use sha2::{Digest as _, Sha256};
-use slugline_model::exchange::Checksum;
+use slugline_model::exchange::{Checksum, Exported, ImportRequest, Imported};
 use slugline_model::limits::Limits;
 use slugline_model::slug::SlugSummary;
-use slugline_store::IngestRequest;
-use slugline_store::tgz::{Exported, TgzError, TgzRequest, procfile};
+use slugline_store::tgz::{TgzError, procfile};
 use tar::{EntryType, Header};
 
 /// An archive in the making, entry by entry, as no honest program would write it.
@@ -61,17 +60,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     packed.finish().unwrap()
 }
 
-fn import(scene: &Scene, bytes: &[u8]) -> Result<(SlugSummary, Exported), TgzError> {
+fn import(scene: &Scene, bytes: &[u8]) -> Result<Imported, TgzError> {
     import_within(scene, bytes, Limits::default())
 }
 
-fn import_within(
-    scene: &Scene,
-    mut bytes: &[u8],
-    limits: Limits,
-) -> Result<(SlugSummary, Exported), TgzError> {
-    let ingest = IngestRequest { limits, ..IngestRequest::default() };
-    scene.store.import_tgz(&mut bytes, &TgzRequest { ingest, checksum: None })
+fn import_within(scene: &Scene, mut bytes: &[u8], limits: Limits) -> Result<Imported, TgzError> {
+    scene.store.import_tgz(&mut bytes, &ImportRequest { limits, ..ImportRequest::default() })
 }
 
 /// Why an archive is refused, its causes included; nothing of it may be left.
@@ -90,7 +84,8 @@ fn plant(tree: &Path) {
     std::fs::write(&long, "long").unwrap();
     std::fs::write(tree.join("deep/er/#odd name\n\u{fc}"), "odd").unwrap();
     std::fs::write(tree.join("run"), "#!/bin/sh\n").unwrap();
-    std::fs::set_permissions(tree.join("run"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(tree.join("run"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
     std::fs::write(tree.join("empty"), "").unwrap();
     std::fs::write(tree.join("Procfile"), "web: ./run\n").unwrap();
     symlink("../nowhere", tree.join("dangling")).unwrap();
@@ -144,11 +139,11 @@ fn what_was_exported_comes_back_as_the_same_slug() {
     let scene = Scene::new();
     let (slug, bytes, told) = exported(&scene);
     let other = Scene::new();
-    assert_eq!(import(&other, &bytes).unwrap().0.id, slug.id);
-    assert_eq!(import(&other, &bytes).unwrap().1, told);
+    assert_eq!(import(&other, &bytes).unwrap().slug.id, slug.id);
+    assert_eq!(import(&other, &bytes).unwrap().checksum, Some(told.checksum));
     let mut plain = Vec::new();
     GzDecoder::new(&bytes[..]).read_to_end(&mut plain).unwrap();
-    assert_eq!(import(&other, &plain).unwrap().0.id, slug.id);
+    assert_eq!(import(&other, &plain).unwrap().slug.id, slug.id);
     assert_eq!(procfile(&bytes[..], &Limits::default()).unwrap().unwrap(), "web: ./run\n");
 }
 
@@ -164,7 +159,7 @@ fn archives_of_gnu_tar_are_taken_with_their_hard_links() {
         let bytes = output.unwrap().stdout;
         let other = Scene::new();
         // Hard links and symbolic links are renamed by other rules than files.
-        let id = import(&other, &bytes).map(|(slug, _)| slug.id);
+        let id = import(&other, &bytes).map(|imported| imported.slug.id);
         assert!(matches!(&id, Ok(id) if *id == slug.id), "{format}: {id:?}");
     }
 }
@@ -174,12 +169,12 @@ fn another_checksum_than_the_promised_one_is_refused() {
     let scene = Scene::new();
     let bytes = gzip(&Forged::default().file("./app/a", b"a").ended());
     let expected = Checksum::Sha256([7; 32]);
-    let request = TgzRequest { checksum: Some(expected), ..TgzRequest::default() };
+    let request = ImportRequest { checksum: Some(expected), ..ImportRequest::default() };
     let error = scene.store.import_tgz(&mut &bytes[..], &request).unwrap_err();
     assert!(matches!(error, TgzError::Checksum { found, .. } if found != expected), "{error}");
     assert_eq!(scene.store.slugs().unwrap(), []);
     let found = Checksum::Sha256(Sha256::digest(&bytes).into());
-    let request = TgzRequest { checksum: Some(found), ..TgzRequest::default() };
+    let request = ImportRequest { checksum: Some(found), ..ImportRequest::default() };
     scene.store.import_tgz(&mut &bytes[..], &request).unwrap();
 }
 
@@ -218,7 +213,7 @@ fn nothing_is_written_through_a_link() {
     refusal(&scene, &through.ended());
     let linked = Forged::default().symlink("./app/link", "/etc/passwd");
     let hard = linked.entry(EntryType::Link, b"./app/stolen", b"./app/link", b"").ended();
-    if let Ok((slug, _)) = import(&scene, &hard) {
+    if let Ok(Imported { slug, .. }) = import(&scene, &hard) {
         // Another name of the link is the link, and never what it points to.
         let manifest = scene.store.manifest(&slug.id).unwrap();
         assert_eq!(manifest.files().count(), 0);

@@ -1,6 +1,7 @@
 //! A small client of the Platform API, over one connection a request.
 
 use http::{Method, Request, StatusCode};
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
@@ -8,6 +9,9 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::errors::CommandError;
+
+/// What goes to a server, at once or bit by bit.
+pub(crate) type Outgoing = BoxBody<Bytes, std::io::Error>;
 
 /// A client of one server.
 #[derive(Debug, Clone)]
@@ -45,15 +49,24 @@ impl Client {
         let what = format!("{method} {path}");
         let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let response = self.request(method, path, bytes).await?;
+        self.whole(&what, response).await
+    }
+
+    /// An answer's JSON, or why there is none.
+    async fn whole(
+        &self,
+        what: &str,
+        response: http::Response<Incoming>,
+    ) -> Result<Value, CommandError> {
         let status = response.status();
         let body =
-            response.into_body().collect().await.map_err(broken(&what, self.port))?.to_bytes();
+            response.into_body().collect().await.map_err(broken(what, self.port))?.to_bytes();
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
         if status.is_success() {
             Ok(value)
         } else {
             let found = value["message"].as_str().unwrap_or(status.as_str()).to_owned();
-            Err(CommandError::Api { what, found })
+            Err(CommandError::Api { what: what.to_owned(), found })
         }
     }
 
@@ -69,6 +82,31 @@ impl Client {
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
         let found = value["message"].as_str().unwrap_or("it was not taken").to_owned();
         Err(CommandError::Api { what: "upload the source".to_owned(), found })
+    }
+
+    /// Puts a body to a URL of the server's as it comes.
+    pub(crate) async fn put_stream(&self, url: &str, body: Outgoing) -> Result<(), CommandError> {
+        let path = path_of(url);
+        let response = self.request_body(Method::PUT, path, body, None).await?;
+        self.whole(&format!("PUT {path}"), response).await.map(drop)
+    }
+
+    /// Opens an answer that may be long; one that refuses is an error.
+    pub(crate) async fn open(
+        &self,
+        method: Method,
+        url: &str,
+        body: &Value,
+    ) -> Result<Incoming, CommandError> {
+        let what = format!("{method} {}", path_of(url));
+        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
+        let response = self.request(method, path_of(url), body).await?;
+        if response.status().is_success() {
+            return Ok(response.into_body());
+        }
+        let refusal = self.whole(&what, response).await;
+        let found = "it gave no reason".to_owned();
+        Err(refusal.err().unwrap_or(CommandError::Api { what, found }))
     }
 
     /// Opens a stream of lines; none if it has not begun.
@@ -104,6 +142,17 @@ impl Client {
         body: Bytes,
         range: Option<String>,
     ) -> Result<http::Response<Incoming>, CommandError> {
+        let body = Full::new(body).map_err(|never| match never {}).boxed();
+        self.request_body(method, path, body, range).await
+    }
+
+    async fn request_body(
+        &self,
+        method: Method,
+        path: &str,
+        body: Outgoing,
+        range: Option<String>,
+    ) -> Result<http::Response<Incoming>, CommandError> {
         let what = format!("{method} {path}");
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await;
         let stream = TokioIo::new(stream.map_err(broken(&what, self.port))?);
@@ -119,7 +168,7 @@ impl Client {
             .header("Host", format!("localhost:{}", self.port))
             .header("Accept", "application/vnd.heroku+json; version=3")
             .header("Authorization", format!("Bearer {}", self.token))
-            .body(Full::new(body))
+            .body(body)
             .map_err(broken(&what, self.port))?;
         sender.send_request(request).await.map_err(broken(&what, self.port))
     }

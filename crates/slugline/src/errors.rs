@@ -6,6 +6,7 @@ use slugline_model::build::exit_code;
 use slugline_model::message::Message;
 
 use crate::configuration::ConfigurationError;
+use crate::slug_exchange::SlugExchangeError;
 
 /// Why a command ended early.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,8 @@ pub(crate) enum CommandError {
     Refused { what: String, found: String },
     #[error("read the server's token in {}", path.display())]
     NoToken { path: PathBuf, source: std::io::Error },
+    #[error("pass a slug on")]
+    SlugExchange(#[from] SlugExchangeError),
     #[error("find a build of {app}")]
     NoBuild { app: String, wanted: Option<String>, known: Vec<String> },
 }
@@ -103,6 +106,7 @@ impl CommandError {
                 "slugline … --data-dir ANOTHER, or stop the other one",
             ),
             Self::Configuration(error) => error.explain(),
+            Self::SlugExchange(error) => error.explain(),
             Self::NoDataDirectory => message(
                 "cannot find a place for the data".to_owned(),
                 "Neither XDG_DATA_HOME nor HOME is set.".to_owned(),

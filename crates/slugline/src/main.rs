@@ -12,6 +12,7 @@ mod limit_args;
 mod network;
 mod progress;
 mod server;
+mod slug_exchange;
 mod slugs;
 mod source;
 mod static_server;
@@ -44,6 +45,8 @@ enum Command {
     Conformance(conformance::Conformance),
     #[command(flatten)]
     Builds(builds::BuildsCommand),
+    #[command(flatten)]
+    SlugExchange(slug_exchange::SlugExchangeCommand),
     /// Own one dyno, whose directory is given
     #[command(hide = true)]
     Supervise {
@@ -112,6 +115,7 @@ fn main() {
         Command::Serve(args) => console::run(server::serve(args)),
         Command::Conformance(args) => console::run(conformance::conformance(args)),
         Command::Builds(command) => console::run(builds::run(command)),
+        Command::SlugExchange(command) => console::run(slug_exchange::run(command)),
         Command::Doctor => doctor::doctor(),
     };
     std::process::exit(code);

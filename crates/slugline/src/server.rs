@@ -117,7 +117,7 @@ impl Server {
 }
 
 fn ports(config: &Config, hub: &Arc<Hub>) -> Result<Ports, CommandError> {
-    let store = Store::open(config.data_dir.join("store"))?;
+    let store = Arc::new(LocalSlugs(Store::open(config.data_dir.join("store"))?));
     let (send, events) = mpsc::unbounded_channel();
     let sink = Box::new(move |id, event| {
         // The platform takes events for as long as it lives.
@@ -127,7 +127,8 @@ fn ports(config: &Config, hub: &Arc<Hub>) -> Result<Ports, CommandError> {
     Ok(Ports {
         engine: Arc::new(engine),
         events,
-        store: Arc::new(LocalSlugs(store)),
+        store: Arc::clone(&store) as _,
+        exchange: store,
         log: Arc::clone(hub) as _,
         log_sessions: log_sessions(Arc::clone(hub)),
     })

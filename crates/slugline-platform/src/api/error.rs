@@ -46,6 +46,12 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Invalid credentials provided.")
     }
 
+    /// No room on the disk.
+    pub(crate) fn disk_full() -> Self {
+        let message = "No space is left on the disk where slugs are stored.";
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage", message)
+    }
+
     /// The platform itself failed; the log says why.
     pub(crate) fn internal() -> Self {
         let message = "The server met an error of its own; its log says more.";

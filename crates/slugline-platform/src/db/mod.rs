@@ -10,6 +10,7 @@ pub(crate) mod formation;
 pub(crate) mod receipt;
 pub(crate) mod release;
 pub(crate) mod slug;
+pub(crate) mod slug_upload;
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -29,8 +30,11 @@ pub enum DbError {
 }
 
 /// The schema's versions, oldest first; never edited once released.
-const MIGRATIONS: &[M<'static>] =
-    &[M::up(include_str!("schema_1.sql")), M::up(include_str!("schema_2_builds.sql"))];
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(include_str!("schema_1.sql")),
+    M::up(include_str!("schema_2_builds.sql")),
+    M::up(include_str!("schema_3_slug_uploads.sql")),
+];
 
 /// The embedded database.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
 use std::collections::HashMap;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +13,9 @@ use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use slugline_model::build::{CompileResult, TreeSize};
 use slugline_model::dyno::{DynoId, DynoSpec, Event, TimedEvent};
+use slugline_model::exchange::{
+    Checksum, ExchangeError, ExportFormat, Exported, ImportRequest, Imported, SlugExchange,
+};
 use slugline_model::ledger::Receipt;
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogLine, LogSink};
@@ -164,6 +168,38 @@ impl SlugStore for FakeStore {
     }
 }
 
+/// Takes any bytes for an archive, and gives them back.
+impl SlugExchange for FakeStore {
+    fn export(
+        &self,
+        _: &SlugId,
+        _: &ExportFormat,
+        out: &mut dyn Write,
+    ) -> Result<Exported, ExchangeError> {
+        out.write_all(b"an archive").map_err(|error| ExchangeError::Store(error.to_string()))?;
+        Ok(Exported { bytes: 10, checksum: Checksum::Sha256([7; 32]) })
+    }
+
+    fn import(
+        &self,
+        request: &ImportRequest,
+        input: &mut dyn Read,
+    ) -> Result<Imported, ExchangeError> {
+        let mut bytes = Vec::new();
+        input.read_to_end(&mut bytes).map_err(|error| ExchangeError::Store(error.to_string()))?;
+        if bytes == b"hostile" {
+            return Err(ExchangeError::Refused("it is hostile".to_owned()));
+        }
+        let slug = self.ingest(
+            &"library".parse().unwrap(),
+            Path::new("/"),
+            &request.process_types,
+            &request.limits,
+        );
+        Ok(Imported { slug: slug.unwrap(), checksum: Some(Checksum::Sha256([5; 32])) })
+    }
+}
+
 /// Keeps every line.
 #[derive(Default)]
 pub(crate) struct Lines(pub(crate) Mutex<Vec<String>>);
@@ -217,6 +253,7 @@ impl TestPlatform {
             engine: Arc::clone(&engine) as _,
             events,
             store: Arc::new(FakeStore),
+            exchange: Arc::new(FakeStore),
             log: Arc::clone(&log) as _,
             log_sessions: Arc::new(|_| futures_util::stream::empty().boxed()),
         };

@@ -17,11 +17,6 @@ impl<T> Hashed<T> {
         Self { inner, hasher: Sha256::new(), bytes: 0 }
     }
 
-    /// How much has passed (bytes).
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     /// What lies below, the hash, and how much has passed (bytes).
     pub(crate) fn finish(self) -> (T, [u8; 32], u64) {
         (self.inner, self.hasher.finalize().into(), self.bytes)

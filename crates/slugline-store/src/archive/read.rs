@@ -100,6 +100,8 @@ pub struct Item<'a> {
     pub executable: bool,
     /// Of a file (bytes).
     pub size: u64,
+    /// Where its content begins in the archive, unpacked (bytes).
+    pub offset: u64,
     /// A file's content. It ends with an error where the archive is cut off.
     pub content: &'a mut dyn Read,
 }
@@ -110,31 +112,50 @@ impl std::fmt::Debug for Item<'_> {
     }
 }
 
-/// Reads an archive to its end, gzip or plain, entry by entry. What lies behind the end is read too,
-/// so that whoever hashes the input has seen all of it.
+/// Reads an archive to its end, packed or plain, entry by entry. What lies behind the end is read
+/// too, so that whoever hashes the input has seen all of it.
 pub fn each<E: From<ArchiveError>>(
     input: impl Read,
     bounds: Bounds,
     visit: impl FnMut(Item<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let (packed, input) = sniff(input).map_err(|error| reading(1, error))?;
-    if packed {
-        each_unpacked(MultiGzDecoder::new(input), bounds, visit)
-    } else {
-        each_unpacked(input, bounds, visit)
+    each_unpacked(unpacked(input).map_err(|error| reading(1, error))?, bounds, visit)
+}
+
+/// What packs an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packing {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl Packing {
+    /// By the first bytes.
+    pub(crate) fn of(start: &[u8]) -> Self {
+        match start {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
+            _ => Self::None,
+        }
     }
 }
 
-/// Whether the input is packed by gzip.
-fn sniff<R: Read>(input: R) -> io::Result<(bool, BufReader<impl Read>)> {
+/// The input unpacked, where it is packed by gzip or zstd. Nothing here bounds how much comes out.
+pub(crate) fn unpacked<'a>(mut input: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let mut start = Vec::new();
-    let mut input = input;
-    (&mut input).take(2).read_to_end(&mut start)?;
-    let packed = start == [0x1f, 0x8b];
-    Ok((packed, BufReader::with_capacity(1 << 16, io::Cursor::new(start).chain(input))))
+    (&mut input).take(4).read_to_end(&mut start)?;
+    let packing = Packing::of(&start);
+    let input = BufReader::with_capacity(1 << 16, io::Cursor::new(start).chain(input));
+    Ok(match packing {
+        Packing::None => Box::new(input),
+        Packing::Gzip => Box::new(MultiGzDecoder::new(input)),
+        Packing::Zstd => Box::new(zstd::Decoder::with_buffer(input)?),
+    })
 }
 
-fn each_unpacked<E: From<ArchiveError>>(
+/// The same as [`each`], of what is unpacked already.
+pub(crate) fn each_unpacked<E: From<ArchiveError>>(
     input: impl Read,
     bounds: Bounds,
     mut visit: impl FnMut(Item<'_>) -> Result<(), E>,
@@ -184,6 +205,7 @@ fn one<E: From<ArchiveError>>(
     while path.ends_with(b"/") {
         path.pop();
     }
+    let offset = entry.raw_file_position();
     let mut content = Content { inner: entry, left: if kind == Kind::File { size } else { 0 } };
     let link = if matches!(kind, Kind::Symlink | Kind::HardLink) { link } else { None };
     visit(Item {
@@ -192,6 +214,7 @@ fn one<E: From<ArchiveError>>(
         link: link.unwrap_or_default(),
         executable: mode & 0o111 != 0,
         size: content.left,
+        offset,
         content: &mut content,
     })
 }

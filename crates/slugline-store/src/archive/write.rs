@@ -38,7 +38,7 @@ pub(crate) struct TarWriter<W: Write> {
 /// What lies at a path, and its permissions.
 #[derive(Debug, Clone, Copy)]
 struct Kind<'a> {
-    kind: EntryType,
+    entry: EntryType,
     mode: u32,
     size: u64,
     link: &'a [u8],
@@ -51,11 +51,11 @@ impl<W: Write> TarWriter<W> {
 
     pub(crate) fn directory(&mut self, path: &[u8], mode: u32, owner: Owner) -> io::Result<()> {
         let path = if path.ends_with(b"/") { path.to_vec() } else { [path, b"/"].concat() };
-        self.header(&path, Kind { kind: EntryType::Directory, mode, size: 0, link: b"" }, owner)
+        self.header(&path, Kind { entry: EntryType::Directory, mode, size: 0, link: b"" }, owner)
     }
 
     pub(crate) fn symlink(&mut self, path: &[u8], target: &[u8], owner: Owner) -> io::Result<()> {
-        let kind = Kind { kind: EntryType::Symlink, mode: 0o777, size: 0, link: target };
+        let kind = Kind { entry: EntryType::Symlink, mode: 0o777, size: 0, link: target };
         self.header(path, kind, owner)
     }
 
@@ -66,7 +66,7 @@ impl<W: Write> TarWriter<W> {
         mode: u32,
         owner: Owner,
     ) -> io::Result<()> {
-        self.header(path, Kind { kind: EntryType::Link, mode, size: 0, link: existing }, owner)
+        self.header(path, Kind { entry: EntryType::Link, mode, size: 0, link: existing }, owner)
     }
 
     /// Writes a file of exactly so many bytes; less or more is an error, and so is one of the
@@ -78,7 +78,7 @@ impl<W: Write> TarWriter<W> {
         owner: Owner,
         content: &mut dyn Read,
     ) -> io::Result<()> {
-        let kind = Kind { kind: EntryType::Regular, mode, size, link: b"" };
+        let kind = Kind { entry: EntryType::Regular, mode, size, link: b"" };
         self.header(path, kind, owner)?;
         self.content(size, content)
     }
@@ -115,7 +115,7 @@ impl<W: Write> TarWriter<W> {
         for (kind, name) in [(EntryType::GNULongLink, kind.link), (EntryType::GNULongName, path)] {
             if name.len() > SHORT_NAME {
                 let size = name.len() as u64 + 1;
-                let long = Kind { kind, mode: 0o644, size, link: b"" };
+                let long = Kind { entry: kind, mode: 0o644, size, link: b"" };
                 self.short_header(b"././@LongLink", long, Owner { time: 0, ..Owner::ROOT })?;
                 self.out.write_all(name)?;
                 self.out.write_all(&[0])?;
@@ -132,7 +132,7 @@ impl<W: Write> TarWriter<W> {
             copy(&mut gnu.name, path);
             copy(&mut gnu.linkname, kind.link);
         }
-        header.set_entry_type(kind.kind);
+        header.set_entry_type(kind.entry);
         header.set_mode(kind.mode);
         header.set_size(kind.size);
         header.set_uid(owner.uid);

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use slugline_model::exchange::Checksum;
+use slugline_model::exchange::{Checksum, Exported};
 use slugline_model::slug::SlugId;
 
 use crate::Store;
@@ -18,15 +18,6 @@ use crate::tree::as_path;
 
 /// What `gzip` and `tar -z` pack with.
 const LEVEL: u32 = 6;
-
-/// What was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exported {
-    /// How much (bytes).
-    pub bytes: u64,
-    /// Of the bytes that were written.
-    pub checksum: Checksum,
-}
 
 impl Store {
     /// Writes a slug as Heroku packs it. Each file is checked against its hash on the way; after an

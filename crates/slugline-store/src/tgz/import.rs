@@ -2,11 +2,9 @@
 
 use std::io::Read;
 
-use slugline_model::exchange::Checksum;
+use slugline_model::exchange::{Checksum, ImportRequest, Imported};
 use slugline_model::limits::Limits;
-use slugline_model::slug::SlugSummary;
 
-use super::Exported;
 use crate::archive::bounded::Bounded;
 use crate::archive::digest::Hashed;
 use crate::archive::place::{self, Place, Unplaceable};
@@ -24,15 +22,6 @@ const BYTES_PER_ENTRY: u64 = 1536;
 
 /// The longest `Procfile` that is looked at (bytes).
 const PROCFILE: u64 = 1 << 20;
-
-/// What is to become of a `slug.tgz`.
-#[derive(Debug, Clone, Default)]
-pub struct TgzRequest {
-    /// What the slug is made with.
-    pub ingest: IngestRequest,
-    /// What the archive's bytes must hash to, where that is known.
-    pub checksum: Option<Checksum>,
-}
 
 /// Why a `slug.tgz` is not taken. Nothing of it is in the store.
 #[derive(Debug, thiserror::Error)]
@@ -94,18 +83,18 @@ impl Store {
     pub fn import_tgz(
         &self,
         input: &mut dyn Read,
-        request: &TgzRequest,
-    ) -> Result<(SlugSummary, Exported), TgzError> {
-        let limits = &request.ingest.limits;
+        request: &ImportRequest,
+    ) -> Result<Imported, TgzError> {
+        let limits = &request.limits;
         let packed = limits.slug_hard.saturating_mul(LOOSER);
         let mut input = Hashed::new(Bounded::new(input, packed));
-        let mut assembly = self.assemble(&request.ingest)?;
+        let mut assembly = self.assemble(&ingest_request(request))?;
         let mut empty = true;
         read::each(&mut input, bounds(limits), |item| {
             empty = false;
             import(&mut assembly, item)
         })?;
-        let (_, sha256, bytes) = input.finish();
+        let (_, sha256, _) = input.finish();
         let found = Checksum::Sha256(sha256);
         match request.checksum {
             Some(expected) if expected != found => {
@@ -114,8 +103,14 @@ impl Store {
             _ if empty => return Err(TgzError::Empty),
             _ => {}
         }
-        Ok((assembly.finish()?, Exported { bytes, checksum: found }))
+        Ok(Imported { slug: assembly.finish()?, checksum: Some(found) })
     }
+}
+
+/// What the slug is made with.
+pub(crate) fn ingest_request(request: &ImportRequest) -> IngestRequest {
+    let ImportRequest { process_types, limits, .. } = request.clone();
+    IngestRequest { process_types, limits, series: None }
 }
 
 /// How much an archive of a slug may hold.
@@ -125,7 +120,7 @@ pub(crate) fn bounds(limits: &Limits) -> Bounds {
     Bounds { entries, bytes: bytes.saturating_add(entries.saturating_mul(BYTES_PER_ENTRY)) }
 }
 
-fn import(assembly: &mut Assembly<'_>, item: Item<'_>) -> Result<(), TgzError> {
+fn import(assembly: &mut Assembly<'_>, mut item: Item<'_>) -> Result<(), TgzError> {
     let path = normal(&item.path, &item.path)?;
     let below = match place::below_app(&path) {
         Place::Root | Place::App if item.kind == Kind::Directory => return Ok(()),
@@ -136,7 +131,7 @@ fn import(assembly: &mut Assembly<'_>, item: Item<'_>) -> Result<(), TgzError> {
     let link = || TgzError::Link { name: display(&item.path), target: display(&item.link) };
     match item.kind {
         Kind::Directory => Ok(assembly.directory(below)?),
-        Kind::File => file(assembly, below, item),
+        Kind::File => file(assembly, below, &mut item),
         Kind::Symlink if !place::is_target(&item.link) => Err(link()),
         Kind::Symlink => Ok(assembly.symlink(below, &item.link)?),
         Kind::HardLink => {
@@ -149,8 +144,8 @@ fn import(assembly: &mut Assembly<'_>, item: Item<'_>) -> Result<(), TgzError> {
     }
 }
 
-fn file(assembly: &mut Assembly<'_>, path: &[u8], item: Item<'_>) -> Result<(), TgzError> {
-    let mut content = Watched { inner: item.content, error: None };
+fn file(assembly: &mut Assembly<'_>, path: &[u8], item: &mut Item<'_>) -> Result<(), TgzError> {
+    let mut content = Watched { inner: &mut *item.content, error: None };
     let stored = assembly.file(path, item.executable, &mut content);
     match content.error {
         // The archive's fault, not the store's.

@@ -57,7 +57,7 @@ pub(crate) struct Options {
     app: Option<String>,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
     /// The server's data directory, where its token lies; else the token is `$HEROKU_API_KEY`
     #[arg(long, env = "SLUGLINE_DATA_DIR")]
     data_dir: Option<PathBuf>,
@@ -117,14 +117,14 @@ pub(crate) async fn run(command: BuildsCommand) -> Result<i32, CommandError> {
 }
 
 /// An app on a server.
-struct App {
-    name: AppName,
-    client: Client,
+pub(crate) struct App {
+    pub(crate) name: AppName,
+    pub(crate) client: Client,
 }
 
 impl App {
     /// The app that is asked for, else the one that is called as the directory is.
-    fn of(options: &Options) -> Result<Self, CommandError> {
+    pub(crate) fn of(options: &Options) -> Result<Self, CommandError> {
         Self::in_directory(options, Path::new("."))
     }
 
@@ -141,7 +141,7 @@ impl App {
         Ok(Self { name, client: Client::new(options.api_port, token) })
     }
 
-    fn path(&self, rest: &str) -> String {
+    pub(crate) fn path(&self, rest: &str) -> String {
         format!("/apps/{}{rest}", self.name)
     }
 
