@@ -57,7 +57,7 @@ async fn a_slug_is_announced_uploaded_and_released() {
     assert_eq!(status, 410, "{again}");
     let release = test.ok("POST", "/apps/library/releases", release).await;
     assert_eq!(release["slug"]["id"], slug["id"]);
-    test.started("worker.1", 2).await;
+    test.started("web.1", 2).await;
 }
 
 #[tokio::test]

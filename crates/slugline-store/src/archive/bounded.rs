@@ -1,6 +1,8 @@
 //! A reader that gives so much and then an error, and that knows when it came to its end.
 
+use std::cell::Cell;
 use std::io::{self, Read};
+use std::rc::Rc;
 
 /// Gives at most so many bytes.
 #[derive(Debug)]
@@ -8,7 +10,7 @@ pub(crate) struct Bounded<R> {
     inner: R,
     left: u64,
     limit: u64,
-    ended: bool,
+    ended: Rc<Cell<bool>>,
 }
 
 /// What a reader says that would give more than it may.
@@ -20,12 +22,12 @@ pub(crate) struct OverBound {
 
 impl<R> Bounded<R> {
     pub(crate) fn new(inner: R, limit: u64) -> Self {
-        Self { inner, left: limit, limit, ended: false }
+        Self { inner, left: limit, limit, ended: Rc::default() }
     }
 
-    /// Whether somebody read on where nothing was left.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended
+    /// Whether somebody read on where nothing was left, now and later.
+    pub(crate) fn has_ended(&self) -> Rc<Cell<bool>> {
+        Rc::clone(&self.ended)
     }
 }
 
@@ -38,7 +40,7 @@ impl<R: Read> Read for Bounded<R> {
         let most = usize::try_from(self.left.saturating_add(1)).unwrap_or(usize::MAX);
         let most = buffer.len().min(most);
         let read = self.inner.read(&mut buffer[..most])?;
-        self.ended |= read == 0;
+        self.ended.set(self.ended.get() || read == 0);
         match self.left.checked_sub(read as u64) {
             Some(left) => self.left = left,
             None => return Err(io::Error::other(OverBound { limit: self.limit })),

@@ -160,18 +160,25 @@ pub(crate) fn each_unpacked<E: From<ArchiveError>>(
     bounds: Bounds,
     mut visit: impl FnMut(Item<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut archive = Archive::new(Bounded::new(input, bounds.bytes));
+    let input = Bounded::new(input, bounds.bytes);
+    let ended = input.has_ended();
+    let mut archive = Archive::new(input);
     let mut number = 0;
+    // Whoever comes to the end where more should be, has read what was cut off.
+    let failed = |number, error| match reading(number, error) {
+        ArchiveError::Read { number, .. } if ended.get() => ArchiveError::CutOff { number },
+        other => other,
+    };
     let mut extended = Extended::default();
-    let entries = archive.entries().map_err(|error| reading(1, error))?;
+    let entries = archive.entries().map_err(|error| failed(1, error))?;
     for entry in entries.raw(true) {
         number += 1;
         if number > bounds.entries {
             return Err(ArchiveError::TooMany { limit: bounds.entries }.into());
         }
-        let mut entry = entry.map_err(|error| reading(number, error))?;
+        let mut entry = entry.map_err(|error| failed(number, error))?;
         let kind = entry.header().entry_type();
-        if !extended.take(kind, &mut entry).map_err(|error| reading(number, error))? {
+        if !extended.take(kind, &mut entry).map_err(|error| failed(number, error))? {
             one(&mut entry, std::mem::take(&mut extended), &mut visit)?;
         }
     }
@@ -180,7 +187,7 @@ pub(crate) fn each_unpacked<E: From<ArchiveError>>(
 
 /// An archive has an end of its own; one that has none was cut off between two entries.
 fn finish(mut input: Bounded<impl Read>, number: u64) -> Result<(), ArchiveError> {
-    if input.has_ended() {
+    if input.has_ended().get() {
         return Err(ArchiveError::CutOff { number: number + 1 });
     }
     io::copy(&mut input, &mut io::sink()).map_err(|error| reading(number + 1, error))?;
