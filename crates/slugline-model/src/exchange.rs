@@ -24,6 +24,21 @@ pub trait SlugExchange: Send + Sync {
         request: &ImportRequest,
         input: &mut dyn Read,
     ) -> Result<Imported, ExchangeError>;
+    /// Sends a slug to a registry as an image; gives what the image is called by its content.
+    fn push(
+        &self,
+        slug: &SlugId,
+        stack: &StackChoice,
+        target: &RegistryTarget,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<String, ExchangeError>;
+    /// Makes a slug of an image in a registry, or nothing.
+    fn pull(
+        &self,
+        target: &RegistryTarget,
+        request: &ImportRequest,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Imported, ExchangeError>;
 }
 
 /// What a slug becomes.
@@ -60,6 +75,23 @@ impl FromStr for StackChoice {
             "none" => Self::None,
             path => Self::Path(path.into()),
         })
+    }
+}
+
+/// A place in a registry, and how to get there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RegistryTarget {
+    /// `host:port/name:tag`.
+    pub reference: String,
+    /// User name and password; those of docker's and podman's files where there are none.
+    pub credentials: Option<(String, String)>,
+    /// Whether to talk without TLS to another machine. To this one it is tried anyway.
+    pub plain_http: bool,
+}
+
+impl fmt::Debug for RegistryTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RegistryTarget").field(&self.reference).finish_non_exhaustive()
     }
 }
 

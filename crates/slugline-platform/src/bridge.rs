@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use futures_util::StreamExt as _;
+use serde_json::{Value, json};
 use slugline_model::exchange::ExchangeError;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -127,5 +128,25 @@ impl Write for Writer {
         }
         let chunk = std::mem::replace(&mut self.pending, Vec::with_capacity(CHUNK));
         self.send(Ok(chunk.into()))
+    }
+}
+
+/// What is told of something that goes on, one JSON object a line.
+pub(crate) struct Lines<'a> {
+    out: &'a mut dyn Write,
+}
+
+impl<'a> Lines<'a> {
+    pub(crate) fn new(out: &'a mut dyn Write) -> Self {
+        Self { out }
+    }
+
+    pub(crate) fn line(&mut self, line: &str) {
+        self.object(&json!({ "line": line }));
+    }
+
+    /// Whoever no longer listens does not stop what goes on.
+    pub(crate) fn object(&mut self, object: &Value) {
+        let _ = writeln!(self.out, "{object}").and_then(|()| self.out.flush());
     }
 }

@@ -95,3 +95,33 @@ async fn a_built_slug_has_the_checksum_of_its_archive_once_it_was_exported() {
     test.until(async || test.get(&path).await["checksum"] == format!("SHA256:{}", "07".repeat(32)))
         .await;
 }
+
+/// What an answer of lines says.
+async fn lines(test: &TestPlatform, path: &str, body: Value) -> Vec<Value> {
+    let request = Request::builder().method("POST").uri(path);
+    let request = request.header("Authorization", format!("Bearer {}", support::TOKEN));
+    let request = request.body(Body::from(body.to_string())).unwrap();
+    let response = test.platform.api().oneshot(request).await.unwrap();
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn pushes_and_pulls_are_told_line_by_line() {
+    let test = TestPlatform::with_app().await;
+    let id = test.get("/apps/library/releases/1").await["slug"]["id"].as_str().unwrap().to_owned();
+    let push = format!("/apps/library/slugs/{id}/actions/push");
+    let asked = json!({ "reference": "localhost/library", "username": "me", "password": "secret" });
+    let told = lines(&test, &push, asked.clone()).await;
+    assert_eq!(told[0], json!({ "line": "app: 1B of 1B" }));
+    assert_eq!(told[1], json!({ "done": { "digest": "sha256 of localhost/library" } }));
+    let told = lines(&test, &push, json!({ "reference": "localhost/library" })).await;
+    assert_eq!(told[1], json!({ "error": "it wants a login" }));
+
+    let told = lines(&test, "/apps/library/slugs/actions/pull", asked).await;
+    let slug = &told[0]["done"];
+    assert_eq!(slug["commit_description"], "Pulled from localhost/library");
+    let release = test.ok("POST", "/apps/library/releases", json!({ "slug": slug["id"] })).await;
+    assert_eq!(release["version"], 2);
+}

@@ -26,6 +26,7 @@ pub mod page;
 mod parallel;
 mod part;
 mod pyc;
+pub mod registry;
 mod series;
 mod staging;
 mod sweep;

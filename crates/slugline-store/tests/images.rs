@@ -126,7 +126,7 @@ fn skopeo_copies_an_image_and_it_comes_back_as_the_same_slug() {
     let image = inspect(&format!("oci-archive:{}", archive.display()));
     assert_eq!(image["Os"], "linux");
     let env = image["Env"].as_array().unwrap();
-    assert!(env.contains(&"PORT=5000".into()) && env.contains(&"HOME=/app".into()), "{image}");
+    assert!(env.contains(&"PORT=5000".into()) && env.contains(&"HOME=/app".into()), "{env:?}");
     let other = Scene::new();
     assert_eq!(import(&other, &archive).unwrap().slug.id, slug.id);
     for (kind, name) in [("oci-archive", "again.tar"), ("docker-archive", "docker.tar")] {

@@ -181,6 +181,10 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    pub(crate) fn of(body: Incoming) -> Self {
+        Self { body, pending: Vec::new() }
+    }
+
     /// The next line; none at the end.
     pub(crate) async fn next(&mut self) -> Option<String> {
         loop {

@@ -3,6 +3,8 @@
 
 #[path = "support/ports.rs"]
 mod ports;
+#[path = "../../slugline-store/tests/registry/real.rs"]
+mod real;
 #[path = "support/trace.rs"]
 #[expect(dead_code, reason = "shared with tests that use more of it")]
 mod trace;
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use ports::free_port;
+use real::RealRegistry;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -176,4 +179,30 @@ fn a_slug_goes_out_as_an_image_and_comes_back() {
     assert!(refused.contains("the archive is cut off"), "{refused}");
     let left: Vec<_> = std::fs::read_dir(scene.path("data/store/staging")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_slug_is_pushed_to_a_registry_and_pulled_from_it() {
+    let registry = RealRegistry::start("secret");
+    let scene = Scene::new();
+    scene.slug_tgz();
+    scene.ok(&["slug:import", "slug.tgz"]);
+    let image = format!("localhost:{}/owl:v1", registry.port);
+    let login = ["--username", "me", "--password", "secret"];
+    let (code, refused) = scene.run(&["slug:push", &image, "--stack", "none"]);
+    assert_ne!(code, 0);
+    assert!(refused.contains("it wants a login"), "{refused}");
+    let push = ["slug:push", "v1", &image, "--stack", "none"];
+    let said = scene.ok(&[&push[..], &login].concat());
+    assert!(said.contains("app: "), "it tells how far it is: {said}");
+    assert!(said.contains(&format!("Pushing v1 of owl to {image}... done\nsha256:")), "{said}");
+    let said = scene.ok(&[&["slug:pull", &image][..], &login].concat());
+    assert!(said.ends_with("Released v2\n"), "{said}");
+    let release = scene.api("GET", "/apps/owl/releases/2", "");
+    assert_eq!(release["description"], format!("Import {image}"));
+    let slug = format!("/apps/owl/slugs/{}", release["slug"]["id"].as_str().unwrap());
+    assert_eq!(scene.api("GET", &slug, "")["process_types"]["worker"], "sleep 100");
+    let (code, refused) = scene.run(&["slug:pull", "owl"]);
+    assert_ne!(code, 0);
+    assert!(refused.contains("`owl` names no image: it has no host"), "{refused}");
 }

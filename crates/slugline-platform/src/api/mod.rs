@@ -70,6 +70,8 @@ impl Platform {
             .route("/apps/{app}/slugs", post(slug::create))
             .route("/apps/{app}/slugs/{slug}", get(slug::info))
             .route("/apps/{app}/slugs/{slug}/image", get(slug_image::image))
+            .route("/apps/{app}/slugs/{slug}/actions/push", post(slug_image::push))
+            .route("/apps/{app}/slugs/actions/pull", post(slug_image::pull))
             .route("/sources", post(source::create))
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_token));
         Router::new()

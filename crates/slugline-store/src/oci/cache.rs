@@ -57,6 +57,10 @@ impl Cache {
         Ok(Self { root })
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// What a layer is; packed if it never was.
     pub(crate) fn facts(&self, key: &str, pack: &mut PackLayer<'_>) -> Result<Facts, ImageError> {
         let path = self.root.join("facts").join(key);

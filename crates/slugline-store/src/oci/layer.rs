@@ -214,7 +214,19 @@ pub(crate) fn unnamed(directory: &Path) -> io::Result<Unnamed> {
     }
 }
 
+/// A small blob in a file that goes when this does.
+pub(crate) fn unnamed_with(cache: &Cache, content: &[u8]) -> Result<Unnamed, ImageError> {
+    use std::io::Write as _;
+    let mut unnamed = unnamed(cache.root())?;
+    unnamed.file.write_all(content)?;
+    Ok(unnamed)
+}
+
 impl Unnamed {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Gives it its name, once its content is safe on the disk.
     pub(crate) fn publish(mut self, path: &Path) -> io::Result<()> {
         self.file.sync_all()?;

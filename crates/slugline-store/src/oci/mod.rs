@@ -17,6 +17,8 @@ mod stack;
 mod start;
 
 pub use error::ImageError;
+pub(crate) use image::document as document_of;
 pub use image::{Image, ImageRequest};
 pub use layer::Layer;
-pub(crate) use source::Blobs;
+pub(crate) use layer::unnamed_with;
+pub(crate) use source::{BlobFile, Blobs, fitting};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::digest::Digest;
 use super::document::{
-    self, Config, DOCKER_INDEX, Descriptor, DocumentError, INDEX, LARGEST, Manifest, Top,
+    self, Config, DOCKER_INDEX, Descriptor, DocumentError, INDEX, Index, LARGEST, Manifest, Top,
     architecture,
 };
 use super::error::ImageError;
@@ -218,8 +218,16 @@ impl Blobs {
     }
 }
 
+/// The image of an index that is for this kind of machine.
+pub(crate) fn fitting(index: &Index) -> Option<&Descriptor> {
+    index.manifests.iter().find(|candidate| match &candidate.platform {
+        Some(platform) => platform.os == "linux" && platform.architecture == architecture(),
+        None => true,
+    })
+}
+
 /// The manifest for this kind of machine, by way of indexes that may lie in each other.
-pub(crate) fn choose(
+fn choose(
     top: &Top,
     fetch: &mut dyn FnMut(&Descriptor) -> Result<Vec<u8>, ImageError>,
 ) -> Result<Manifest, ImageError> {
@@ -229,11 +237,7 @@ pub(crate) fn choose(
             Top::Manifest(manifest) => return Ok(manifest),
             Top::Index(index) => index,
         };
-        let fits = |candidate: &&Descriptor| match &candidate.platform {
-            Some(platform) => platform.os == "linux" && platform.architecture == architecture(),
-            None => true,
-        };
-        let chosen = index.manifests.iter().find(fits).ok_or_else(|| ImageError::NoImage {
+        let chosen = fitting(&index).ok_or_else(|| ImageError::NoImage {
             architecture: architecture(),
             what: format!("an index of {} images", index.manifests.len()),
         })?;

@@ -1,4 +1,4 @@
-//! `slugline slug:export` and its kin: slugs to and from files, as a client of the
+//! `slugline slug:export` and its kin: slugs to and from files and registries, as a client of the
 //! Platform API.
 
 mod archive;
@@ -6,6 +6,7 @@ mod error;
 mod export;
 mod import;
 mod port;
+mod registry;
 
 use std::path::PathBuf;
 
@@ -34,6 +35,20 @@ pub(crate) enum SlugExchangeCommand {
         after_help = "Example:\n  slugline slug:import slug.tgz -a library --process 'web=./serve'"
     )]
     Import(Import),
+    /// Send a release's slug to a registry, as an image
+    #[command(
+        name = "slug:push",
+        visible_alias = "slugs:push",
+        after_help = "Example:\n  slugline slug:push -a library registry.example/library:v42"
+    )]
+    Push(Push),
+    /// Release an image of a registry
+    #[command(
+        name = "slug:pull",
+        visible_alias = "slugs:pull",
+        after_help = "Example:\n  slugline slug:pull -a library registry.example/library:v42"
+    )]
+    Pull(Pull),
 }
 
 /// What a slug becomes.
@@ -99,11 +114,55 @@ struct Release {
     no_release: bool,
 }
 
+/// How to get to a registry.
+#[derive(Debug, Args)]
+struct Login {
+    /// Who pushes or pulls; else whoever docker's or podman's file of logins names
+    #[arg(long, env = "SLUGLINE_REGISTRY_USERNAME", requires = "password")]
+    username: Option<String>,
+    /// The user's password or token
+    #[arg(long, env = "SLUGLINE_REGISTRY_PASSWORD", hide_env_values = true)]
+    password: Option<String>,
+    /// Talk to the registry without TLS, though it is on another machine
+    #[arg(long)]
+    plain_http: bool,
+}
+
+/// What to push.
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    /// `[v42] registry.example/library:tag`: the release, the current one where it is not given,
+    /// and the image
+    #[arg(num_args = 1..=2, required = true, value_names = ["RELEASE", "IMAGE"])]
+    what: Vec<String>,
+    #[command(flatten)]
+    login: Login,
+    #[command(flatten)]
+    stack: Stack,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What to pull.
+#[derive(Debug, Args)]
+pub(crate) struct Pull {
+    /// The image: registry.example:5000/library:v42
+    reference: String,
+    #[command(flatten)]
+    login: Login,
+    #[command(flatten)]
+    release: Release,
+    #[command(flatten)]
+    options: Options,
+}
+
 /// Runs one of the commands; gives the exit code.
 pub(crate) async fn run(command: SlugExchangeCommand) -> Result<i32, CommandError> {
     let done = match command {
         SlugExchangeCommand::Export(export) => export.run().await,
         SlugExchangeCommand::Import(import) => import.run().await,
+        SlugExchangeCommand::Push(push) => push.run().await,
+        SlugExchangeCommand::Pull(pull) => pull.run().await,
     };
     // The server of these commands is another process, and goes on.
     done.map_err(CommandError::of_a_client)

@@ -4,11 +4,13 @@ use std::error::Error;
 use std::io::{Read, Write};
 
 use slugline_model::exchange::{
-    ExchangeError, ExportFormat, Exported, ImportRequest, Imported, SlugExchange,
+    ExchangeError, ExportFormat, Exported, ImportRequest, Imported, RegistryTarget, SlugExchange,
+    StackChoice,
 };
 use slugline_model::slug::SlugId;
 use slugline_store::StoreError;
 use slugline_store::oci::{ImageError, ImageRequest};
+use slugline_store::registry::{Manners, RegistryError};
 
 use crate::slugs::{LocalSlugs, with_causes};
 
@@ -37,11 +39,41 @@ impl SlugExchange for LocalSlugs {
     ) -> Result<Imported, ExchangeError> {
         self.0.import(input, request).map_err(|error| told(&error, error.of_store()))
     }
+
+    fn push(
+        &self,
+        slug: &SlugId,
+        stack: &StackChoice,
+        target: &RegistryTarget,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<String, ExchangeError> {
+        let pushed = self.0.push(slug, stack, target, &Manners::default(), say);
+        pushed.map(|digest| digest.to_string()).map_err(|error| of_registry(&error))
+    }
+
+    fn pull(
+        &self,
+        target: &RegistryTarget,
+        request: &ImportRequest,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Imported, ExchangeError> {
+        let pulled = self.0.pull(target, request, &Manners::default(), say);
+        pulled.map_err(|error| of_registry(&error))
+    }
 }
 
 fn of_image(error: &ImageError) -> ExchangeError {
     match error {
         ImageError::Store(store) => told(error, Some(store)),
+        other => told(other, None),
+    }
+}
+
+fn of_registry(error: &RegistryError) -> ExchangeError {
+    match error {
+        RegistryError::Store(store) | RegistryError::Image(ImageError::Store(store)) => {
+            told(error, Some(store))
+        }
         other => told(other, None),
     }
 }
