@@ -103,8 +103,8 @@ async fn lines(test: &TestPlatform, path: &str, body: Value) -> Vec<Value> {
     let request = request.body(Body::from(body.to_string())).unwrap();
     let response = test.platform.api().oneshot(request).await.unwrap();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-    let text = String::from_utf8(body.to_vec()).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let told = String::from_utf8(body.to_vec()).unwrap();
+    told.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use slugline_model::size;
 
 use super::client::Repository;
 use super::download::top;
+use super::push::transfer;
 use super::{Manners, RegistryError};
 use crate::Store;
 use crate::error::writing;
@@ -32,7 +33,7 @@ impl Store {
         let staging = Staging::new(&self.layout)?;
         let blobs = staging.path().join("blobs/sha256");
         fs_err::create_dir_all(&blobs).map_err(writing(&blobs))?;
-        super::push::block_on(&repository, fetch(&repository, &blobs, request, say))?;
+        transfer(&repository, say, async |say| fetch(&repository, &blobs, request, say).await)?;
         let layout = Blobs::Layout(staging.path().to_path_buf());
         Ok(self.import_image(&layout, request)?)
     }

@@ -1,8 +1,8 @@
 //! A slug to a registry, as an image.
 
 use std::cell::RefCell;
-use std::future::Future;
 use std::path::PathBuf;
+use std::sync::mpsc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
@@ -44,7 +44,7 @@ impl Store {
         let repository = Repository::open(target, reference, manners.clone())?;
         let image = self.image(&ImageRequest { slug, stack }, say)?;
         let given = Given::new(self, &repository);
-        block_on(&repository, async {
+        transfer(&repository, say, async |say| {
             let wanted = self.wanted(&repository, &image, &given, say).await?;
             send(&repository, &wanted, say).await?;
             given.remember(image.layers().iter().map(|layer| layer.facts.digest));
@@ -166,12 +166,25 @@ impl Given {
     }
 }
 
-/// Runs a transfer to its end, on this thread.
-pub(crate) fn block_on<T>(
+/// Runs a transfer to its end, on a thread of its own: what is said of it may block, and is said on
+/// this one.
+pub(crate) fn transfer<T: Send>(
     repository: &Repository,
-    work: impl Future<Output = Result<T, RegistryError>>,
+    say: &mut dyn FnMut(&str),
+    work: impl AsyncFnOnce(&mut dyn FnMut(&str)) -> Result<T, RegistryError> + Send,
 ) -> Result<T, RegistryError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let host = repository.reference.host.clone();
-    runtime.map_err(|error| RegistryError::Prepare { host, source: error.into() })?.block_on(work)
+    let prepare = |error: std::io::Error| RegistryError::Prepare { host, source: error.into() };
+    let runtime = runtime.map_err(prepare)?;
+    let (sender, lines) = mpsc::channel::<String>();
+    std::thread::scope(|scope| {
+        let transfer = scope.spawn(move || {
+            runtime.block_on(work(&mut |line: &str| drop(sender.send(line.to_owned()))))
+        });
+        for line in &lines {
+            say(&line);
+        }
+        transfer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }

@@ -173,10 +173,9 @@ fn read_request(stream: TcpStream) -> Option<Request> {
 fn serve(stream: TcpStream, kept: &Mutex<Kept>) {
     let mut out = stream.try_clone().unwrap();
     let Some(mut request) = read_request(stream) else { return };
-    let (head, body) = match answer(&mut request, kept) {
-        Some(answer) => answer,
+    let Some((head, body)) = answer(&mut request, kept) else {
         // As a broken connection.
-        None => return drop(out.shutdown(Shutdown::Both)),
+        return drop(out.shutdown(Shutdown::Both));
     };
     let _ = out.write_all(format!("HTTP/1.1 {head}\r\nConnection: close\r\n").as_bytes());
     if !head.contains("Content-Length") {
@@ -210,7 +209,7 @@ fn answer(request: &mut Request, kept: &Mutex<Kept>) -> Option<(String, Vec<u8>)
         ("PUT", true, _) => {
             let mut kept = kept.lock().unwrap();
             let blob = std::mem::take(&mut kept.uploads[name.parse::<usize>().unwrap()]);
-            let hex: String = Sha256::digest(&blob).iter().map(|b| format!("{b:02x}")).collect();
+            let hex = format!("{:x}", Sha256::digest(&blob));
             assert!(request.query.contains(&hex), "{} is {hex}", request.query);
             kept.blobs.insert(format!("sha256:{hex}"), blob);
             Some(("201 Created".to_owned(), vec![]))
