@@ -16,9 +16,9 @@ use crate::lock::Lock;
 use crate::manifest::{Entry, is_name, split};
 use crate::object::ObjectKey;
 use crate::pack::{Packed, settle};
-use crate::packed::weigh_stream;
 use crate::staging::Staging;
 use crate::tree::as_path;
+use crate::weight::{Scale, is_sample};
 
 /// Names longer than this are none to the kernel (bytes).
 const LONGEST_NAME: usize = 255;
@@ -32,13 +32,14 @@ pub struct Assembly<'a> {
     store: &'a Store,
     staging: Staging,
     draft: Draft,
-    /// What each object of the draft, or one that was in it, weighs when packed (bytes).
+    /// What the samples weigh when packed (bytes), of objects that are in the draft or were.
     weights: HashMap<ObjectKey, u64>,
     limits: Limits,
     /// Unpacked (bytes), of what came in.
     taken: u64,
     staged: usize,
     buffer: Vec<u8>,
+    scale: Scale,
     _lock: Lock,
 }
 
@@ -55,6 +56,7 @@ impl Store {
             taken: 0,
             staged: 0,
             buffer: vec![0; 1 << 16],
+            scale: Scale::new().map_err(reading(self.layout.root()))?,
             _lock: lock,
         })
     }
@@ -76,8 +78,7 @@ impl Assembly<'_> {
         self.make_room(path)?;
         let (packed, staged) = self.stage(path, executable, content)?;
         if packed.new {
-            let named = self.staging.path().join(packed.object.to_string());
-            fs_err::rename(&staged, &named).map_err(writing(&named))?;
+            self.staging.take(&staged, packed.object)?;
         } else {
             fs_err::remove_file(&staged).map_err(writing(&staged))?;
         }
@@ -89,8 +90,13 @@ impl Assembly<'_> {
     pub fn known_file(&mut self, path: &[u8], object: ObjectKey, size: u64) -> Result<()> {
         self.make_room(path)?;
         self.count(size)?;
-        let weight = self.store.packed_size(object)?;
-        self.put(path, Packed { object, size, weight, weighed: true, new: false });
+        let known = self.store.packed_sizes()?.get(&object.hash);
+        let weight = match known {
+            None if is_sample(object, size) => Some(self.store.weigh_sample(object, size)?),
+            known => known,
+        };
+        let weighed = known.is_none() && weight.is_some();
+        self.put(path, Packed { object, size, weight, weighed, new: false });
         Ok(())
     }
 
@@ -112,7 +118,7 @@ impl Assembly<'_> {
                 let (object, size) = (*object, *size);
                 self.make_room(path)?;
                 self.count(size)?;
-                let weight = self.weights.get(&object).copied().unwrap_or(0);
+                let weight = self.weights.get(&object).copied();
                 self.put(path, Packed { object, size, weight, weighed: false, new: false });
                 Ok(())
             }
@@ -142,21 +148,21 @@ impl Assembly<'_> {
 
     /// Stores the slug. When it returns, the slug survives power loss.
     pub fn finish(mut self) -> Result<SlugSummary> {
-        self.draft.judge(&self.limits)?;
         self.draft.forget_unused();
+        self.store.judge(&mut self.draft, &self.limits, &self.staging)?;
         let Self { store, staging, draft, .. } = self;
-        let id = store.commit(&draft, staging.path())?;
+        let id = store.commit(&draft, &staging)?;
         Ok(draft.summary(id))
     }
 
     fn put(&mut self, path: &[u8], packed: Packed) {
-        self.weights.insert(packed.object, packed.weight);
+        self.weights.extend(packed.weight.map(|weight| (packed.object, weight)));
         self.draft.file(path.to_vec(), packed);
     }
 
     fn take(&mut self, path: &[u8]) {
         let weights = &self.weights;
-        self.draft.take(path, |object| weights.get(&object).copied().unwrap_or(0));
+        self.draft.take(path, |object| weights.get(&object).copied());
     }
 
     fn one_directory(&mut self, path: &[u8]) -> Result<()> {
@@ -213,15 +219,14 @@ impl Assembly<'_> {
         settle(&file, object).map_err(writing(&staged))?;
         let known = self.store.packed_sizes()?.get(&hash);
         let weight = match known {
-            Some(weight) => weight,
-            None => weigh_again(&mut file).map_err(reading(&staged))?,
+            None if is_sample(object, size) => {
+                Some(self.scale.weigh_any(&mut file, size).map_err(reading(&staged))?)
+            }
+            known => known,
         };
-        let new = !self.store.layout.holds(object, size) && !self.is_staged(object);
-        Ok((Packed { object, size, weight, weighed: known.is_none(), new }, staged))
-    }
-
-    fn is_staged(&self, object: ObjectKey) -> bool {
-        self.staging.path().join(object.to_string()).exists()
+        let new = !self.store.layout.holds(object, size) && !self.staging.has(object);
+        let weighed = known.is_none() && weight.is_some();
+        Ok((Packed { object, size, weight, weighed, new }, staged))
     }
 
     fn copy(
@@ -247,11 +252,6 @@ impl Assembly<'_> {
             })?;
         }
     }
-}
-
-fn weigh_again(file: &mut fs_err::File) -> io::Result<u64> {
-    io::Seek::rewind(file)?;
-    weigh_stream(file)
 }
 
 fn bad(path: &[u8], problem: &'static str) -> StoreError {

@@ -26,18 +26,13 @@ const MARKER: &str = "complete";
 const TREE: &str = "tree";
 
 /// Where a slug's files lie, in a dyno too.
-const APP: &str = "app";
+pub(crate) const APP: &str = "app";
 
 const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
 
 impl Store {
-    /// The directory `app` that holds a slug's files, for dynos to use as a read-only lower layer;
-    /// nothing lies beside it.
-    ///
-    /// The first call since the machine started checks every file against its hash, but for those
-    /// that this process has checked for another slug; later ones check the manifest. Callers in
-    /// any number of threads and processes may ask at once.
-    pub fn checkout(&self, id: &SlugId) -> Result<PathBuf> {
+    /// [`Store::checkout`] of what is here.
+    pub(crate) fn checkout_here(&self, id: &SlugId) -> Result<PathBuf> {
         let _lock = self.lock_shared()?;
         self.read_head(id)?;
         let place = self.layout.checkout(id);
@@ -78,7 +73,7 @@ impl Store {
         fs_err::rename(&new, place).map_err(writing(place))
     }
 
-    fn verified_manifest(&self, id: &SlugId) -> Result<Manifest> {
+    pub(crate) fn verified_manifest(&self, id: &SlugId) -> Result<Manifest> {
         let manifest = self.read_manifest(id)?;
         self.verify_unverified(id, &manifest)?;
         Ok(manifest)
@@ -150,7 +145,7 @@ impl Store {
     }
 
     /// What is damaged loses its name, so that the next build that has the file stores it anew.
-    fn forget_damaged(&self, error: &StoreError) {
+    pub(crate) fn forget_damaged(&self, error: &StoreError) {
         let damaged = match error {
             StoreError::DamagedObject { object, .. } | StoreError::MissingObject { object, .. } => {
                 self.layout.object(*object)
@@ -268,6 +263,6 @@ fn is_complete(place: &Path, boot: &str) -> bool {
 }
 
 /// What the kernel calls the time since the machine started.
-fn boot_id() -> String {
+pub(crate) fn boot_id() -> String {
     fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }

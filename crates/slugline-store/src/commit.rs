@@ -1,6 +1,7 @@
 //! From staged objects to a visible slug, safe on the disk.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +14,8 @@ use crate::manifest::{Encoded, Entry, Manifest};
 use crate::object::ObjectKey;
 use crate::pack::Packed;
 use crate::page::Page;
+use crate::staging::Staging;
+use crate::weight::{Estimate, Scale, Verdict, is_little, is_sample, is_small, weigh_whole};
 use crate::{Store, parallel};
 
 /// Up to so many new objects are synced one by one; more of them, with all else that waits to be
@@ -20,8 +23,7 @@ use crate::{Store, parallel};
 const FEW: usize = 64;
 
 /// File systems with one journal, by the kernel's numbers: ext2 to ext4, and xfs. What is synced
-/// there takes every earlier name with it, also those that another ingest gave to objects that this
-/// one found and did not store. Elsewhere only syncing everything does.
+/// there takes every earlier name with it. Elsewhere only syncing everything does.
 const ORDERED: [u64; 2] = [0xef53, 0x5846_5342];
 
 /// A slug whose new objects are staged, and that is not visible yet.
@@ -33,31 +35,44 @@ pub(crate) struct Draft {
     /// Objects that are staged.
     new: Vec<ObjectKey>,
     bytes: u64,
+    estimate: Estimate,
     packed_bytes: u64,
 }
 
 impl Draft {
     pub(crate) fn new(process_types: ProcessTypes) -> Self {
-        let manifest = Manifest { process_types, ..Manifest::default() };
-        Self { manifest, sizes: vec![], new: vec![], bytes: 0, packed_bytes: 0 }
+        Self {
+            manifest: Manifest { process_types, ..Manifest::default() },
+            sizes: vec![],
+            new: vec![],
+            bytes: 0,
+            estimate: Estimate::default(),
+            packed_bytes: 0,
+        }
     }
 
     /// Puts a file at a path where there is nothing yet.
     pub(crate) fn file(&mut self, path: Vec<u8>, packed: Packed) {
+        let entry = self.count(packed);
+        self.manifest.entries.insert(path, entry);
+    }
+
+    /// Counts a file in; its entry is for the caller to put where it belongs.
+    pub(crate) fn count(&mut self, packed: Packed) -> Entry {
         let Packed { object, size, weight, weighed, new } = packed;
-        self.manifest.entries.insert(path, Entry::File { object, size });
         self.bytes += size;
-        self.packed_bytes += weight;
-        self.sizes.extend(weighed.then_some((object.hash, weight)));
+        self.estimate.add(size, weight);
+        self.sizes.extend(weight.filter(|_| weighed).map(|weight| (object.hash, weight)));
         self.new.extend(new.then_some(object));
+        Entry::File { object, size }
     }
 
     /// Takes an entry away. A file's object, if it was staged, stays staged until
     /// [`Draft::forget_unused`].
-    pub(crate) fn take(&mut self, path: &[u8], weight_of: impl FnOnce(ObjectKey) -> u64) {
+    pub(crate) fn take(&mut self, path: &[u8], weight_of: impl FnOnce(ObjectKey) -> Option<u64>) {
         if let Some(Entry::File { object, size }) = self.manifest.entries.remove(path) {
             self.bytes -= size;
-            self.packed_bytes -= weight_of(object);
+            self.estimate.take(size, weight_of(object));
         }
     }
 
@@ -65,15 +80,6 @@ impl Draft {
     pub(crate) fn forget_unused(&mut self) {
         let used: HashSet<ObjectKey> = self.manifest.files().map(|(_, object, _)| object).collect();
         self.new.retain(|object| used.contains(object));
-    }
-
-    /// Whether the slug is small enough.
-    pub(crate) fn judge(&self, limits: &Limits) -> Result<()> {
-        let (packed_bytes, limit) = (self.packed_bytes, limits.slug_hard);
-        match judge_size(packed_bytes, limits) {
-            SizeVerdict::TooLarge(_) => Err(StoreError::TooLarge { packed_bytes, limit }),
-            SizeVerdict::Fits | SizeVerdict::Large(_) => Ok(()),
-        }
     }
 
     pub(crate) fn summary(self, id: SlugId) -> SlugSummary {
@@ -89,25 +95,102 @@ impl Draft {
 }
 
 impl Store {
-    /// Objects first, and safe on the disk before they have their names, so that a name always
-    /// means the whole content; the head last, since it is what makes the slug visible.
-    pub(crate) fn commit(&self, draft: &Draft, stage: &Path) -> Result<SlugId> {
+    /// Whether a slug is small enough.
+    pub(crate) fn judge(
+        &self,
+        draft: &mut Draft,
+        limits: &Limits,
+        staging: &Staging,
+    ) -> Result<()> {
+        draft.packed_bytes = match draft.estimate.judge(limits) {
+            Verdict::WillDo(packed) => packed,
+            Verdict::Incomplete => self.weigh_rest(draft, staging)?,
+            Verdict::NearLimit => self.weigh_whole(&draft.manifest, Some(staging))?,
+        };
+        let (packed_bytes, limit) = (draft.packed_bytes, limits.slug_hard);
+        match judge_size(packed_bytes, limits) {
+            SizeVerdict::TooLarge(_) => Err(StoreError::TooLarge { packed_bytes, limit }),
+            SizeVerdict::Fits | SizeVerdict::Large(_) => Ok(()),
+        }
+    }
+
+    /// The packed size of a slug that is in the store (bytes), as it was judged.
+    pub(crate) fn weigh_stored(&self, manifest: &Manifest, limits: &Limits) -> Result<u64> {
+        let sizes = self.packed_sizes()?;
+        let mut estimate = Estimate::default();
+        let all = is_little(manifest.files().map(|(_, _, size)| size).sum());
+        for (_, object, size) in manifest.files() {
+            let weight = match sizes.get(&object.hash) {
+                None if all || is_sample(object, size) => Some(self.weigh_sample(object, size)?),
+                known => known,
+            };
+            estimate.add(size, weight);
+        }
+        match estimate.judge(limits) {
+            Verdict::WillDo(packed) => Ok(packed),
+            Verdict::Incomplete | Verdict::NearLimit => self.weigh_whole(manifest, None),
+        }
+    }
+
+    pub(crate) fn weigh_sample(&self, object: ObjectKey, size: u64) -> Result<u64> {
+        weigh_at(&self.layout.object(object), size)
+    }
+
+    /// Packs the small files that are no samples.
+    fn weigh_rest(&self, draft: &mut Draft, staging: &Staging) -> Result<u64> {
+        let known = self.packed_sizes()?;
+        let mut weights: HashMap<[u8; 32], u64> = draft.sizes.iter().copied().collect();
+        let mut estimate = Estimate::default();
+        for (_, object, size) in draft.manifest.files() {
+            let weight = weights.get(&object.hash).copied().or_else(|| known.get(&object.hash));
+            let weight = match weight {
+                None if is_small(size) => {
+                    let weight = weigh_at(&staging.find(object), size)?;
+                    weights.insert(object.hash, weight);
+                    Some(weight)
+                }
+                weight => weight,
+            };
+            estimate.add(size, weight);
+        }
+        draft.sizes = weights.into_iter().collect();
+        Ok(estimate.packed())
+    }
+
+    /// The packed size of a slug's files, none estimated (bytes).
+    fn weigh_whole(&self, manifest: &Manifest, staging: Option<&Staging>) -> Result<u64> {
+        let files: Vec<(ObjectKey, u64)> =
+            manifest.files().map(|(_, object, size)| (object, size)).collect();
+        let weigh = |(): &mut (), (object, size): &(ObjectKey, u64)| {
+            let place = self.layout.object(*object);
+            let path = staging.map_or(place, |staging| staging.find(*object));
+            match fs_err::File::open(&path) {
+                // Whether all is there is not what is asked here.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(*size),
+                file => file.and_then(weigh_whole).map_err(reading(&path)),
+            }
+        };
+        let mut packed = 0;
+        parallel::each(&files, || Ok(()), weigh, |_, weight: u64| packed += weight)?;
+        Ok(packed)
+    }
+
+    /// Objects and pages first, and safe on the disk; the head last, since it is what makes the slug
+    /// visible.
+    pub(crate) fn commit(&self, draft: &Draft, staging: &Staging) -> Result<SlugId> {
         let encoded = draft.manifest.encode();
         let new = &draft.new;
-        let sync = Sync { store: self, few: new.len() <= FEW && self.is_ordered()? };
+        let few = new.len() <= FEW && self.is_ordered()? && staging.is_alone()?;
+        let sync = Sync { store: self, few };
         for object in sync.each(new) {
-            sync_path(&stage.join(object.to_string()))?;
+            sync_path(&staging.find(*object))?;
         }
-        let pages = self.stage_pages(&encoded, stage, sync.few)?;
+        let pages = self.stage_pages(&encoded, staging.path(), sync.few)?;
         sync.all()?;
-        let place = |(): &mut (), object: &ObjectKey| {
-            let to = self.layout.object(*object);
-            fs_err::rename(stage.join(object.to_string()), &to).map_err(writing(&to))
-        };
-        parallel::each(new, || Ok(()), place, |_, ()| {})?;
+        staging.place(new)?;
         for page in pages {
             let to = self.layout.page(page.id);
-            fs_err::rename(stage.join(page.id.to_string()), &to).map_err(writing(&to))?;
+            fs_err::rename(staging.path().join(page.id.to_string()), &to).map_err(writing(&to))?;
         }
         for object in sync.each(new) {
             sync_path(self.layout.object(*object).parent().unwrap_or(self.layout.root()))?;
@@ -118,7 +201,9 @@ impl Store {
         if !draft.sizes.is_empty() {
             self.change_sizes(|known, path| Arc::make_mut(known).extend(path, &draft.sizes))?;
         }
-        self.place_head(&encoded.id, &encoded.head, stage, || sync.all())?;
+        let ordered = self.is_ordered()?;
+        let sync_names = || if ordered { Ok(()) } else { sync.all() };
+        self.place_head(&encoded.id, &encoded.head, staging.path(), sync_names)?;
         self.note_verified(new);
         Ok(encoded.id)
     }
@@ -192,6 +277,17 @@ impl Sync<'_> {
     /// Where there are too many for that, syncs the file system.
     fn all(&self) -> Result<()> {
         if self.few { Ok(()) } else { self.store.sync_all() }
+    }
+}
+
+/// The packed size of a file (bytes): estimated, of a large one. Where it is missing, its size.
+fn weigh_at(path: &Path, size: u64) -> Result<u64> {
+    match fs_err::File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(size),
+        file => {
+            let weigh = |mut file| Scale::new()?.weigh_any(&mut file, size);
+            file.and_then(weigh).map_err(reading(path))
+        }
     }
 }
 

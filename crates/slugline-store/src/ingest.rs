@@ -12,9 +12,10 @@ use crate::commit::Draft;
 use crate::error::Result;
 use crate::manifest::Entry;
 use crate::pack::{Packed, Packer, Packing};
-use crate::series::{self, Series};
+use crate::series::{self, Memory, Series};
 use crate::staging::Staging;
 use crate::tree::{Listing, Tree, as_path};
+use crate::weight::is_little;
 use crate::{Store, parallel, pyc};
 
 /// How often progress is told (files).
@@ -66,31 +67,56 @@ impl Store {
         request: &IngestRequest,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<SlugSummary> {
-        let _lock = self.lock_shared()?;
+        let lock = self.lock_shared()?;
         let staging = Staging::new(&self.layout)?;
+        let ingested = self.ingest_by(&staging, tree, request, progress);
+        if ingested.is_err() {
+            drop(lock);
+            staging.take_back();
+        }
+        ingested
+    }
+
+    fn ingest_by(
+        &self,
+        staging: &Staging,
+        tree: &Path,
+        request: &IngestRequest,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<SlugSummary> {
         let tree = Tree::open(tree)?;
         let started = now();
-        let listing = tree.list()?;
+        let series = request.series.as_ref().map(|app| self.layout.series().join(app.as_str()));
+        let (listing, last) = std::thread::scope(|scope| {
+            let last = scope.spawn(|| {
+                let known = |path| Series::load(path, |id| self.layout.slug(id).exists());
+                series.as_deref().map(known).unwrap_or_default()
+            });
+            let listing = tree.list();
+            (listing, last.join().expect("loading does not panic"))
+        });
+        let listing = listing?;
         for path in &listing.skipped {
             progress(Progress::Skipped { path: as_path(path) });
         }
-        let series = request.series.as_ref().map(|app| self.layout.series().join(app.as_str()));
-        let last =
-            series.as_ref().map(|path| Series::load(path, |id| self.layout.slug(id).exists()));
-        let last = last.unwrap_or_default();
-        let packed = self.pack(&tree, &listing, &last, staging.path(), progress)?;
-        let draft = draft(&listing, &packed, request.process_types.clone());
-        draft.judge(&request.limits)?;
-        let id = self.commit(&draft, staging.path())?;
-        if let Some(path) = series {
-            let files = listing.files.iter().zip(packed.iter().flatten()).map(|(file, packed)| {
-                let source = pyc::source_of(&file.path).and_then(|path| tree.time_and_size(&path));
-                (file, source, *packed)
-            });
+        let packed = self.pack(&tree, &listing, &last, staging, progress)?;
+        let (ingested, memory) = std::thread::scope(|scope| {
+            let memory = series
+                .is_some()
+                .then(|| scope.spawn(|| remember(&tree, &listing, &packed, started)));
+            let mut draft = draft(&listing, &packed, request.process_types.clone());
+            let ingested = self
+                .judge(&mut draft, &request.limits, staging)
+                .and_then(|()| self.commit(&draft, staging))
+                .map(|id| draft.summary(id));
+            (ingested, memory.map(|memory| memory.join().expect("remembering does not panic")))
+        });
+        let summary = ingested?;
+        if let Some((path, memory)) = series.zip(memory) {
             // It only saves time: without it the next tree is read whole.
-            let _ = series::save(&path, &id, started, files);
+            let _ = series::save(&path, &summary.id, &memory);
         }
-        Ok(draft.summary(id))
+        Ok(summary)
     }
 
     fn pack(
@@ -98,13 +124,15 @@ impl Store {
         tree: &Tree,
         listing: &Listing,
         series: &Series,
-        stage: &Path,
+        staging: &Staging,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Option<Packed>>> {
         let of = listing.files.len();
         progress(Progress::Listed { files: of as u64 });
         let sizes = self.packed_sizes()?;
-        let packing = Packing { tree, layout: &self.layout, stage, sizes: &sizes, series };
+        let weigh_all = is_little(listing.files.iter().map(|file| file.stamp.size()).sum());
+        let layout = &self.layout;
+        let packing = Packing { tree, layout, staging, sizes: &sizes, weigh_all, series };
         let (mut packed, mut done) = (vec![None; of], 0);
         parallel::each(
             &listing.files,
@@ -128,17 +156,28 @@ fn now() -> i128 {
     i128::try_from(since.as_nanos()).unwrap_or(i128::MAX)
 }
 
+/// What the next tree of the series is compared with.
+fn remember(tree: &Tree, listing: &Listing, packed: &[Option<Packed>], now: i128) -> Memory {
+    let mut memory = Memory::default();
+    for (file, packed) in listing.files.iter().zip(packed.iter().flatten()) {
+        let source = pyc::source_of(&file.path).and_then(|path| tree.time_and_size(&path));
+        memory.file(file, source, *packed, now);
+    }
+    memory
+}
+
 /// What a tree's manifest and commit take.
 fn draft(listing: &Listing, packed: &[Option<Packed>], process_types: ProcessTypes) -> Draft {
     let mut draft = Draft::new(process_types);
-    let entries = &mut draft.manifest.entries;
-    let directories = listing.directories.iter();
-    entries.extend(directories.map(|path| (path.clone(), Entry::Directory)));
-    let symlinks = listing.symlinks.iter().cloned();
-    entries.extend(symlinks.map(|(path, target)| (path, Entry::Symlink { target })));
-    for (listed, file) in listing.files.iter().zip(packed) {
+    let directories = listing.directories.iter().map(|path| (path.clone(), Entry::Directory));
+    let symlinks = listing.symlinks.iter();
+    let symlinks =
+        symlinks.map(|(path, target)| (path.clone(), Entry::Symlink { target: target.clone() }));
+    let files = listing.files.iter().zip(packed).map(|(listed, file)| {
         let packed = file.expect("every listed file was packed, or packing failed");
-        draft.file(listed.path.clone(), packed);
-    }
+        (listed.path.clone(), draft.count(packed))
+    });
+    // All at once: a map is made of a sorted list in a fraction of the time.
+    draft.manifest.entries = files.chain(directories).chain(symlinks).collect();
     draft
 }

@@ -7,8 +7,11 @@ use slugline_model::slug::SlugId;
 use crate::object::ObjectKey;
 use crate::page::PageId;
 
+/// How the name of an image ends, after the slug's identity.
+pub(crate) const IMAGE: &str = ".erofs";
+
 /// The root, and the paths below it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Layout {
     root: PathBuf,
 }
@@ -74,6 +77,11 @@ impl Layout {
         self.checkouts().join(id.as_str())
     }
 
+    /// The image by which a slug's tree is mounted.
+    pub(crate) fn image(&self, id: &SlugId) -> PathBuf {
+        self.checkouts().join(format!("{id}{IMAGE}"))
+    }
+
     pub(crate) fn staging(&self) -> PathBuf {
         self.root.join("staging")
     }
@@ -84,8 +92,13 @@ impl Layout {
     }
 
     /// Layers of images that were packed before; made once somebody asks for an image.
-    pub(crate) fn images(&self) -> PathBuf {
-        self.root.join("images")
+    pub(crate) fn layers(&self) -> PathBuf {
+        self.root.join("layers")
+    }
+
+    /// What is known of a bucket.
+    pub(crate) fn bucket(&self, mark: &str) -> PathBuf {
+        self.root.join("bucket").join(mark)
     }
 
     /// Held shared by everything that adds or reads, exclusively by what removes.

@@ -10,10 +10,13 @@
 
 pub mod archive;
 mod assemble;
+pub mod bucket;
 mod checkout;
 mod commit;
+mod erofs;
 mod error;
 mod exact;
+mod image;
 mod ingest;
 mod layout;
 mod lock;
@@ -33,12 +36,14 @@ mod sweep;
 mod taking;
 pub mod tgz;
 mod tree;
+mod weight;
 
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use slugline_model::limits::Limits;
 use slugline_model::slug::{SlugId, SlugSummary};
 
 pub use crate::assemble::Assembly;
@@ -48,11 +53,12 @@ pub use crate::object::{FIXED_TIME, ObjectKey};
 pub use crate::sweep::Swept;
 pub use crate::taking::ImportError;
 
+use crate::bucket::Home;
 use crate::error::{reading, writing};
 use crate::layout::Layout;
 use crate::lock::Lock;
 use crate::manifest::{Head, Manifest};
-use crate::packed::{PackedSizes, weigh_stream};
+use crate::packed::PackedSizes;
 use crate::page::{Page, PageId};
 
 /// A slug store. Threads and processes may use the same one at once.
@@ -63,6 +69,8 @@ pub struct Store {
     sizes: Mutex<Option<Arc<PackedSizes>>>,
     /// Objects that were stored, or checked against their hashes, since the store was opened.
     verified: Mutex<Arc<HashSet<ObjectKey>>>,
+    /// Where slugs come from that are not here, and go to.
+    home: Option<Home>,
 }
 
 impl Store {
@@ -75,24 +83,26 @@ impl Store {
         for directory in layout.directories() {
             make_private_directory(&directory).map_err(writing(&directory))?;
         }
-        Ok(Self { layout, sizes: Mutex::default(), verified: Mutex::default() })
+        Ok(Self { layout, sizes: Mutex::default(), verified: Mutex::default(), home: None })
     }
 
     /// A slug's tree and process types, as checked against its identity.
     pub fn manifest(&self, id: &SlugId) -> Result<Manifest> {
+        self.bring(id)?;
         let _lock = self.lock_shared()?;
         self.read_manifest(id)
     }
 
     /// What [`Store::ingest`] said of a slug, except that none of its files are new.
     pub fn summary(&self, id: &SlugId) -> Result<SlugSummary> {
+        self.bring(id)?;
         let _lock = self.lock_shared()?;
         let manifest = self.read_manifest(id)?;
-        let (mut files, mut bytes, mut packed_bytes) = (0, 0, 0);
-        for (_, object, size) in manifest.files() {
+        let packed_bytes = self.weigh_stored(&manifest, &Limits::default())?;
+        let (mut files, mut bytes) = (0, 0);
+        for (_, _, size) in manifest.files() {
             files += 1;
             bytes += size;
-            packed_bytes += self.packed_size(object)?;
         }
         let process_types = manifest.process_types;
         Ok(SlugSummary { id: id.clone(), process_types, files, bytes, packed_bytes, new_files: 0 })
@@ -172,15 +182,6 @@ impl Store {
         // An error leaves nothing known, and the file is read again.
         change(&mut sizes, &path)?;
         Ok(known.insert(sizes).clone())
-    }
-
-    fn packed_size(&self, object: ObjectKey) -> Result<u64> {
-        if let Some(size) = self.packed_sizes()?.get(&object.hash) {
-            return Ok(size);
-        }
-        let path = self.layout.object(object);
-        let file = fs_err::File::open(&path).map_err(reading(&path))?;
-        weigh_stream(file).map_err(reading(&path))
     }
 }
 

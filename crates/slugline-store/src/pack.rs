@@ -1,18 +1,20 @@
 //! One file of a build's tree: hashed, weighed, and staged where the store does not hold it yet.
 
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::OnceLock;
 
 use fs_err::os::unix::fs::OpenOptionsExt;
 
 use crate::error::{Result, StoreError, reading, writing};
 use crate::layout::Layout;
 use crate::object::{self, FIXED_TIME, FIXED_TIMES, ObjectKey};
-use crate::packed::{PackedSizes, Scale, weigh_stream};
+use crate::packed::PackedSizes;
 use crate::pyc;
 use crate::series::Series;
+use crate::staging::Staging;
 use crate::tree::{Listed, Tree, as_path};
+use crate::weight::{Scale, is_sample};
 
 /// Files below this are read whole, once; larger ones are read bit by bit (bytes).
 const SMALL: usize = 1 << 20;
@@ -22,9 +24,11 @@ const SMALL: usize = 1 << 20;
 pub(crate) struct Packing<'a> {
     pub(crate) tree: &'a Tree,
     pub(crate) layout: &'a Layout,
-    /// Where new objects wait, under their keys, until the slug is known to fit.
-    pub(crate) stage: &'a Path,
+    /// Where new objects wait until the slug is known to fit.
+    pub(crate) staging: &'a Staging,
     pub(crate) sizes: &'a PackedSizes,
+    /// Whether every small file is packed, or samples of them.
+    pub(crate) weigh_all: bool,
     /// What the last tree of the same series held.
     pub(crate) series: &'a Series,
 }
@@ -35,8 +39,8 @@ pub(crate) struct Packed {
     pub(crate) object: ObjectKey,
     /// Unpacked (bytes).
     pub(crate) size: u64,
-    /// Packed (bytes).
-    pub(crate) weight: u64,
+    /// Packed (bytes), of a sample.
+    pub(crate) weight: Option<u64>,
     /// Whether that was not known before.
     pub(crate) weighed: bool,
     /// Whether it was staged by this call.
@@ -52,7 +56,7 @@ pub(crate) struct Packer<'a> {
 
 impl<'a> Packer<'a> {
     pub(crate) fn new(packing: Packing<'a>) -> Result<Self> {
-        let scale = Scale::new().map_err(reading(packing.stage))?;
+        let scale = Scale::new().map_err(reading(packing.staging.path()))?;
         Ok(Self { packing, scale, buffer: vec![0; SMALL] })
     }
 
@@ -63,10 +67,12 @@ impl<'a> Packer<'a> {
         if let Some(packed) = self.packing.series.find(listed, source) {
             return Ok(packed);
         }
-        let show = self.packing.tree.show(path);
-        let mut file = self.packing.tree.open_file(path).map_err(reading(&show))?;
-        let executable = file.metadata().map_err(reading(&show))?.mode() & 0o111 != 0;
-        let read = fill(&mut file, &mut self.buffer).map_err(reading(&show))?;
+        let (mut file, mode, size) =
+            tree.open_file(path).map_err(|error| reading(tree.show(path))(error))?;
+        let executable = mode & 0o111 != 0;
+        let expected = usize::try_from(size).unwrap_or(SMALL).min(SMALL);
+        let read = fill(&mut file, &mut self.buffer[..expected])
+            .map_err(|error| reading(tree.show(path))(error))?;
         if read < SMALL {
             self.pack_small(path, read, executable)
         } else {
@@ -79,42 +85,44 @@ impl<'a> Packer<'a> {
         let tree = self.packing.tree;
         pyc::settle(path, content, FIXED_TIME, |source| tree.time_and_size(source));
         let object = ObjectKey { hash: *blake3::hash(content).as_bytes(), executable };
+        let size = read as u64;
         let known = self.packing.sizes.get(&object.hash);
         let weight = match known {
-            Some(weight) => weight,
-            None => self.scale.weigh(content).map_err(reading(as_path(path)))?,
+            None if self.packing.weigh_all || is_sample(object, size) => {
+                Some(self.scale.weigh(content).map_err(|error| reading(as_path(path))(error))?)
+            }
+            known => known,
         };
-        let size = read as u64;
-        let new = !self.packing.holds(object, size) && self.packing.stage_small(object, content)?;
-        Ok(Packed { object, size, weight, weighed: known.is_none(), new })
+        let new = self.packing.place_small(object, content)?;
+        Ok(Packed { object, size, weight, weighed: known.is_none() && weight.is_some(), new })
     }
 
     fn pack_large(&mut self, path: &[u8], file: &fs_err::File, exec: bool) -> Result<Packed> {
         let show = self.packing.tree.show(path);
         let (hash, size) = self.hash(file).map_err(reading(&show))?;
         let object = ObjectKey { hash, executable: exec };
-        let new = !self.packing.holds(object, size) && !self.packing.staged(object).exists();
+        let new = !self.packing.holds(object, size) && !self.packing.staging.has(object);
         if new {
             self.stage_large(&show, file, object)?;
         }
         let known = self.packing.sizes.get(&hash);
         let weight = match known {
             Some(weight) => weight,
-            None => weigh(file).map_err(reading(&show))?,
+            None => self.scale.weigh_file(file, size).map_err(reading(&show))?,
         };
-        Ok(Packed { object, size, weight, weighed: known.is_none(), new })
+        Ok(Packed { object, size, weight: Some(weight), weighed: known.is_none(), new })
     }
 
     /// Stages a large file, and hashes it again as it is staged: it may have changed since.
     fn stage_large(&mut self, show: &Path, file: &fs_err::File, object: ObjectKey) -> Result<()> {
-        let staged = self.packing.staged(object);
-        let partial = staged.with_extension(format!("{:?}", std::thread::current().id()));
+        let staging = self.packing.staging;
+        let partial = staging.path().join(format!("{object}-{:?}", std::thread::current().id()));
         let copied = copy(file, &partial).map_err(writing(&partial))?;
         settle(&copied, object).map_err(writing(&partial))?;
         if self.hash(&copied).map_err(reading(&partial))?.0 != object.hash {
             return Err(StoreError::Changed { path: show.to_owned() });
         }
-        fs_err::rename(&partial, &staged).map_err(writing(&staged))
+        staging.take(&partial, object)
     }
 
     fn hash(&mut self, mut file: &fs_err::File) -> io::Result<([u8; 32], u64)> {
@@ -124,29 +132,51 @@ impl<'a> Packer<'a> {
 }
 
 impl Packing<'_> {
-    fn staged(&self, object: ObjectKey) -> PathBuf {
-        self.stage.join(object.to_string())
-    }
-
     fn holds(&self, object: ObjectKey, size: u64) -> bool {
         self.layout.holds(object, size)
     }
 
-    /// Stages a content, unless the same content is staged already.
-    fn stage_small(&self, object: ObjectKey, content: &[u8]) -> Result<bool> {
-        let path = self.staged(object);
+    /// Stores a content, unless it is there already. It gets its name at once: a file that has its
+    /// whole size has its whole content, and one that was cut short is known by its size.
+    fn place_small(&self, object: ObjectKey, content: &[u8]) -> Result<bool> {
+        let place = self.layout.object(object);
         let mode = object.mode().as_raw_mode();
         let mut options = fs_err::OpenOptions::new();
-        match options.write(true).create_new(true).mode(mode).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(writing(&path)(error)),
-            Ok(mut file) => {
-                file.write_all(content).map_err(writing(&path))?;
-                settle(&file, object).map_err(writing(&path))?;
+        match options.write(true).create_new(true).mode(mode).open(&place) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(!self
+                .holds(object, content.len() as u64)
+                && self.stage_small(object, content)?),
+            Err(error) => Err(writing(&place)(error)),
+            Ok(file) => {
+                self.staging.note_placed(object);
+                write_small(file, object, content)?;
                 Ok(true)
             }
         }
     }
+
+    /// Stages a content whose place is taken by a file that is not whole: somebody writes it now,
+    /// or was killed while they did.
+    fn stage_small(&self, object: ObjectKey, content: &[u8]) -> Result<bool> {
+        let path = self.staging.object(object);
+        let mut options = fs_err::OpenOptions::new();
+        let options = options.write(true).create_new(true).mode(object.mode().as_raw_mode());
+        match options.open(&path) {
+            // Another thread has just done so.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(writing(&path)(error)),
+            Ok(file) => {
+                self.staging.note(object);
+                write_small(file, object, content)?;
+                Ok(true)
+            }
+        }
+    }
+}
+
+fn write_small(mut file: fs_err::File, object: ObjectKey, content: &[u8]) -> Result<()> {
+    let written = file.write_all(content).and_then(|()| settle_new(&file, object));
+    written.map_err(|error| writing(file.path().to_owned())(error))
 }
 
 /// Gives a file the mode and the times that all objects have. Clears a set-uid bit with it.
@@ -155,9 +185,23 @@ pub(crate) fn settle(file: &fs_err::File, object: ObjectKey) -> io::Result<()> {
     Ok(rustix::fs::futimens(file, &FIXED_TIMES)?)
 }
 
-fn weigh(mut file: &fs_err::File) -> io::Result<u64> {
-    file.rewind()?;
-    weigh_stream(file)
+/// The same for a file that was made with the object's mode, of which the process's mask took away
+/// what it takes.
+fn settle_new(file: &fs_err::File, object: ObjectKey) -> io::Result<()> {
+    if object.mode().as_raw_mode() & mask() != 0 {
+        rustix::fs::fchmod(file, object.mode())?;
+    }
+    Ok(rustix::fs::futimens(file, &FIXED_TIMES)?)
+}
+
+/// The process's mask of modes, which nothing here changes.
+fn mask() -> u32 {
+    static MASK: OnceLock<u32> = OnceLock::new();
+    *MASK.get_or_init(|| {
+        let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+        mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o777)
+    })
 }
 
 /// Copies a whole file to a new one.
@@ -170,7 +214,7 @@ pub(crate) fn copy(mut from: &fs_err::File, to: &Path) -> io::Result<fs_err::Fil
 }
 
 /// Reads until a buffer is full or the file ends.
-fn fill(file: &mut fs_err::File, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn fill(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match file.read(&mut buffer[filled..]) {

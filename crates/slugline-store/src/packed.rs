@@ -1,4 +1,4 @@
-//! How large each object is when packed, remembered so that a known file is never packed again.
+//! How large objects are when packed, remembered so that a known file is never packed again.
 //!
 //! The file `packed` only saves time: what it does not know is packed and measured once more. It
 //! grows at its end, and each record carries its own check, so a torn one is passed over.
@@ -9,8 +9,6 @@ use std::path::Path;
 
 use crate::error::{Result, reading, writing};
 
-/// The compression that a slug's size is judged by: zstd's fastest, near to gzip's sizes.
-const LEVEL: i32 = 1;
 /// A record: 32 bytes of hash, 8 of size (little endian), 8 of check.
 const RECORD: usize = 48;
 
@@ -77,46 +75,6 @@ fn parse(bytes: &[u8]) -> Option<(Hash, u64)> {
     let hash: Hash = bytes[..32].try_into().ok()?;
     let size = u64::from_le_bytes(bytes[32..40].try_into().ok()?);
     (record(&(hash, size)) == bytes).then_some((hash, size))
-}
-
-/// Packs contents to learn their size. Holds buffers that are used again.
-pub(crate) struct Scale {
-    packer: zstd::bulk::Compressor<'static>,
-    packed: Vec<u8>,
-}
-
-impl Scale {
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { packer: zstd::bulk::Compressor::new(LEVEL)?, packed: Vec::new() })
-    }
-
-    /// The packed size of a content in memory (bytes).
-    pub(crate) fn weigh(&mut self, content: &[u8]) -> io::Result<u64> {
-        self.packed.clear();
-        self.packed.reserve(zstd::zstd_safe::compress_bound(content.len()));
-        Ok(self.packer.compress_to_buffer(content, &mut self.packed)? as u64)
-    }
-}
-
-/// The packed size of a content that is read bit by bit (bytes).
-pub(crate) fn weigh_stream(mut content: impl io::Read) -> io::Result<u64> {
-    let mut packer = zstd::Encoder::new(Count(0), LEVEL)?;
-    io::copy(&mut content, &mut packer)?;
-    Ok(packer.finish()?.0)
-}
-
-/// Counts what is written to it (bytes).
-struct Count(u64);
-
-impl Write for Count {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

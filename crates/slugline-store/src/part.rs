@@ -70,8 +70,7 @@ impl Store {
     pub fn put_object(&self, object: ObjectKey, content: &mut dyn Read) -> Result<()> {
         let mut intake = self.intake()?;
         intake.object(object, content)?;
-        let staged = intake.staging.path().join(object.to_string());
-        sync_path(&staged)?;
+        sync_path(&intake.staging.object(object))?;
         intake.place()
     }
 
@@ -114,9 +113,10 @@ pub struct Intake<'a> {
 impl Intake<'_> {
     /// Takes in an object, if its content is what its key says.
     pub fn object(&mut self, object: ObjectKey, content: &mut dyn Read) -> Result<()> {
-        let staged = self.staging.path().join(object.to_string());
+        let staged = self.staging.object(object);
         let mut options = fs_err::OpenOptions::new();
         let options = options.write(true).create(true).truncate(true);
+        self.staging.note(object);
         let mode = object.mode().as_raw_mode();
         let mut file = options.mode(mode).open(&staged).map_err(writing(&staged))?;
         let mut hasher = blake3::Hasher::new();
@@ -145,11 +145,7 @@ impl Intake<'_> {
     }
 
     fn place(self) -> Result<()> {
-        for object in &self.objects {
-            let staged = self.staging.path().join(object.to_string());
-            let place = self.store.layout.object(*object);
-            fs_err::rename(&staged, &place).map_err(writing(&place))?;
-        }
+        self.staging.place(&self.objects)?;
         self.store.note_verified(&self.objects);
         Ok(())
     }

@@ -6,6 +6,8 @@
 //! saves time: what it does not know is read.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::io::Write as _;
 use std::path::Path;
 
 use rustix::fs::Stat;
@@ -16,7 +18,7 @@ use crate::object::ObjectKey;
 use crate::pack::Packed;
 use crate::tree::Listed;
 
-const HEADER: &[u8; 16] = b"slugline-seen 1\n";
+const HEADER: &[u8; 16] = b"slugline-seen 2\n";
 const CHECK: usize = 32;
 
 /// Files that were changed this short before an ingest are not remembered (nanoseconds): the
@@ -51,6 +53,11 @@ impl Stamp {
         }
     }
 
+    /// Bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
     fn is_settled(&self, now: i128) -> bool {
         self.changed < now - TICK
     }
@@ -65,10 +72,48 @@ struct Known {
     packed: Packed,
 }
 
-/// What the last tree of a series held, by path.
+/// What the last tree of a series held, by path. Entries are read where they lie, since most of
+/// them are asked for once.
 #[derive(Debug, Default)]
 pub(crate) struct Series {
-    files: HashMap<Vec<u8>, Known>,
+    bytes: Vec<u8>,
+    /// Where entries begin, by the hash of their path.
+    at: Places,
+}
+
+/// Where entries begin, by the hash of their path.
+type Places = HashMap<u64, usize, BuildHasherDefault<Hashed>>;
+
+/// Takes what is hashed already.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = self.0.rotate_left(8) ^ number;
+    }
+}
+
+/// Spreads paths: a path that shares its hash with another is read again, no more.
+fn hash_of(path: &[u8]) -> u64 {
+    let mut words = path.chunks_exact(8);
+    let mix =
+        |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let hash = words.by_ref().fold(path.len() as u64, |hash, word| {
+        mix(hash, u64::from_le_bytes(word.try_into().unwrap_or_default()))
+    });
+    let hash = words.remainder().iter().fold(hash, |hash, byte| mix(hash, u64::from(*byte)));
+    mix(hash, 0)
 }
 
 impl Series {
@@ -76,8 +121,9 @@ impl Series {
     /// any more, since then its objects may not be either.
     pub(crate) fn load(path: &Path, slug_is_there: impl Fn(&SlugId) -> bool) -> Self {
         let bytes = fs_err::read(path).unwrap_or_default();
-        let remembered = decode(&bytes).filter(|(slug, _)| slug_is_there(slug));
-        Self { files: remembered.map(|(_, files)| files).unwrap_or_default() }
+        let known = decode(&bytes).filter(|(slug, _)| slug_is_there(slug));
+        let at = known.map(|(_, at)| at).unwrap_or_default();
+        Self { bytes, at }
     }
 
     /// What a file was packed as, if it is untouched since.
@@ -86,29 +132,44 @@ impl Series {
         file: &Listed,
         source: impl FnOnce() -> Option<(i64, u64)>,
     ) -> Option<Packed> {
-        let known = self.files.get(&file.path)?;
-        (known.stamp == file.stamp && known.source == source()).then_some(known.packed)
+        let entry = self.bytes.get(*self.at.get(&hash_of(&file.path))?..)?;
+        let (path, known) = Reader(entry).entry()?;
+        let same = path == file.path && known.stamp == file.stamp;
+        (same && known.source == source()).then_some(known.packed)
+    }
+}
+
+/// What is to be remembered of a tree; [`save`] takes it.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Vec<u8>);
+
+impl Memory {
+    /// A file, unless it was changed so short before this time (nanoseconds since 1970) that a
+    /// second change would not be seen.
+    pub(crate) fn file(
+        &mut self,
+        file: &Listed,
+        source: Option<(i64, u64)>,
+        packed: Packed,
+        now: i128,
+    ) {
+        if file.stamp.is_settled(now) {
+            encode(&mut self.0, &file.path, &Known { stamp: file.stamp, source, packed });
+        }
     }
 }
 
 /// Remembers a tree for the next of its series.
-pub(crate) fn save<'a>(
-    path: &Path,
-    slug: &SlugId,
-    now: i128,
-    files: impl Iterator<Item = (&'a Listed, Option<(i64, u64)>, Packed)>,
-) -> Result<()> {
-    let mut out = HEADER.to_vec();
-    out.extend_from_slice(slug.as_str().as_bytes());
-    for (file, source, packed) in files.filter(|(file, ..)| file.stamp.is_settled(now)) {
-        encode(&mut out, &file.path, &Known { stamp: file.stamp, source, packed });
-    }
-    let check = blake3::hash(&out);
-    out.extend_from_slice(check.as_bytes());
+pub(crate) fn save(path: &Path, slug: &SlugId, memory: &Memory) -> Result<()> {
+    let head = [HEADER.as_slice(), slug.as_str().as_bytes()].concat();
+    let check = *blake3::Hasher::new().update(&head).update(&memory.0).finalize().as_bytes();
     // Renamed, so that a reader meets the old one or the new one; not synced, since the check
     // tells a torn one.
     let new = path.with_extension(format!("{:?}", std::thread::current().id()));
-    fs_err::write(&new, out).map_err(writing(&new))?;
+    let mut file = fs_err::File::create(&new).map_err(writing(&new))?;
+    for bytes in [head.as_slice(), &memory.0, &check] {
+        file.write_all(bytes).map_err(writing(&new))?;
+    }
     fs_err::rename(&new, path).map_err(writing(path))
 }
 
@@ -117,7 +178,8 @@ fn encode(out: &mut Vec<u8>, path: &[u8], known: &Known) {
     let (time, size) = source.unwrap_or_default();
     out.extend_from_slice(&u32::try_from(path.len()).unwrap_or(u32::MAX).to_le_bytes());
     out.extend_from_slice(path);
-    for number in [stamp.device, stamp.inode, stamp.size, packed.size, packed.weight, size] {
+    let weight = packed.weight.unwrap_or(u64::MAX);
+    for number in [stamp.device, stamp.inode, stamp.size, packed.size, weight, size] {
         out.extend_from_slice(&number.to_le_bytes());
     }
     for time in [stamp.modified, stamp.changed, i128::from(time)] {
@@ -128,25 +190,28 @@ fn encode(out: &mut Vec<u8>, path: &[u8], known: &Known) {
     out.extend_from_slice(&packed.object.hash);
 }
 
-fn decode(bytes: &[u8]) -> Option<(SlugId, HashMap<Vec<u8>, Known>)> {
-    let (body, check) = bytes.split_at_checked(bytes.len().checked_sub(CHECK)?)?;
-    if blake3::hash(body).as_bytes() != check {
+/// The slug, and where entries begin in the bytes.
+fn decode(bytes: &[u8]) -> Option<(SlugId, Places)> {
+    let (checked, check) = bytes.split_at_checked(bytes.len().checked_sub(CHECK)?)?;
+    if blake3::hash(checked).as_bytes() != check {
         return None;
     }
-    let body = body.strip_prefix(HEADER)?;
+    let body = checked.strip_prefix(HEADER)?;
     let (slug, body) = body.split_at_checked(64)?;
     let slug = str::from_utf8(slug).ok()?.parse().ok()?;
-    let (mut reader, mut files) = (Reader(body), HashMap::new());
+    let mut at = Places::with_capacity_and_hasher(body.len() / 200, BuildHasherDefault::default());
+    let mut reader = Reader(body);
     while !reader.0.is_empty() {
-        let (path, known) = reader.entry()?;
-        files.insert(path, known);
+        let here = checked.len() - reader.0.len();
+        let (path, _) = reader.entry()?;
+        at.insert(hash_of(path), here);
     }
-    Some((slug, files))
+    Some((slug, at))
 }
 
 struct Reader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
@@ -161,7 +226,7 @@ impl Reader<'_> {
         self.take().map(i128::from_le_bytes)
     }
 
-    fn entry(&mut self) -> Option<(Vec<u8>, Known)> {
+    fn entry(&mut self) -> Option<(&'a [u8], Known)> {
         let length = u32::from_le_bytes(self.take()?) as usize;
         let (path, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
@@ -171,13 +236,14 @@ impl Reader<'_> {
         let mode = u32::from_le_bytes(self.take()?);
         let [has_source, executable] = self.take::<2>()?.map(|flag| flag != 0);
         let object = ObjectKey { hash: self.take()?, executable };
+        let weight = Some(weight).filter(|weight| *weight != u64::MAX);
         let source = (i64::try_from(source_time).ok()?, source_size);
         let known = Known {
             stamp: Stamp { device, inode, size, mode, modified, changed },
             source: has_source.then_some(source),
             packed: Packed { object, size: packed_size, weight, weighed: false, new: false },
         };
-        Some((path.to_vec(), known))
+        Some((path, known))
     }
 }
 
@@ -196,20 +262,25 @@ mod tests {
         let path = directory.path().join("library");
         let slug: SlugId = "ab".repeat(32).parse().unwrap();
         let object = ObjectKey { hash: [7; 32], executable: true };
-        let packed = Packed { object, size: 3, weight: 2, weighed: true, new: true };
+        let packed = Packed { object, size: 3, weight: Some(2), weighed: true, new: true };
         let (old, recent) = (listed("a/b.pyc", 0), listed("recent", 1_000_000_000));
-        let files = [(&old, Some((9, 8)), packed), (&recent, None, packed)];
-        save(&path, &slug, 1_000_000_000, files.into_iter()).unwrap();
+        let mut memory = Memory::default();
+        memory.file(&old, Some((9, 8)), packed, 1_000_000_000);
+        memory.file(&recent, None, packed, 1_000_000_000);
+        save(&path, &slug, &memory).unwrap();
         let series = Series::load(&path, |id| *id == slug);
         let found = series.find(&old, || Some((9, 8))).unwrap();
-        assert_eq!((found.object, found.size, found.weight, found.new), (object, 3, 2, false));
+        assert_eq!(
+            (found.object, found.size, found.weight, found.new),
+            (object, 3, Some(2), false)
+        );
         assert!(series.find(&old, || Some((9, 9))).is_none());
         assert!(series.find(&listed("a/b.pyc", 1), || Some((9, 8))).is_none());
         assert!(series.find(&recent, || None).is_none(), "changed within a tick of the clock");
-        assert!(Series::load(&path, |_| false).files.is_empty(), "its slug is gone");
+        assert!(Series::load(&path, |_| false).at.is_empty(), "its slug is gone");
         let mut bytes = fs_err::read(&path).unwrap();
         bytes[100] ^= 1;
         fs_err::write(&path, bytes).unwrap();
-        assert!(Series::load(&path, |_| true).files.is_empty(), "torn");
+        assert!(Series::load(&path, |_| true).at.is_empty(), "torn");
     }
 }

@@ -9,6 +9,7 @@ use slugline_model::slug::SlugId;
 
 use crate::Store;
 use crate::error::{Result, reading, writing};
+use crate::layout::IMAGE;
 use crate::object::ObjectKey;
 use crate::page::PageId;
 
@@ -44,6 +45,7 @@ impl Store {
     pub fn remove(&self, id: &SlugId) -> Result<()> {
         let _lock = self.lock_exclusive()?;
         remove_if_there(&self.layout.slug(id), |path| fs_err::remove_file(path))?;
+        remove_if_there(&self.layout.image(id), |path| fs_err::remove_file(path))?;
         remove_if_there(&self.layout.checkout(id), |path| fs_err::remove_dir_all(path))
     }
 
@@ -53,15 +55,19 @@ impl Store {
     pub fn sweep(&self, keep: &[SlugId]) -> Result<Swept> {
         let _lock = self.lock_exclusive()?;
         let live = self.live(keep)?;
-        let kept = |name: &OsStr| keep.iter().any(|id| name == id.as_str());
+        let kept = |name: &OsStr| {
+            let name = name.to_str().unwrap_or_default();
+            let id = name.strip_suffix(IMAGE).unwrap_or(name);
+            keep.iter().any(|kept| kept.as_str() == id)
+        };
         let mut swept = Swept {
             // Heads before pages and objects, so that no slug is seen whose objects are gone.
             slugs: remove_but(&self.layout.slugs(), kept, |path| fs_err::remove_file(path))?,
-            checkouts: remove_but(&self.layout.checkouts(), kept, |path| {
-                fs_err::remove_dir_all(path)
-            })?,
+            checkouts: remove_but(&self.layout.checkouts(), kept, remove_any)?,
             ..Swept::default()
         };
+        // What a killed ingest left says that not all objects are safe on the disk.
+        self.sync_all()?;
         remove_but(&self.layout.staging(), |_| false, |path| fs_err::remove_dir_all(path))?;
         remove_but(&self.layout.series(), |_| false, |path| fs_err::remove_file(path))?;
         remove_but(
@@ -120,6 +126,11 @@ fn remove_but(
         }
     }
     Ok(removed)
+}
+
+fn remove_any(path: &Path) -> std::io::Result<()> {
+    let is_directory = fs_err::symlink_metadata(path)?.is_dir();
+    if is_directory { fs_err::remove_dir_all(path) } else { fs_err::remove_file(path) }
 }
 
 fn list(directory: &Path) -> Result<Vec<(std::ffi::OsString, PathBuf)>> {

@@ -76,7 +76,7 @@ fn place(root: &Path, file: &Path) {
 fn export(scene: &Scene, slug: &SlugSummary, stack: &StackChoice, to: &str) -> PathBuf {
     let path = scene.directory.path().join(to);
     let request = ImageRequest { slug: &slug.id, stack };
-    let image = scene.store.image(&request, &mut |_| {}).unwrap();
+    let image = scene.store.oci_image(&request, &mut |_| {}).unwrap();
     let mut file = std::fs::File::create(&path).unwrap();
     scene.store.write_image(&image, Some("library:v1"), &mut file).unwrap();
     path

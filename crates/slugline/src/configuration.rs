@@ -12,7 +12,10 @@ use serde::Deserialize;
 use slugline_model::message::Message;
 use slugline_model::mirror::{Mirror, MirrorTarget};
 use slugline_model::stack::{HEROKU_STACKS, PAST_STACKS, announced};
+use slugline_store::bucket::BucketSettings;
 use toml::Spanned;
+
+use crate::bucket::StoreTable;
 
 /// What the file is called where nobody names another.
 const NAME: &str = "slugline.toml";
@@ -24,12 +27,15 @@ pub(crate) struct Configuration {
     pub(crate) stack: String,
     /// Where builds fetch from instead.
     pub(crate) mirrors: Vec<Mirror>,
+    /// Where slugs are kept beside the data directory.
+    pub(crate) bucket: Option<BucketSettings>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct File {
     build: Build,
+    store: StoreTable,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -50,6 +56,8 @@ pub(crate) enum ConfigurationError {
     Stack { path: PathBuf, line: usize, value: String },
     #[error("use the mirror `{value}` of {}", path.display())]
     Mirror { path: PathBuf, line: usize, value: String, found: String },
+    #[error("use `{value}` for the store of {}", path.display())]
+    Store { path: PathBuf, line: usize, value: String, found: String },
 }
 
 impl Configuration {
@@ -74,6 +82,7 @@ impl Configuration {
         Ok(Self {
             stack: stack(text, path, file.build.stack.as_ref())?,
             mirrors: mirrors.collect::<Result<_, _>>()?,
+            bucket: bucket(text, path, &file.store)?,
         })
     }
 }
@@ -92,6 +101,21 @@ fn stack(
     }
     let line = line(text, Some(asked.span()));
     Err(ConfigurationError::Stack { path: path.to_path_buf(), line, value })
+}
+
+fn bucket(
+    text: &str,
+    path: &Path,
+    table: &StoreTable,
+) -> Result<Option<BucketSettings>, ConfigurationError> {
+    table.settings(path, |name| std::env::var(name).ok()).map_err(|wrong| {
+        ConfigurationError::Store {
+            path: path.to_path_buf(),
+            line: line(text, wrong.place),
+            value: wrong.value,
+            found: wrong.found,
+        }
+    })
 }
 
 /// `2.36`; none where the C library is another one.
@@ -160,7 +184,9 @@ impl ConfigurationError {
             Self::Parse { path, line, found } => (
                 format!("cannot understand {}, line {line}", path.display()),
                 found.clone(),
-                "There is one table, [build], with `stack` and the table `mirrors`.".to_owned(),
+                "There are two tables: [build], with `stack` and the table `mirrors`, and [store], \
+                 with `bucket`, `endpoint`, `region`, `path_style`, `credentials` and `collect`."
+                    .to_owned(),
                 edit(path, *line),
             ),
             Self::Stack { path, line, value } => (
@@ -178,6 +204,15 @@ impl ConfigurationError {
                 found.clone(),
                 "A mirror is \"https://host/path/\" = \"https://mirror/path/\", or a directory in \
                  the place of the second one. Addresses end with a slash."
+                    .to_owned(),
+                edit(path, *line),
+            ),
+            Self::Store { path, line, value, found } => (
+                format!("cannot use `{value}` for the store: {}, line {line}", path.display()),
+                found.clone(),
+                "[store] has `bucket`, as \"s3://NAME/PREFIX\", and where it is not Amazon's \
+                 `endpoint`, as \"https://HOST\". Credentials are in AWS_ACCESS_KEY_ID and \
+                 AWS_SECRET_ACCESS_KEY, or in a file that `credentials` names."
                     .to_owned(),
                 edit(path, *line),
             ),
@@ -199,6 +234,7 @@ fn is_absent(error: &std::io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use slugline_store::bucket::Credentials;
 
     fn parse(text: &str) -> Result<Configuration, ConfigurationError> {
         Configuration::parse(text, Path::new("/etc/slugline.toml"))
@@ -228,8 +264,30 @@ mod tests {
                     ),
                     mirror("https://b.example/", MirrorTarget::Directory("/usr".into())),
                 ],
+                bucket: None,
             }
         );
+    }
+
+    #[test]
+    fn a_bucket_has_an_address_and_credentials() {
+        let there = tempfile::tempdir().unwrap();
+        let file = there.path().join("slugline.toml");
+        let text = "[store]\nbucket = \"s3://slugs/house\"\nendpoint = \"https://s3.example\"\n\
+                    region = \"garage\"\ncredentials = \"keys\"\ncollect = true\n";
+        std::fs::write(&file, text).unwrap();
+        let bucket = Configuration::load(None, there.path()).unwrap().bucket.unwrap();
+        assert_eq!(bucket.shown(), "s3://slugs/house");
+        assert_eq!(bucket.credentials, Credentials::File(there.path().join("keys")));
+        assert!(bucket.path_style && bucket.collect && bucket.region == "garage");
+        let table = "bucket = \"s3://slugs\"";
+        let table: StoreTable = toml::from_str(table).unwrap();
+        let set = |name: &str| name.starts_with("AWS_").then(|| "x".to_owned());
+        let settings = table.settings(&file, set).ok().flatten().unwrap();
+        assert!(matches!(settings.credentials, Credentials::Given(_)));
+        assert!(!settings.path_style);
+        let none = table.settings(&file, |_| None).err().unwrap();
+        assert!(none.found.contains("AWS_ACCESS_KEY_ID"), "{}", none.found);
     }
 
     #[test]
@@ -266,6 +324,13 @@ mod tests {
                 ["`nowhere` in a mirror: /etc/slugline.toml, line 2", "No such file"],
             ),
             ("[build.mirrors]\n\"a\" = \"/usr\"", ["line 2", "It is no URL."]),
+            ("[store]\nbukket = \"s3://a\"", ["line 2", "unknown field `bukket`"]),
+            ("[store]\nbucket = \"slugs\"", ["`slugs`", "does not start with s3://"]),
+            ("[store]\nregion = \"eu\"", ["`eu`", "There is no `bucket`"]),
+            (
+                "[store]\nbucket = \"s3://slugs\"\nendpoint = \"https://u:p@host/\"",
+                ["line 3", "It is no address of a server"],
+            ),
         ] {
             let message = refused(text);
             for line in lines {

@@ -1,4 +1,4 @@
-//! Layers that were packed before, below the store's `images/`: what each is, by what went into it,
+//! Layers that were packed before, below the store's `layers/`: what each is, by what went into it,
 //! and its blob for as long as there is room.
 //!
 //! `facts/KEY` is a line `DIGEST SIZE DIFF_ID`; `blobs/HEX` is a gzip tar. A fact outlives its blob:
@@ -50,7 +50,7 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub(crate) fn open(store: &Store) -> Result<Self, ImageError> {
-        let root = store.layout.images();
+        let root = store.layout.layers();
         for directory in [root.clone(), root.join("facts"), root.join("blobs")] {
             crate::make_private_directory(&directory).map_err(writing(&directory))?;
         }

@@ -62,7 +62,7 @@ impl Image {
 
 impl Store {
     /// Makes an image of a slug. The same slug on the same stack is the same image.
-    pub fn image(
+    pub fn oci_image(
         &self,
         request: &ImageRequest<'_>,
         say: &mut dyn FnMut(&str),

@@ -1,6 +1,6 @@
 //! OCI images: a slug as one, with a stack beneath and one layer a part, and slugs out of them.
 //!
-//! The layers are cached in the store's `images/`, by what goes into them: whoever asks again for
+//! The layers are cached in the store's `layers/`, by what goes into them: whoever asks again for
 //! an image of which only the app changed has only the app's layer packed.
 
 mod cache;

@@ -42,7 +42,7 @@ impl Store {
     ) -> Result<Digest, RegistryError> {
         let reference: Reference = target.reference.parse()?;
         let repository = Repository::open(target, reference, manners.clone())?;
-        let image = self.image(&ImageRequest { slug, stack }, say)?;
+        let image = self.oci_image(&ImageRequest { slug, stack }, say)?;
         let given = Given::new(self, &repository);
         transfer(&repository, say, async |say| {
             let wanted = self.wanted(&repository, &image, &given, say).await?;
@@ -148,7 +148,7 @@ struct Given {
 impl Given {
     fn new(store: &Store, repository: &Repository) -> Self {
         let host = repository.reference.host.replace(':', "_");
-        let directory = store.layout.images().join("given").join(host);
+        let directory = store.layout.layers().join("given").join(host);
         Self { directory, repository: repository.reference.repository.clone() }
     }
 

@@ -23,8 +23,8 @@ impl Store {
     /// Writes a slug as Heroku packs it. Each file is checked against its hash on the way; after an
     /// error what was written is no archive.
     pub fn export_tgz(&self, id: &SlugId, out: &mut dyn Write) -> Result<Exported> {
-        let _lock = self.lock_shared()?;
         let manifest = self.manifest(id)?;
+        let _lock = self.lock_shared()?;
         let packed = GzEncoder::new(Hashed::new(out), Compression::new(LEVEL));
         let mut tar = TarWriter::new(packed);
         tar.directory(b"./app", 0o755, Owner::ROOT).map_err(sending(b"."))?;

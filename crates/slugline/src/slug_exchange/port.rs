@@ -22,11 +22,11 @@ impl SlugExchange for LocalSlugs {
         out: &mut dyn Write,
     ) -> Result<Exported, ExchangeError> {
         match format {
-            ExportFormat::Tgz => self.0.export_tgz(slug, out).map_err(|error| failed(&error)),
+            ExportFormat::Tgz => self.store.export_tgz(slug, out).map_err(|error| failed(&error)),
             ExportFormat::OciArchive { stack, name } => {
-                let image = self.0.image(&ImageRequest { slug, stack }, &mut |_| {});
+                let image = self.store.oci_image(&ImageRequest { slug, stack }, &mut |_| {});
                 let image = image.map_err(|error| of_image(&error))?;
-                let written = self.0.write_image(&image, name.as_deref(), out);
+                let written = self.store.write_image(&image, name.as_deref(), out);
                 written.map_err(|error| of_image(&error))
             }
         }
@@ -37,7 +37,8 @@ impl SlugExchange for LocalSlugs {
         request: &ImportRequest,
         input: &mut dyn Read,
     ) -> Result<Imported, ExchangeError> {
-        self.0.import(input, request).map_err(|error| told(&error, error.of_store()))
+        let imported = self.store.import(input, request);
+        self.shared(imported.map_err(|error| told(&error, error.of_store()))?)
     }
 
     fn push(
@@ -47,7 +48,7 @@ impl SlugExchange for LocalSlugs {
         target: &RegistryTarget,
         say: &mut dyn FnMut(&str),
     ) -> Result<String, ExchangeError> {
-        let pushed = self.0.push(slug, stack, target, &Manners::default(), say);
+        let pushed = self.store.push(slug, stack, target, &Manners::default(), say);
         pushed.map(|digest| digest.to_string()).map_err(|error| of_registry(&error))
     }
 
@@ -57,8 +58,16 @@ impl SlugExchange for LocalSlugs {
         request: &ImportRequest,
         say: &mut dyn FnMut(&str),
     ) -> Result<Imported, ExchangeError> {
-        let pulled = self.0.pull(target, request, &Manners::default(), say);
-        pulled.map_err(|error| of_registry(&error))
+        let pulled = self.store.pull(target, request, &Manners::default(), say);
+        self.shared(pulled.map_err(|error| of_registry(&error))?)
+    }
+}
+
+impl LocalSlugs {
+    /// As after a build: what runs can be had again by whoever has the bucket.
+    fn shared(&self, imported: Imported) -> Result<Imported, ExchangeError> {
+        self.store.share(&imported.slug.id).map_err(|error| failed(&error))?;
+        Ok(imported)
     }
 }
 
