@@ -16,9 +16,11 @@ mod commit;
 mod erofs;
 mod error;
 mod exact;
+mod fsck;
 mod image;
 mod ingest;
 mod layout;
+mod live;
 mod lock;
 pub mod manifest;
 mod object;
@@ -48,9 +50,10 @@ use slugline_model::slug::{SlugId, SlugSummary};
 
 pub use crate::assemble::Assembly;
 pub use crate::error::{Result, StoreError};
+pub use crate::fsck::{Backup, Copies, FsckProgress, FsckRequest, KeptTrees};
 pub use crate::ingest::{IngestRequest, Progress};
 pub use crate::object::{FIXED_TIME, ObjectKey};
-pub use crate::sweep::Swept;
+pub use crate::sweep::{Hold, Swept};
 pub use crate::taking::ImportError;
 
 use crate::bucket::Home;

@@ -1,5 +1,7 @@
 //! A small client of the Platform API, over one connection a request.
 
+use std::path::Path;
+
 use http::{Method, Request, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
@@ -23,6 +25,18 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(port: u16, token: String) -> Self {
         Self { port, token }
+    }
+
+    /// A client of the server whose token lies in a data directory, or in the environment.
+    pub(crate) fn of_server(data_dir: &Path, port: u16) -> Result<Self, CommandError> {
+        let path = data_dir.join("token");
+        let token = std::fs::read_to_string(&path).map(|token| token.trim().to_owned()).or_else(
+            |source| match std::env::var("HEROKU_API_KEY") {
+                Ok(token) if !token.is_empty() => Ok(token),
+                _ => Err(CommandError::NoToken { path, source }),
+            },
+        )?;
+        Ok(Self::new(port, token))
     }
 
     /// Asks for a resource.
@@ -91,29 +105,34 @@ impl Client {
         self.whole(&format!("PUT {path}"), response).await.map(drop)
     }
 
-    /// Opens an answer that may be long; one that refuses is an error.
+    /// Opens a stream of lines; none if it has not begun.
+    pub(crate) async fn lines(&self, url: &str) -> Result<Option<Lines>, CommandError> {
+        let response = self.request(Method::GET, path_of(url), Bytes::new()).await?;
+        let there = response.status().is_success();
+        Ok(there.then(|| Lines { body: response.into_body(), pending: Vec::new() }))
+    }
+
+    /// Asks for something whose answer is read bit by bit. An answer that is no success is an error.
     pub(crate) async fn open(
         &self,
         method: Method,
-        url: &str,
+        path: &str,
         body: &Value,
-    ) -> Result<Incoming, CommandError> {
-        let what = format!("{method} {}", path_of(url));
-        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
-        let response = self.request(method, path_of(url), body).await?;
+    ) -> Result<http::Response<Incoming>, CommandError> {
+        let what = format!("{method} {path}");
+        let bytes = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+        let response = self.request(method, path_of(path), bytes).await?;
         if response.status().is_success() {
-            return Ok(response.into_body());
+            return Ok(response);
         }
         let refusal = self.whole(&what, response).await;
         let found = "it gave no reason".to_owned();
         Err(refusal.err().unwrap_or(CommandError::Api { what, found }))
     }
 
-    /// Opens a stream of lines; none if it has not begun.
-    pub(crate) async fn lines(&self, url: &str) -> Result<Option<Lines>, CommandError> {
-        let response = self.request(Method::GET, path_of(url), Bytes::new()).await?;
-        let there = response.status().is_success();
-        Ok(there.then(|| Lines { body: response.into_body(), pending: Vec::new() }))
+    /// The lines of an answer, as they come.
+    pub(crate) fn lines_of(response: http::Response<Incoming>) -> Lines {
+        Lines { body: response.into_body(), pending: Vec::new() }
     }
 
     /// Opens an output from a byte on, whatever its status.
@@ -181,10 +200,6 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    pub(crate) fn of(body: Incoming) -> Self {
-        Self { body, pending: Vec::new() }
-    }
-
     /// The next line; none at the end.
     pub(crate) async fn next(&mut self) -> Option<String> {
         loop {
@@ -205,8 +220,11 @@ impl Lines {
     }
 }
 
-/// The path of a URL of the server's.
+/// The path of a URL of the server's, or of one that is a path already.
 fn path_of(url: &str) -> &str {
+    if url.starts_with('/') {
+        return url;
+    }
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
     after_scheme.find('/').map_or("/", |slash| &after_scheme[slash..])
 }

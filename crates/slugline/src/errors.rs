@@ -1,6 +1,6 @@
 //! Why a command could not do what it was asked for, and how that is said.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use slugline_model::build::exit_code;
 use slugline_model::message::Message;
@@ -47,6 +47,8 @@ pub(crate) enum CommandError {
     NoToken { path: PathBuf, source: std::io::Error },
     #[error("pass a slug on")]
     SlugExchange(#[from] SlugExchangeError),
+    #[error("write {}", path.display())]
+    Destination { path: PathBuf, source: std::io::Error },
     #[error("find a build of {app}")]
     NoBuild { app: String, wanted: Option<String>, known: Vec<String> },
 }
@@ -146,6 +148,7 @@ impl CommandError {
                 "The token lies in the server's data directory; $HEROKU_API_KEY may hold it too.",
                 "the same command with --data-dir DIRECTORY",
             ),
+            Self::Destination { path, source } => destination(path, source, state),
             Self::NoBuild { app, wanted, known } => no_build(app, wanted.as_deref(), known, state),
             Self::Api { what, found } => {
                 let what = format!("the server refused: {what}");
@@ -182,6 +185,19 @@ fn no_build(app: &str, wanted: Option<&str>, known: &[String], state: String) ->
     Message { what, found, allowed, next: format!("slugline builds -a {app}"), state }
 }
 
+fn destination(path: &Path, source: &std::io::Error, state: String) -> Message {
+    Message {
+        what: format!("cannot write {}", path.display()),
+        found: source.to_string(),
+        allowed:
+            "It must lie in a directory that this user may write to, and nothing but an empty \
+                  directory may be there already."
+                .to_owned(),
+        next: "the same command with another DEST".to_owned(),
+        state,
+    }
+}
+
 /// The causes of an error, one a line.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
@@ -206,6 +222,7 @@ mod tests {
             (CommandError::Logs { path: path(), source: io() }, "/somewhere"),
             (CommandError::Signals { source: io() }, "take signals"),
             (CommandError::NoToken { path: path(), source: io() }, "/somewhere"),
+            (CommandError::Destination { path: path(), source: io() }, "another DEST"),
             (
                 CommandError::Connection { what: "GET /".into(), port: 5055, found: "no".into() },
                 "127.0.0.1:5055",

@@ -14,9 +14,11 @@ mod network;
 mod progress;
 mod server;
 mod slug_exchange;
+mod slug_reading;
 mod slugs;
 mod source;
 mod static_server;
+mod store_care;
 mod up;
 
 use std::path::PathBuf;
@@ -48,6 +50,10 @@ enum Command {
     Builds(builds::BuildsCommand),
     #[command(flatten)]
     SlugExchange(slug_exchange::SlugExchangeCommand),
+    #[command(flatten)]
+    SlugReading(slug_reading::SlugReadingCommand),
+    #[command(flatten)]
+    StoreCare(store_care::StoreCareCommand),
     /// Own one dyno, whose directory is given
     #[command(hide = true)]
     Supervise {
@@ -117,6 +123,8 @@ fn main() {
         Command::Conformance(args) => console::run(conformance::conformance(args)),
         Command::Builds(command) => console::run(builds::run(command)),
         Command::SlugExchange(command) => console::run(slug_exchange::run(command)),
+        Command::SlugReading(command) => console::run(slug_reading::run(command)),
+        Command::StoreCare(command) => console::run(store_care::run(command)),
         Command::Doctor => doctor::doctor(),
     };
     std::process::exit(code);

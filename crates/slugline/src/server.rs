@@ -107,6 +107,7 @@ impl Server {
             announced_stack: configuration.stack,
             mirrors: configuration.mirrors,
             limits: limits.clone(),
+            retention: configuration.retention,
         };
         let store = store(&config.data_dir, configuration.bucket)?;
         let ports = ports(&config, &hub, store)?;
@@ -202,7 +203,7 @@ fn close_to_others(data_dir: &Path) -> std::io::Result<()> {
 }
 
 /// One server at a time.
-fn lock(data_dir: &Path) -> Result<fs_err::File, CommandError> {
+pub(crate) fn lock(data_dir: &Path) -> Result<fs_err::File, CommandError> {
     let path = data_dir.join("lock");
     let error = |source| CommandError::DataDirectory { path: data_dir.to_path_buf(), source };
     let mut options = fs_err::OpenOptions::new();

@@ -21,7 +21,9 @@ mod release;
 mod slug;
 mod slug_blob;
 mod slug_image;
+mod slug_reading;
 mod source;
+mod store;
 mod stream;
 
 use axum::Router;
@@ -72,6 +74,17 @@ impl Platform {
             .route("/apps/{app}/slugs/{slug}/image", get(slug_image::image))
             .route("/apps/{app}/slugs/{slug}/actions/push", post(slug_image::push))
             .route("/apps/{app}/slugs/actions/pull", post(slug_image::pull))
+            .route("/apps/{app}/slugs/{slug}/tree", get(slug_reading::tree))
+            .route("/apps/{app}/slugs/{slug}/diff", get(slug_reading::diff))
+            .route("/apps/{app}/slugs/{slug}/files/{*path}", get(slug_reading::file))
+            .route("/apps/{app}/slugs/{slug}/files", get(slug_reading::file))
+            .route("/apps/{app}/slugs/{slug}/files/", get(slug_reading::file))
+            .route("/apps/{app}/slugs/{slug}/sbom", get(slug_reading::sbom))
+            .route("/apps/{app}/slugs/{slug}/provenance", get(slug_reading::provenance))
+            .route("/apps/{app}/slugs/{slug}/actions/verify", post(slug_reading::verify))
+            .route("/store", get(store::usage))
+            .route("/store/actions/gc", post(store::collect))
+            .route("/store/actions/fsck", post(store::fsck))
             .route("/sources", post(source::create))
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_token));
         Router::new()

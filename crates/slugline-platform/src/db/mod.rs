@@ -9,6 +9,7 @@ pub(crate) mod config_var;
 pub(crate) mod formation;
 pub(crate) mod receipt;
 pub(crate) mod release;
+pub(crate) mod retention;
 pub(crate) mod slug;
 pub(crate) mod slug_upload;
 
@@ -33,7 +34,8 @@ pub enum DbError {
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_1.sql")),
     M::up(include_str!("schema_2_builds.sql")),
-    M::up(include_str!("schema_3_slug_uploads.sql")),
+    M::up(include_str!("schema_3_retention.sql")),
+    M::up(include_str!("schema_4_slug_uploads.sql")),
 ];
 
 /// The embedded database.

@@ -130,15 +130,8 @@ impl App {
 
     fn in_directory(options: &Options, directory: &Path) -> Result<Self, CommandError> {
         let data_dir = data_directory_or_default(options.data_dir.as_deref())?;
-        let path = data_dir.join("token");
-        let token = std::fs::read_to_string(&path).map(|token| token.trim().to_owned()).or_else(
-            |source| match std::env::var("HEROKU_API_KEY") {
-                Ok(token) if !token.is_empty() => Ok(token),
-                _ => Err(CommandError::NoToken { path, source }),
-            },
-        )?;
-        let name = crate::up::app_name(options.app.as_deref(), directory)?;
-        Ok(Self { name, client: Client::new(options.api_port, token) })
+        let client = Client::of_server(&data_dir, options.api_port)?;
+        Ok(Self { name: crate::up::app_name(options.app.as_deref(), directory)?, client })
     }
 
     pub(crate) fn path(&self, rest: &str) -> String {

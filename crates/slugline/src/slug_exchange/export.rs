@@ -28,8 +28,8 @@ impl Export {
             Format::Tgz => text(&slug["blob"]["url"]).to_owned(),
             Format::Oci | Format::OciArchive => self.image_path(&app, &slug, version),
         };
-        let body = app.client.open(Method::GET, &url, &Value::Null).await?;
-        let (bytes, checksum) = self.receive(body).await?;
+        let answer = app.client.open(Method::GET, &url, &Value::Null).await?;
+        let (bytes, checksum) = self.receive(answer.into_body()).await?;
         let path = self.output.display();
         if self.options.json {
             let checksum = checksum.to_string();

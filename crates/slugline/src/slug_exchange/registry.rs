@@ -6,7 +6,7 @@ use slugline_model::build::exit_code;
 
 use super::{Login, Pull, Push, slug_of, text};
 use crate::builds::App;
-use crate::client::Lines;
+use crate::client::Client;
 use crate::console::say;
 use crate::errors::CommandError;
 use crate::progress::Progress;
@@ -70,7 +70,7 @@ async fn follow(
     what: &str,
     quiet: bool,
 ) -> Result<Value, CommandError> {
-    let mut lines = Lines::of(app.client.open(Method::POST, path, body).await?);
+    let mut lines = Client::lines_of(app.client.open(Method::POST, path, body).await?);
     let progress = Progress::start();
     let mut last = Value::Null;
     while let Some(line) = lines.next().await {
