@@ -26,6 +26,12 @@ pub enum ImportError {
     Image(#[from] ImageError),
 }
 
+impl From<StoreError> for ImportError {
+    fn from(error: StoreError) -> Self {
+        Self::Image(error.into())
+    }
+}
+
 impl ImportError {
     /// What the store itself met, if it was that.
     pub fn of_store(&self) -> Option<&StoreError> {
@@ -54,6 +60,7 @@ impl Store {
         if !is_image {
             return Ok(self.import_tgz(&mut input, request)?);
         }
+        let _lock = self.lock_shared()?;
         let largest = request.limits.build_disk;
         let mut input = Hashed::new(Bounded::new(input, largest));
         let blobs = Blobs::spooled(self, &mut input, largest)?;

@@ -13,6 +13,7 @@ use serde_json::Value;
 use slugline_model::exchange::{ImportRequest, Imported, StackChoice};
 use slugline_model::slug::SlugSummary;
 use slugline_store::oci::ImageRequest;
+use slugline_store::oci::digest::Digest;
 use slugline_store::{ImportError, IngestRequest};
 
 fn run(command: &mut Command) -> Output {
@@ -185,4 +186,167 @@ fn podman_starts_the_process_types_as_a_dyno_would() {
     assert_eq!(start(&["worker"]), "it works\n");
     assert_eq!(start(&["echo \"$DYNO\"; id -un"]), "run.1\ndyno\n");
     assert_eq!(start(&["bash", "-c", "echo \"two  words\" $HOME"]), "two  words /app\n");
+}
+
+/// A layer's tar, from names, what they are, and their content or target.
+fn tar_of(entries: &[(&str, tar::EntryType, &str)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (name, kind, content) in entries {
+        let mut header = tar::Header::new_gnu();
+        let gnu = header.as_gnu_mut().unwrap();
+        gnu.name[..name.len()].copy_from_slice(name.as_bytes());
+        let is_file = *kind == tar::EntryType::Regular;
+        if !is_file {
+            gnu.linkname[..content.len()].copy_from_slice(content.as_bytes());
+        }
+        header.set_entry_type(*kind);
+        header.set_mode(0o755);
+        header.set_size(if is_file { content.len() as u64 } else { 0 });
+        header.set_cksum();
+        bytes.extend(header.as_bytes());
+        if is_file {
+            bytes.extend(content.as_bytes());
+            bytes.resize(bytes.len().next_multiple_of(512), 0);
+        }
+    }
+    bytes.extend([0; 1024]);
+    bytes
+}
+
+const FILE: tar::EntryType = tar::EntryType::Regular;
+const DIRECTORY: tar::EntryType = tar::EntryType::Directory;
+const SYMLINK: tar::EntryType = tar::EntryType::Symlink;
+const LINK: tar::EntryType = tar::EntryType::Link;
+
+/// An OCI archive of layers, whose documents a test may spoil: `spoil` is given each one's name
+/// and its text.
+fn archive_of(layers: &[Vec<u8>], spoil: &dyn Fn(&str, String) -> String) -> Vec<u8> {
+    let digest = |bytes: &[u8]| Digest::of(bytes).to_string();
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut blob = |bytes: &[u8]| {
+        let name = format!("blobs/sha256/{}", Digest::of(bytes).hex());
+        files.push((name, bytes.to_vec()));
+        format!(r#"{{"digest":"{}","size":{}}}"#, digest(bytes), bytes.len())
+    };
+    let described: Vec<String> = layers.iter().map(|layer| blob(layer)).collect();
+    let diff_ids: Vec<String> = layers.iter().map(|layer| format!("{:?}", digest(layer))).collect();
+    let config = format!(
+        r#"{{"architecture":"amd64","os":"linux","config":{{"Cmd":["./run","a b"]}},"rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#,
+        diff_ids.join(",")
+    );
+    let config = blob(spoil("config", config).as_bytes());
+    let layers = described.join(",");
+    let manifest = format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{layers}]}}"#);
+    let manifest = blob(spoil("manifest", manifest).as_bytes());
+    let index = format!(r#"{{"schemaVersion":2,"manifests":[{manifest}]}}"#);
+    files.insert(0, ("index.json".to_owned(), spoil("index", index).into_bytes()));
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, name, bytes.as_slice()).unwrap();
+    }
+    archive.into_inner().unwrap()
+}
+
+fn import_bytes(scene: &Scene, mut archive: &[u8]) -> Result<Imported, ImportError> {
+    scene.store.import(&mut archive, &ImportRequest::default())
+}
+
+#[test]
+fn layers_hide_and_replace_what_lies_beneath_them() {
+    let lower = tar_of(&[
+        ("etc/passwd", FILE, "not ours"),
+        ("app/gone", FILE, "x"),
+        ("app/kept", FILE, "kept"),
+        ("app/cleared/old", FILE, "x"),
+        ("app/was-file", FILE, "x"),
+        ("app/was-directory/below", FILE, "x"),
+        ("app/link", SYMLINK, "kept"),
+    ]);
+    let upper = tar_of(&[
+        // Beside its own whiteout, which is for what lies beneath.
+        ("app/cleared/new", FILE, "new"),
+        ("app/cleared/.wh..wh..opq", FILE, ""),
+        ("app/.wh.gone", FILE, ""),
+        ("app/was-file/", DIRECTORY, ""),
+        ("app/was-file/now", FILE, "now"),
+        ("app/was-directory", FILE, "a file now"),
+        ("app/same", LINK, "app/kept"),
+        ("app/device", tar::EntryType::Char, ""),
+    ]);
+    let scene = Scene::new();
+    let archive = archive_of(&[lower, upper], &|_, text| text);
+    let slug = import_bytes(&scene, &archive).unwrap().slug;
+    assert_eq!(slug.process_types.values().collect::<Vec<_>>(), ["./run 'a b'"]);
+    let manifest = scene.store.manifest(&slug.id).unwrap();
+    let paths: Vec<_> = manifest.entries.keys().map(|path| String::from_utf8_lossy(path)).collect();
+    assert_eq!(
+        paths,
+        [
+            "cleared",
+            "cleared/new",
+            "kept",
+            "link",
+            "same",
+            "was-directory",
+            "was-file",
+            "was-file/now"
+        ]
+    );
+}
+
+#[test]
+fn hostile_images_are_refused_and_leave_nothing() {
+    let scene = Scene::new();
+    let refused = |archive: &[u8]| {
+        let error = import_bytes(&scene, archive).expect_err("no honest image");
+        assert_eq!(scene.store.slugs().unwrap(), []);
+        assert_eq!(std::fs::read_dir(scene.root.join("staging")).unwrap().count(), 0);
+        let causes = std::iter::successors(std::error::Error::source(&error), |e| e.source());
+        causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    };
+    let plain =
+        |entries: &[(&str, tar::EntryType, &str)]| archive_of(&[tar_of(entries)], &|_, text| text);
+    for (archive, why) in [
+        (plain(&[("app/../../etc/x", FILE, "x")]), "it leads upwards"),
+        (plain(&[("app/link", SYMLINK, "/etc"), ("app/link/x", FILE, "x")]), "into a slug"),
+        (plain(&[("app", SYMLINK, "/etc"), ("app/x", FILE, "x")]), "/app must be a directory"),
+        (plain(&[("app/x", LINK, "etc/passwd")]), "outside of /app"),
+        (plain(&[("app/x", LINK, "app/../../etc/passwd")]), "outside of /app"),
+        (plain(&[("etc/passwd", FILE, "x")]), "nothing in its /app"),
+    ] {
+        let refusal = refused(&archive);
+        assert!(refusal.contains(why), "{why}: {refusal}");
+    }
+    let layers = [tar_of(&[("app/x", FILE, "x")])];
+    let spoilt = |document: &'static str, from: &'static str, to: &'static str| {
+        archive_of(&layers, &move |name, text| {
+            if name == document { text.replacen(from, to, 1) } else { text }
+        })
+    };
+    for (archive, why) in [
+        (spoilt("config", "\"diff_ids\":[\"sha256:", "\"diff_ids\":[\"sha256:0"), "understood"),
+        (spoilt("config", "\"diff_ids\":[", "\"diff_ids\":[],\"x\":["), "speaks of 0 layers"),
+        (spoilt("manifest", "\"size\":", "\"size\":1"), "has "),
+        (spoilt("index", "\"digest\":\"sha256:", "\"digest\":\"../../x"), "understood"),
+        (spoilt("index", "\"manifests\":[", "\"manifests\":[],\"x\":["), "find an image"),
+        (spoilt("index", "{", "{{"), "understood"),
+    ] {
+        let refusal = refused(&archive);
+        assert!(refusal.contains(why), "{why}: {refusal}");
+    }
+    // A blob that is not what it is called.
+    let mut damaged = archive_of(&layers, &|_, text| text);
+    let at = damaged.windows(5).rposition(|window| window == b"app/x").unwrap();
+    damaged[at + 4] = b'y';
+    assert!(
+        refused(&damaged).contains("check the image's sha256:")
+            || refused(&damaged).contains("checksum")
+    );
+    let whole = archive_of(&layers, &|_, text| text);
+    for end in (513..whole.len() - 1024).step_by(700) {
+        refused(&whole[..end]);
+    }
 }

@@ -220,8 +220,11 @@ impl Lines {
     }
 }
 
-/// The path of a URL of the server's.
+/// The path of a URL of the server's, or of one that is a path already.
 fn path_of(url: &str) -> &str {
+    if url.starts_with('/') {
+        return url;
+    }
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
     after_scheme.find('/').map_or("/", |slash| &after_scheme[slash..])
 }

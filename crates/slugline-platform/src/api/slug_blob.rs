@@ -37,10 +37,13 @@ pub(crate) async fn upload(
         limits: platform.inner.config.limits.clone(),
         checksum: upload.checksum,
     };
+    // Nothing but this keeps the slug until the state knows it.
+    let mut pin = platform.inner.pins.open();
     let (sender, mut reader) = bridge::reader();
     let import = platform.blocking(move |inner| inner.exchange.import(&request, &mut reader));
     let (imported, ()) = tokio::join!(import, bridge::forward(body, sender));
     let imported = imported.map_err(refusal)?;
+    pin.hold(imported.slug.id.clone());
     keep(&platform, &upload, imported)?;
     Ok(StatusCode::OK.into_response())
 }

@@ -77,8 +77,11 @@ pub(crate) async fn pull(
         checksum: None,
     };
     Ok(told(move |lines| {
+        // Nothing but this keeps the slug until the state knows it.
+        let mut pin = platform.inner.pins.open();
         let exchange = &platform.inner.exchange;
         let imported = exchange.pull(&target, &request, &mut |line| lines.line(line))?;
+        pin.hold(imported.slug.id.clone());
         let upload = announced(&app, &target.reference);
         let forget = i64::MIN;
         let announce =

@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -20,6 +20,9 @@ use crate::error::writing;
 
 /// How much is kept of blobs that nobody asks for now (bytes).
 const QUOTA: u64 = 4 << 30;
+
+/// What is older and has no name belongs to nobody that still runs.
+const LEFT: Duration = Duration::from_hours(24);
 
 /// As `gzip` packs.
 const LEVEL: u32 = 6;
@@ -99,6 +102,7 @@ impl Cache {
 
     /// Removes blobs that were not asked for lately, but for these, until the rest fits the quota.
     pub(crate) fn prune(&self, keep: &[Digest]) {
+        self.forget_left();
         let directory = self.root.join("blobs");
         let mut blobs: Vec<_> = fs_err::read_dir(&directory)
             .into_iter()
@@ -115,6 +119,20 @@ impl Cache {
         for (_, size, path) in blobs {
             if total > QUOTA && !kept.contains(&path) && fs_err::remove_file(&path).is_ok() {
                 total -= size;
+            }
+        }
+    }
+
+    /// Removes what killed exports left.
+    fn forget_left(&self) {
+        let is_old = |entry: &fs_err::DirEntry| {
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+            age.is_some_and(|age| age > LEFT)
+        };
+        for entry in fs_err::read_dir(&self.root).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with("incoming-") && is_old(&entry) {
+                let _ = fs_err::remove_file(entry.path());
             }
         }
     }

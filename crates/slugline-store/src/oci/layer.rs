@@ -123,6 +123,7 @@ impl Store {
         class: LayerClass,
         tar: &mut LayerWriter<'_>,
     ) -> Result<(), ImageError> {
+        let _lock = self.lock_shared()?;
         tar.directory(b"app", 0o755, DYNO).map_err(sending(b"."))?;
         for (path, entry) in members(manifest, class) {
             let name = [b"app/", path].concat();

@@ -11,13 +11,13 @@ use super::document::{
     architecture,
 };
 use super::error::ImageError;
-use super::layer::{Unnamed, unnamed};
 use crate::Store;
 use crate::archive::bounded::Bounded;
 use crate::archive::digest::Hashed;
 use crate::archive::place;
 use crate::archive::read::{self, ArchiveError, Bounds, Kind};
 use crate::error::writing;
+use crate::staging::Staging;
 
 /// How deep indexes may lie in each other.
 const DEEPEST: usize = 3;
@@ -58,7 +58,7 @@ pub(crate) enum Blobs {
         path: PathBuf,
         files: HashMap<Vec<u8>, Member>,
         /// Removed with this, where the archive had to be unpacked first.
-        _spooled: Option<Unnamed>,
+        _spooled: Option<Staging>,
     },
 }
 
@@ -108,8 +108,10 @@ impl Blobs {
         input: &mut dyn Read,
         largest: u64,
     ) -> Result<Option<Self>, ImageError> {
-        let staging = store.layout.staging();
-        let mut spool = unnamed(&staging).map_err(writing(&staging))?;
+        // What a killed import leaves is a directory, as sweeps expect it.
+        let staging = Staging::new(&store.layout)?;
+        let path = staging.path().join("image");
+        let mut file = fs_err::File::create_new(&path).map_err(writing(&path))?;
         let reading = |source| ImageError::from(read::reading(1, source));
         let mut input = Bounded::new(read::unpacked(input).map_err(reading)?, largest);
         let mut buffer = vec![0; 1 << 16];
@@ -118,13 +120,12 @@ impl Blobs {
             if read == 0 {
                 break;
             }
-            spool.file.write_all(&buffer[..read]).map_err(writing(&staging))?;
+            file.write_all(&buffer[..read]).map_err(writing(&path))?;
         }
-        let path = spool.file.path().to_path_buf();
-        Self::indexed(&path, Some(spool))
+        Self::indexed(&path, Some(staging))
     }
 
-    fn indexed(path: &Path, spooled: Option<Unnamed>) -> Result<Option<Self>, ImageError> {
+    fn indexed(path: &Path, spooled: Option<Staging>) -> Result<Option<Self>, ImageError> {
         let files = index(path)?;
         let is_image =
             files.contains_key(&b"index.json"[..]) || files.contains_key(&b"manifest.json"[..]);

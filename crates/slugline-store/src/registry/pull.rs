@@ -30,6 +30,7 @@ impl Store {
     ) -> Result<Imported, RegistryError> {
         let reference = target.reference.parse()?;
         let repository = Repository::open(target, reference, manners.clone())?;
+        let _lock = self.lock_shared()?;
         let staging = Staging::new(&self.layout)?;
         let blobs = staging.path().join("blobs/sha256");
         fs_err::create_dir_all(&blobs).map_err(writing(&blobs))?;
