@@ -11,7 +11,7 @@ use crate::listing::Listing;
 use crate::name::AppName;
 use crate::procfile::ProcessTypes;
 use crate::retention::Object;
-use crate::slug::{SlugId, SlugSummary};
+use crate::slug::{SlugId, SlugSummary, SlugView};
 
 /// Takes what dynos report. Called from the engine's own thread; must not block for long.
 pub type EventSink = Box<dyn Fn(DynoId, TimedEvent) + Send + Sync>;
@@ -68,8 +68,8 @@ pub trait SlugStore: Send + Sync {
         process_types: &ProcessTypes,
         limits: &Limits,
     ) -> Result<SlugSummary, IngestError>;
-    /// The slug's tree, verified: a directory with `app/` in it that nobody may write to.
-    fn checkout(&self, id: &SlugId) -> Result<PathBuf, CheckoutError>;
+    /// The slug's tree, verified, as dynos see it.
+    fn checkout(&self, id: &SlugId) -> Result<SlugView, CheckoutError>;
 
     // The care of the store, and reading what is in it.
 

@@ -9,7 +9,7 @@ use slugline_model::name::{AppName, DynoName};
 use slugline_model::plan::{Action, Desired, dynos, plan};
 use slugline_model::port::{Adopted, EngineError};
 use slugline_model::resources::{DynoSize, Resources};
-use slugline_model::slug::SlugId;
+use slugline_model::slug::{SlugId, SlugView};
 use uuid::Uuid;
 
 use crate::clock;
@@ -216,7 +216,7 @@ impl Platform {
             release: release.version,
             command: command.to_owned(),
             env,
-            slug_tree: None,
+            slug: None,
             binds: vec![],
             port,
             host_uid: None,
@@ -232,9 +232,9 @@ impl Platform {
         self.dynos().stands_on(id, tree.clone());
         let started = self
             .blocking(move |inner| {
-                let tree =
+                let view =
                     inner.store.checkout(&tree).map_err(|error| LaunchError::Checkout(error.0))?;
-                spec.slug_tree = Some(tree);
+                spec.slug = Some(view);
                 inner.engine.start(&spec).map_err(LaunchError::Engine)
             })
             .await;
@@ -270,10 +270,11 @@ impl Platform {
     }
 }
 
-/// The slug that a dyno was started from: its tree lies in a directory of that name.
+/// The slug that a dyno was started from: what it sees of it lies under a name that begins so.
 fn slug_of(spec: &DynoSpec) -> Option<SlugId> {
-    let tree = spec.slug_tree.as_ref()?;
-    tree.components().find_map(|part| part.as_os_str().to_str()?.parse().ok())
+    let (SlugView::Tree(place) | SlugView::Image { image: place, .. }) = spec.slug.as_ref()?;
+    let names = place.components().filter_map(|part| part.as_os_str().to_str());
+    names.filter_map(|name| name.split('.').next()).find_map(|name| name.parse().ok())
 }
 
 /// Why a dyno could not even be handed to its supervisor.

@@ -26,7 +26,7 @@ const MARKER: &str = "complete";
 const TREE: &str = "tree";
 
 /// Where a slug's files lie, in a dyno too.
-const APP: &str = "app";
+pub(crate) const APP: &str = "app";
 
 const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
 
@@ -78,7 +78,7 @@ impl Store {
         fs_err::rename(&new, place).map_err(writing(place))
     }
 
-    fn verified_manifest(&self, id: &SlugId) -> Result<Manifest> {
+    pub(crate) fn verified_manifest(&self, id: &SlugId) -> Result<Manifest> {
         let manifest = self.read_manifest(id)?;
         self.verify_unverified(id, &manifest)?;
         Ok(manifest)
@@ -150,7 +150,7 @@ impl Store {
     }
 
     /// What is damaged loses its name, so that the next build that has the file stores it anew.
-    fn forget_damaged(&self, error: &StoreError) {
+    pub(crate) fn forget_damaged(&self, error: &StoreError) {
         let damaged = match error {
             StoreError::DamagedObject { object, .. } | StoreError::MissingObject { object, .. } => {
                 self.layout.object(*object)
@@ -170,10 +170,11 @@ impl Store {
         let _ = fs_err::create_dir(self.layout.series());
     }
 
-    /// Has a slug's checkout made anew at the next start of a dyno; says whether there was one. A
-    /// dyno that runs on the old one keeps it as it is.
+    /// Has what dynos run on made anew, and every file of it checked, at the next start of one; says
+    /// whether there was anything. A dyno that runs keeps what it has.
     pub(crate) fn renew_checkout(&self, id: &SlugId) -> bool {
-        fs_err::remove_file(self.layout.checkout(id).join(MARKER)).is_ok()
+        let checkout = fs_err::remove_file(self.layout.checkout(id).join(MARKER)).is_ok();
+        fs_err::remove_file(self.layout.image(id)).is_ok() || checkout
     }
 
     /// Makes the tree. Links come last, so that no path leads through one.
@@ -274,6 +275,6 @@ fn is_complete(place: &Path, boot: &str) -> bool {
 }
 
 /// What the kernel calls the time since the machine started.
-fn boot_id() -> String {
+pub(crate) fn boot_id() -> String {
     fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }

@@ -7,6 +7,9 @@ use slugline_model::slug::SlugId;
 use crate::object::ObjectKey;
 use crate::page::PageId;
 
+/// How the name of an image ends, after the slug's identity.
+pub(crate) const IMAGE: &str = ".erofs";
+
 /// The root, and the paths below it.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
@@ -80,6 +83,11 @@ impl Layout {
 
     pub(crate) fn checkout(&self, id: &SlugId) -> PathBuf {
         self.checkouts().join(id.as_str())
+    }
+
+    /// The image by which a slug's tree is mounted.
+    pub(crate) fn image(&self, id: &SlugId) -> PathBuf {
+        self.checkouts().join(format!("{id}{IMAGE}"))
     }
 
     pub(crate) fn staging(&self) -> PathBuf {

@@ -11,8 +11,10 @@
 mod assemble;
 mod checkout;
 mod commit;
+mod erofs;
 mod error;
 mod fsck;
+mod image;
 mod ingest;
 mod layout;
 mod live;

@@ -21,6 +21,7 @@ use slugline_model::slug::SlugId;
 use crate::Store;
 use crate::commit::sync_path;
 use crate::error::{Result, reading, writing};
+use crate::layout::IMAGE;
 use crate::live::Live;
 use crate::lock::Lock;
 use crate::object::ObjectKey;
@@ -39,7 +40,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub struct Swept {
     /// Slugs.
     pub slugs: u64,
-    /// Checkouts.
+    /// Checkouts and images.
     pub checkouts: u64,
     /// Pages of manifests that no slug holds any more.
     pub pages: u64,
@@ -68,6 +69,7 @@ impl Store {
         let _lock = self.lock_exclusive()?;
         aside = Staging::new(&self.layout)?;
         remove_if_there(&self.layout.slug(id), |path| fs_err::remove_file(path))?;
+        remove_if_there(&self.layout.image(id), |path| fs_err::remove_file(path))?;
         let to = aside.path().join(id.as_str());
         remove_if_there(&self.layout.checkout(id), |path| fs_err::rename(path, &to))
     }
@@ -247,8 +249,9 @@ impl Store {
 }
 
 fn is_slug_of(live: &Live, name: &OsStr) -> bool {
-    let id = name.to_str().and_then(|name| name.parse::<SlugId>().ok());
-    id.is_some_and(|id| live.slugs.contains(&id))
+    let name = name.to_str().unwrap_or_default();
+    let id = name.strip_suffix(IMAGE).unwrap_or(name).parse::<SlugId>();
+    id.is_ok_and(|id| live.slugs.contains(&id))
 }
 
 fn has_page(live: &Live, name: &OsStr) -> bool {

@@ -12,7 +12,6 @@ use slugline_dyno::LocalEngine;
 use slugline_logs::Hub;
 use slugline_platform::{Config, LogQuery, LogSessions, Platform, Ports};
 use slugline_router::Router;
-use slugline_store::Store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -118,7 +117,7 @@ impl Server {
 }
 
 fn ports(config: &Config, hub: &Arc<Hub>) -> Result<Ports, CommandError> {
-    let store = Store::open(config.data_dir.join("store"))?;
+    let slugs = LocalSlugs::open(&config.data_dir.join("store"))?;
     let (send, events) = mpsc::unbounded_channel();
     let sink = Box::new(move |id, event| {
         // The platform takes events for as long as it lives.
@@ -128,7 +127,7 @@ fn ports(config: &Config, hub: &Arc<Hub>) -> Result<Ports, CommandError> {
     Ok(Ports {
         engine: Arc::new(engine),
         events,
-        store: Arc::new(LocalSlugs(store)),
+        store: Arc::new(slugs),
         log: Arc::clone(hub) as _,
         log_sessions: log_sessions(Arc::clone(hub)),
     })

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use slugline_model::care::{Checked, Removed};
 use slugline_model::limits::Limits;
@@ -13,13 +13,50 @@ use slugline_model::port::{
 };
 use slugline_model::procfile::ProcessTypes;
 use slugline_model::retention::Object;
-use slugline_model::slug::{SlugId, SlugSummary};
+use slugline_model::slug::{SlugId, SlugSummary, SlugView};
 use slugline_store::{IngestRequest, ObjectKey, Store, StoreError};
 
 use crate::{slug_reading, store_care};
 
 /// The local directory of slugs.
-pub(crate) struct LocalSlugs(pub(crate) Store);
+pub(crate) struct LocalSlugs {
+    store: Store,
+    /// Whether dynos see slugs as mounts of their images, or as trees of hard links.
+    mounted: bool,
+}
+
+impl LocalSlugs {
+    /// The store below a directory, which is made if need be. Slugs are mounted where the kernel
+    /// lets this process do so.
+    pub(crate) fn open(root: &Path) -> Result<Self, StoreError> {
+        let store = Store::open(root)?;
+        let mounted = try_to_mount(root.parent().unwrap_or(root));
+        if let Err(why) = &mounted {
+            tracing::debug!(why, "slugs are checked out as hard links");
+        }
+        Ok(Self { store, mounted: mounted.is_ok() })
+    }
+}
+
+/// Whether a slug of a store in this directory can be mounted; why not, if not.
+pub(crate) fn try_to_mount(directory: &Path) -> Result<(), String> {
+    if !slugline_dyno::is_host_root() {
+        return Err("only root may mount them".to_owned());
+    }
+    let probe = || -> Result<_, StoreError> {
+        let failed = |source| StoreError::Write { path: directory.to_owned(), source };
+        let scratch = tempfile::tempdir_in(directory).map_err(failed)?;
+        let tree = scratch.path().join("tree");
+        fs_err::create_dir(&tree)
+            .and_then(|()| fs_err::write(tree.join("probe"), "probe"))
+            .map_err(failed)?;
+        let store = Store::open(scratch.path().join("store"))?;
+        let slug = store.ingest(&tree, &IngestRequest::default(), &mut |_| {})?;
+        Ok((store.image(&slug.id)?, store.objects(), scratch))
+    };
+    let (image, objects, _scratch) = probe().map_err(|error| with_causes(&error))?;
+    slugline_dyno::can_mount_slugs(&image, &objects)
+}
 
 impl SlugStore for LocalSlugs {
     fn ingest(
@@ -34,28 +71,26 @@ impl SlugStore for LocalSlugs {
             limits: limits.clone(),
             series: Some(app.clone()),
         };
-        self.0.ingest(tree, &request, &mut |_| {}).map_err(|error| match error {
+        self.store.ingest(tree, &request, &mut |_| {}).map_err(|error| match error {
             StoreError::TooLarge { packed_bytes, .. } => IngestError::TooLarge { packed_bytes },
             StoreError::DiskFull { .. } => IngestError::DiskFull,
             other => IngestError::Store(with_causes(&other)),
         })
     }
 
-    fn checkout(&self, id: &SlugId) -> Result<PathBuf, CheckoutError> {
-        let app = self.0.checkout(id).map_err(|error| CheckoutError(with_causes(&error)))?;
-        let root = app.parent().map(Path::to_path_buf);
-        root.ok_or_else(|| CheckoutError(format!("{} has no parent", app.display())))
+    fn checkout(&self, id: &SlugId) -> Result<SlugView, CheckoutError> {
+        self.view(id).map_err(|error| CheckoutError(with_causes(&error)))
     }
 
     // The care of the store, and reading what is in it.
 
     fn sweep(&self, keep: &mut Keep<'_>) -> Result<Option<Removed>, SweepError> {
-        let swept = self.0.sweep_but(keep).map_err(|error| SweepError(with_causes(&error)))?;
+        let swept = self.store.sweep_but(keep).map_err(|error| SweepError(with_causes(&error)))?;
         Ok(swept.map(store_care::removed))
     }
 
     fn sweep_preview(&self, keep: &[SlugId]) -> Result<Removed, SweepError> {
-        let swept = self.0.sweep_preview(keep);
+        let swept = self.store.sweep_preview(keep);
         swept.map(store_care::removed).map_err(|error| SweepError(with_causes(&error)))
     }
 
@@ -64,28 +99,41 @@ impl SlugStore for LocalSlugs {
         request: &CheckRequest,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Checked, ReadError> {
-        store_care::fsck(&self.0, request, progress)
+        store_care::fsck(&self.store, request, progress)
     }
 
     fn objects(&self, slugs: &[SlugId]) -> Result<HashMap<Object, u64>, ReadError> {
-        self.0.objects_of(slugs).map_err(unread)
+        self.store.objects_of(slugs).map_err(unread)
     }
 
     fn listing(&self, id: &SlugId) -> Result<Listing, ReadError> {
-        slug_reading::listing(&self.0, id).map_err(unread)
+        slug_reading::listing(&self.store, id).map_err(unread)
     }
 
     fn open(&self, (hash, executable): Object) -> Result<Box<dyn Read + Send>, ReadError> {
         let object = ObjectKey { hash, executable };
-        Ok(Box::new(slug_reading::open_whole(&self.0, object)?))
+        Ok(Box::new(slug_reading::open_whole(&self.store, object)?))
     }
 
     fn archive(&self, id: &SlugId, path: &[u8], out: &mut dyn Write) -> Result<(), ReadError> {
-        slug_reading::archive(&self.0, id, path, out)
+        slug_reading::archive(&self.store, id, path, out)
     }
 
     fn verify(&self, id: &SlugId) -> Result<(), ReadError> {
-        self.0.verify(id).map_err(unread)
+        self.store.verify(id).map_err(unread)
+    }
+}
+
+impl LocalSlugs {
+    fn view(&self, id: &SlugId) -> Result<SlugView, StoreError> {
+        if self.mounted {
+            return Ok(SlugView::Image {
+                image: self.store.image(id)?,
+                objects: self.store.objects(),
+            });
+        }
+        let app = self.store.checkout(id)?;
+        Ok(SlugView::Tree(app.parent().unwrap_or(&app).to_path_buf()))
     }
 }
 

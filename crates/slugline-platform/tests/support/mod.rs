@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use slugline_model::port::{
 };
 use slugline_model::procfile::{self, ProcessTypes};
 use slugline_model::retention::{Object, Policy};
-use slugline_model::slug::{SlugId, SlugSummary};
+use slugline_model::slug::{SlugId, SlugSummary, SlugView};
 use slugline_platform::{Config, Platform, Ports};
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
@@ -163,8 +163,8 @@ impl SlugStore for FakeStore {
         })
     }
 
-    fn checkout(&self, _: &SlugId) -> Result<PathBuf, CheckoutError> {
-        Ok(PathBuf::from("/slug"))
+    fn checkout(&self, _: &SlugId) -> Result<SlugView, CheckoutError> {
+        Ok(SlugView::Tree("/slug".into()))
     }
 
     // The care of the store, and reading what is in it.

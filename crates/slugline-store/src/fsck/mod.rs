@@ -115,6 +115,7 @@ impl Store {
             self.place_fetched(&mut check);
         }
         if check.damage.iter().any(|broken| broken.damage != Damage::Mode) {
+            self.renew_checkouts(&mut check, &whom);
             self.forget_what_is_known();
         }
         self.find_strays(&mut check)?;

@@ -16,15 +16,19 @@ impl Store {
     /// Repairs objects. What cannot be repaired loses its name, so that the next build that has the
     /// file stores it anew instead of taking what is there for whole.
     pub(super) fn repair_objects(&self, request: &FsckRequest<'_>, check: &mut Check, whom: &Whom) {
-        let mut renew: BTreeSet<SlugId> = BTreeSet::new();
         for broken in &mut check.damage {
             let Part::Object(object) = broken.part else { continue };
             broken.repaired = self.repair_object(request, object, broken, whom);
-            if broken.damage != Damage::Mode {
-                renew.extend(whom.slugs(&broken.part).cloned());
-            }
         }
-        let renewed = renew.iter().filter(|id| self.renew_checkout(id)).count();
+    }
+
+    /// What dynos run on holds the damaged file, or was taken for whole: it is made anew, and its
+    /// slug checked, at the next start of a dyno.
+    pub(super) fn renew_checkouts(&self, check: &mut Check, whom: &Whom) {
+        let damaged = check.damage.iter().filter(|broken| broken.damage != Damage::Mode);
+        let hit: BTreeSet<SlugId> =
+            damaged.flat_map(|broken| whom.slugs(&broken.part).cloned()).collect();
+        let renewed = hit.iter().filter(|id| self.renew_checkout(id)).count();
         check.checked.renewed_checkouts = renewed as u64;
     }
 
