@@ -136,6 +136,9 @@ pub(crate) fn not_packed(error: &IngestError, limits: &Limits, data_dir: &Path) 
         let lines: Vec<String> = lines.iter().map(|line| gutter_line(line)).collect();
         return (lines.join("\n") + "\n", exit_code::PACK);
     }
+    if let IngestError::NotShared(message) = error {
+        return (message.gutter(), exit_code::STORE);
+    }
     let message = Message {
         what: "The slug was built but could not be stored".to_owned(),
         found: error.to_string(),
@@ -193,5 +196,9 @@ mod tests {
         let code = |error| not_packed(&error, &Limits::default(), Path::new("/d")).1;
         assert_eq!(code(IngestError::DiskFull), exit_code::PACK);
         assert_eq!(code(IngestError::Store("x".to_owned())), exit_code::STORE);
+        let message = Message { what: "The slug is only here".to_owned(), ..Message::default() };
+        let error = IngestError::NotShared(message);
+        let (text, code) = not_packed(&error, &Limits::default(), Path::new("/d"));
+        assert_eq!((text.as_str(), code), (" !     The slug is only here\n", exit_code::STORE));
     }
 }

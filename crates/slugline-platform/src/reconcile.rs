@@ -9,7 +9,7 @@ use slugline_model::name::{AppName, DynoName};
 use slugline_model::plan::{Action, Desired, dynos, plan};
 use slugline_model::port::{Adopted, EngineError};
 use slugline_model::resources::{DynoSize, Resources};
-use slugline_model::slug::{SlugId, SlugView};
+use slugline_model::slug::SlugId;
 use uuid::Uuid;
 
 use crate::clock;
@@ -87,7 +87,7 @@ impl Platform {
         };
         self.dynos().add(spec, one_off.unwrap_or(Role::Formation), now);
         self.dynos().set_state(spec.id, *state, now);
-        if let Some(tree) = slug_of(spec) {
+        if let Some(tree) = spec.slug_id.clone() {
             self.dynos().stands_on(spec.id, tree);
         }
         let (platform, id) = (self.clone(), spec.id);
@@ -217,6 +217,7 @@ impl Platform {
             command: command.to_owned(),
             env,
             slug: None,
+            slug_id: None,
             binds: vec![],
             port,
             host_uid: None,
@@ -235,6 +236,7 @@ impl Platform {
                 let view =
                     inner.store.checkout(&tree).map_err(|error| LaunchError::Checkout(error.0))?;
                 spec.slug = Some(view);
+                spec.slug_id = Some(tree);
                 inner.engine.start(&spec).map_err(LaunchError::Engine)
             })
             .await;
@@ -268,13 +270,6 @@ impl Platform {
             self.take_event(id, TimedEvent { time: clock::now(), event });
         }
     }
-}
-
-/// The slug that a dyno was started from: what it sees of it lies under a name that begins so.
-fn slug_of(spec: &DynoSpec) -> Option<SlugId> {
-    let (SlugView::Tree(place) | SlugView::Image { image: place, .. }) = spec.slug.as_ref()?;
-    let names = place.components().filter_map(|part| part.as_os_str().to_str());
-    names.filter_map(|name| name.split('.').next()).find_map(|name| name.parse().ok())
 }
 
 /// Why a dyno could not even be handed to its supervisor.

@@ -31,13 +31,8 @@ pub(crate) const APP: &str = "app";
 const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
 
 impl Store {
-    /// The directory `app` that holds a slug's files, for dynos to use as a read-only lower layer;
-    /// nothing lies beside it.
-    ///
-    /// The first call since the machine started checks every file against its hash, but for those
-    /// that this process has checked for another slug; later ones check the manifest. Callers in
-    /// any number of threads and processes may ask at once.
-    pub fn checkout(&self, id: &SlugId) -> Result<PathBuf> {
+    /// [`Store::checkout`] of what is here.
+    pub(crate) fn checkout_here(&self, id: &SlugId) -> Result<PathBuf> {
         let _lock = self.lock_shared()?;
         self.read_head(id)?;
         let place = self.layout.checkout(id);

@@ -89,6 +89,9 @@ pub enum StoreError {
         /// What is wrong with it.
         source: ManifestError,
     },
+    /// The bucket that is the store's home was in the way.
+    #[error(transparent)]
+    Bucket(#[from] crate::bucket::BucketError),
     /// What came in under a hash is not what the hash says.
     #[error("take in {name}: its content does not match")]
     WrongContent {

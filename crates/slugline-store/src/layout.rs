@@ -99,6 +99,11 @@ impl Layout {
         self.root.join("series")
     }
 
+    /// What is known of a bucket.
+    pub(crate) fn bucket(&self, mark: &str) -> PathBuf {
+        self.root.join("bucket").join(mark)
+    }
+
     /// Held shared by everything that adds or reads, exclusively by what removes.
     pub(crate) fn lock(&self) -> PathBuf {
         self.root.join("lock")

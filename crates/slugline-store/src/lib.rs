@@ -9,6 +9,7 @@
 //! Everything here blocks; callers with an async runtime use its threads for blocking work.
 
 mod assemble;
+pub mod bucket;
 mod checkout;
 mod commit;
 mod erofs;
@@ -48,6 +49,7 @@ pub use crate::ingest::{IngestRequest, Progress};
 pub use crate::object::{FIXED_TIME, ObjectKey};
 pub use crate::sweep::{Hold, Swept};
 
+use crate::bucket::Home;
 use crate::error::{reading, writing};
 use crate::layout::Layout;
 use crate::lock::Lock;
@@ -63,6 +65,8 @@ pub struct Store {
     sizes: Mutex<Option<Arc<PackedSizes>>>,
     /// Objects that were stored, or checked against their hashes, since the store was opened.
     verified: Mutex<Arc<HashSet<ObjectKey>>>,
+    /// Where slugs come from that are not here, and go to.
+    home: Option<Home>,
 }
 
 impl Store {
@@ -75,17 +79,19 @@ impl Store {
         for directory in layout.directories() {
             make_private_directory(&directory).map_err(writing(&directory))?;
         }
-        Ok(Self { layout, sizes: Mutex::default(), verified: Mutex::default() })
+        Ok(Self { layout, sizes: Mutex::default(), verified: Mutex::default(), home: None })
     }
 
     /// A slug's tree and process types, as checked against its identity.
     pub fn manifest(&self, id: &SlugId) -> Result<Manifest> {
+        self.bring(id)?;
         let _lock = self.lock_shared()?;
         self.read_manifest(id)
     }
 
     /// What [`Store::ingest`] said of a slug, except that none of its files are new.
     pub fn summary(&self, id: &SlugId) -> Result<SlugSummary> {
+        self.bring(id)?;
         let _lock = self.lock_shared()?;
         let manifest = self.read_manifest(id)?;
         let packed_bytes = self.weigh_stored(&manifest, &Limits::default())?;

@@ -257,9 +257,9 @@ fn remove_file(path: &Path) -> Result<Option<u64>> {
 }
 
 fn is_slug_of(live: &Live, name: &OsStr) -> bool {
-    let name = name.to_str().unwrap_or_default();
-    let id = name.strip_suffix(IMAGE).unwrap_or(name).parse::<SlugId>();
-    id.is_ok_and(|id| live.slugs.contains(&id))
+    let id = name.to_str().map(|name| name.strip_suffix(IMAGE).unwrap_or(name));
+    let id = id.and_then(|id| id.parse::<SlugId>().ok());
+    id.is_some_and(|id| live.slugs.contains(&id))
 }
 
 fn has_page(live: &Live, name: &OsStr) -> bool {

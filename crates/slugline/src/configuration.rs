@@ -13,9 +13,10 @@ use slugline_model::message::Message;
 use slugline_model::mirror::{Mirror, MirrorTarget};
 use slugline_model::retention::Policy;
 use slugline_model::stack::{HEROKU_STACKS, PAST_STACKS, announced};
+use slugline_store::bucket::BucketSettings;
 use toml::Spanned;
 
-use crate::store_care::StoreTable;
+use crate::bucket::StoreTable;
 
 /// What the file is called where nobody names another.
 const NAME: &str = "slugline.toml";
@@ -27,6 +28,8 @@ pub(crate) struct Configuration {
     pub(crate) stack: String,
     /// Where builds fetch from instead.
     pub(crate) mirrors: Vec<Mirror>,
+    /// Where slugs are kept beside the data directory.
+    pub(crate) bucket: Option<BucketSettings>,
     /// Which slugs are kept.
     pub(crate) retention: Policy,
 }
@@ -58,6 +61,8 @@ pub(crate) enum ConfigurationError {
     Quota { path: PathBuf, line: usize, value: String },
     #[error("use the mirror `{value}` of {}", path.display())]
     Mirror { path: PathBuf, line: usize, value: String, found: String },
+    #[error("use `{value}` for the store of {}", path.display())]
+    Store { path: PathBuf, line: usize, value: String, found: String },
 }
 
 impl Configuration {
@@ -82,6 +87,7 @@ impl Configuration {
         Ok(Self {
             stack: stack(text, path, file.build.stack.as_ref())?,
             mirrors: mirrors.collect::<Result<_, _>>()?,
+            bucket: bucket(text, path, &file.store)?,
             retention: file.store.policy(text, path)?,
         })
     }
@@ -101,6 +107,21 @@ fn stack(
     }
     let line = line(text, Some(asked.span()));
     Err(ConfigurationError::Stack { path: path.to_path_buf(), line, value })
+}
+
+fn bucket(
+    text: &str,
+    path: &Path,
+    table: &StoreTable,
+) -> Result<Option<BucketSettings>, ConfigurationError> {
+    table.settings(path, |name| std::env::var(name).ok()).map_err(|wrong| {
+        ConfigurationError::Store {
+            path: path.to_path_buf(),
+            line: line(text, wrong.place),
+            value: wrong.value,
+            found: wrong.found,
+        }
+    })
 }
 
 /// `2.36`; none where the C library is another one.
@@ -169,7 +190,9 @@ impl ConfigurationError {
             Self::Parse { path, line, found } => (
                 format!("cannot understand {}, line {line}", path.display()),
                 found.clone(),
-                "There is one table, [build], with `stack` and the table `mirrors`.".to_owned(),
+                "There are two tables: [build], with `stack` and the table `mirrors`, and [store], \
+                 with `bucket`, `endpoint`, `region`, `path_style`, `credentials` and `collect`."
+                    .to_owned(),
                 edit(path, *line),
             ),
             Self::Stack { path, line, value } => (
@@ -197,6 +220,15 @@ impl ConfigurationError {
                     .to_owned(),
                 edit(path, *line),
             ),
+            Self::Store { path, line, value, found } => (
+                format!("cannot use `{value}` for the store: {}, line {line}", path.display()),
+                found.clone(),
+                "[store] has `bucket`, as \"s3://NAME/PREFIX\", and where it is not Amazon's \
+                 `endpoint`, as \"https://HOST\". Credentials are in AWS_ACCESS_KEY_ID and \
+                 AWS_SECRET_ACCESS_KEY, or in a file that `credentials` names."
+                    .to_owned(),
+                edit(path, *line),
+            ),
         };
         let state = "Nothing was started or changed.".to_owned();
         Message { what, found, allowed, next, state }
@@ -215,6 +247,7 @@ fn is_absent(error: &std::io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use slugline_store::bucket::Credentials;
 
     fn parse(text: &str) -> Result<Configuration, ConfigurationError> {
         Configuration::parse(text, Path::new("/etc/slugline.toml"))
@@ -244,9 +277,31 @@ mod tests {
                     ),
                     mirror("https://b.example/", MirrorTarget::Directory("/usr".into())),
                 ],
+                bucket: None,
                 retention: Policy::default(),
             }
         );
+    }
+
+    #[test]
+    fn a_bucket_has_an_address_and_credentials() {
+        let there = tempfile::tempdir().unwrap();
+        let file = there.path().join("slugline.toml");
+        let text = "[store]\nbucket = \"s3://slugs/house\"\nendpoint = \"https://s3.example\"\n\
+                    region = \"garage\"\ncredentials = \"keys\"\ncollect = true\n";
+        std::fs::write(&file, text).unwrap();
+        let bucket = Configuration::load(None, there.path()).unwrap().bucket.unwrap();
+        assert_eq!(bucket.shown(), "s3://slugs/house");
+        assert_eq!(bucket.credentials, Credentials::File(there.path().join("keys")));
+        assert!(bucket.path_style && bucket.collect && bucket.region == "garage");
+        let table = "bucket = \"s3://slugs\"";
+        let table: StoreTable = toml::from_str(table).unwrap();
+        let set = |name: &str| name.starts_with("AWS_").then(|| "x".to_owned());
+        let settings = table.settings(&file, set).ok().flatten().unwrap();
+        assert!(matches!(settings.credentials, Credentials::Given(_)));
+        assert!(!settings.path_style);
+        let none = table.settings(&file, |_| None).err().unwrap();
+        assert!(none.found.contains("AWS_ACCESS_KEY_ID"), "{}", none.found);
     }
 
     #[test]
@@ -291,6 +346,13 @@ mod tests {
                 ["`nowhere` in a mirror: /etc/slugline.toml, line 2", "No such file"],
             ),
             ("[build.mirrors]\n\"a\" = \"/usr\"", ["line 2", "It is no URL."]),
+            ("[store]\nbukket = \"s3://a\"", ["line 2", "unknown field `bukket`"]),
+            ("[store]\nbucket = \"slugs\"", ["`slugs`", "does not start with s3://"]),
+            ("[store]\nregion = \"eu\"", ["`eu`", "There is no `bucket`"]),
+            (
+                "[store]\nbucket = \"s3://slugs\"\nendpoint = \"https://u:p@host/\"",
+                ["line 3", "It is no address of a server"],
+            ),
             ("[store]\n\nquota = \"much\"", ["`much`: /etc/slugline.toml, line 3", "20 GB"]),
             ("[store]\nkeep = 1", ["/etc/slugline.toml", "unknown field `keep`"]),
         ] {

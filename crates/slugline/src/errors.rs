@@ -24,6 +24,8 @@ pub(crate) enum CommandError {
     NoDataDirectory,
     #[error("start the platform")]
     Start(#[from] slugline_platform::StartError),
+    #[error("use the bucket of the slug store")]
+    Bucket(#[from] slugline_store::bucket::BucketError),
     #[error("open the slug store")]
     Store(#[from] slugline_store::StoreError),
     #[error("start the engine")]
@@ -105,6 +107,7 @@ impl CommandError {
                 "slugline … --data-dir ANOTHER, or stop the other one",
             ),
             Self::Configuration(error) => error.explain(),
+            Self::Bucket(error) => Message { state, ..crate::bucket::explain(error) },
             Self::NoDataDirectory => message(
                 "cannot find a place for the data".to_owned(),
                 "Neither XDG_DATA_HOME nor HOME is set.".to_owned(),
@@ -142,18 +145,7 @@ impl CommandError {
                 "the same command with --data-dir DIRECTORY",
             ),
             Self::Destination { path, source } => destination(path, source, state),
-            Self::NoBuild { app, wanted, known } => message(
-                match wanted {
-                    Some(id) => format!("cannot find build {id} of {app}"),
-                    None => format!("cannot find a build of {app}"),
-                },
-                match known.as_slice() {
-                    [] => format!("{app} has no builds yet."),
-                    known => format!("Its newest builds: {}", known.join(", ")),
-                },
-                "A build is named by its id, or by the beginning of its id.",
-                &format!("slugline builds -a {app}"),
-            ),
+            Self::NoBuild { app, wanted, known } => no_build(app, wanted.as_deref(), known, state),
             Self::Api { what, found } => {
                 let what = format!("the server refused: {what}");
                 Message {
@@ -173,6 +165,22 @@ impl CommandError {
                 "slugline doctor",
             ),
         }
+    }
+}
+
+fn no_build(app: &str, wanted: Option<&str>, known: &[String], state: String) -> Message {
+    Message {
+        what: match wanted {
+            Some(id) => format!("cannot find build {id} of {app}"),
+            None => format!("cannot find a build of {app}"),
+        },
+        found: match known {
+            [] => format!("{app} has no builds yet."),
+            known => format!("Its newest builds: {}", known.join(", ")),
+        },
+        allowed: "A build is named by its id, or by the beginning of its id.".to_owned(),
+        next: format!("slugline builds -a {app}"),
+        state,
     }
 }
 

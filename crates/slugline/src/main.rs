@@ -1,5 +1,6 @@
 //! Your own Heroku in one binary: subcommands and their wiring.
 
+mod bucket;
 mod builds;
 mod client;
 mod compile_command;

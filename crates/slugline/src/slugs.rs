@@ -16,9 +16,10 @@ use slugline_model::retention::Object;
 use slugline_model::slug::{SlugId, SlugSummary, SlugView};
 use slugline_store::{IngestRequest, ObjectKey, Store, StoreError};
 
+use crate::bucket::not_shared;
 use crate::{slug_reading, store_care};
 
-/// The local directory of slugs.
+/// The local directory of slugs, and its home where it has one.
 pub(crate) struct LocalSlugs {
     store: Store,
     /// Whether dynos see slugs as mounts of their images, or as trees of hard links.
@@ -26,15 +27,13 @@ pub(crate) struct LocalSlugs {
 }
 
 impl LocalSlugs {
-    /// The store below a directory, which is made if need be. Slugs are mounted where the kernel
-    /// lets this process do so.
-    pub(crate) fn open(root: &Path) -> Result<Self, StoreError> {
-        let store = Store::open(root)?;
-        let mounted = try_to_mount(root.parent().unwrap_or(root));
+    /// A store in this data directory. Slugs are mounted where the kernel lets this process do so.
+    pub(crate) fn new(store: Store, data_dir: &Path) -> Self {
+        let mounted = try_to_mount(data_dir);
         if let Err(why) = &mounted {
             tracing::debug!(why, "slugs are checked out as hard links");
         }
-        Ok(Self { store, mounted: mounted.is_ok() })
+        Self { store, mounted: mounted.is_ok() }
     }
 }
 
@@ -71,11 +70,10 @@ impl SlugStore for LocalSlugs {
             limits: limits.clone(),
             series: Some(app.clone()),
         };
-        self.store.ingest(tree, &request, &mut |_| {}).map_err(|error| match error {
-            StoreError::TooLarge { packed_bytes, .. } => IngestError::TooLarge { packed_bytes },
-            StoreError::DiskFull { .. } => IngestError::DiskFull,
-            other => IngestError::Store(with_causes(&other)),
-        })
+        let summary = self.store.ingest(tree, &request, &mut |_| {}).map_err(ingest_error)?;
+        // Before the release is written: what runs can be had again by whoever has the bucket.
+        self.store.share(&summary.id).map_err(ingest_error)?;
+        Ok(summary)
     }
 
     fn checkout(&self, id: &SlugId) -> Result<SlugView, CheckoutError> {
@@ -85,12 +83,25 @@ impl SlugStore for LocalSlugs {
     // The care of the store, and reading what is in it.
 
     fn sweep(&self, keep: &mut Keep<'_>) -> Result<Option<Removed>, SweepError> {
-        let swept = self.store.sweep_but(keep).map_err(|error| SweepError(with_causes(&error)))?;
-        Ok(swept.map(store_care::removed))
+        let failed = |error| SweepError(with_causes(&error));
+        let mut needed = vec![];
+        let mut here = |there: &[SlugId]| {
+            needed = keep()?;
+            Some(store_care::those_of(there, &needed))
+        };
+        let Some(swept) = self.store.sweep_but(&mut here).map_err(failed)? else {
+            return Ok(None);
+        };
+        // What this machine put into the bucket, if it may remove that.
+        if let Err(error) = self.store.collect(&needed) {
+            tracing::warn!(?error, "what nobody needs could not be removed from the bucket");
+        }
+        Ok(Some(store_care::removed(swept)))
     }
 
     fn sweep_preview(&self, keep: &[SlugId]) -> Result<Removed, SweepError> {
-        let swept = self.store.sweep_preview(keep);
+        let here = self.store.slugs().map(|there| store_care::those_of(&there, keep));
+        let swept = here.and_then(|here| self.store.sweep_preview(&here));
         swept.map(store_care::removed).map_err(|error| SweepError(with_causes(&error)))
     }
 
@@ -107,7 +118,13 @@ impl SlugStore for LocalSlugs {
     }
 
     fn listing(&self, id: &SlugId) -> Result<Listing, ReadError> {
-        slug_reading::listing(&self.store, id).map_err(unread)
+        let listing = match slug_reading::listing(&self.store, id) {
+            Err(StoreError::UnknownSlug { .. }) if self.store.bucket().is_some() => {
+                self.store.fetch(id).and_then(|()| slug_reading::listing(&self.store, id))
+            }
+            other => other,
+        };
+        listing.map_err(unread)
     }
 
     fn open(&self, (hash, executable): Object) -> Result<Box<dyn Read + Send>, ReadError> {
@@ -134,6 +151,15 @@ impl LocalSlugs {
         }
         let app = self.store.checkout(id)?;
         Ok(SlugView::Tree(app.parent().unwrap_or(&app).to_path_buf()))
+    }
+}
+
+fn ingest_error(error: StoreError) -> IngestError {
+    match error {
+        StoreError::TooLarge { packed_bytes, .. } => IngestError::TooLarge { packed_bytes },
+        StoreError::DiskFull { .. } => IngestError::DiskFull,
+        StoreError::Bucket(error) => IngestError::NotShared(not_shared(&error)),
+        other => IngestError::Store(with_causes(&other)),
     }
 }
 

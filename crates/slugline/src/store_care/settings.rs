@@ -2,20 +2,11 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
 use slugline_model::retention::Policy;
 use toml::Spanned;
 
+use crate::bucket::StoreTable;
 use crate::configuration::{ConfigurationError, line};
-
-/// What the table may hold.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct StoreTable {
-    keep_releases: Option<usize>,
-    keep_days: Option<u32>,
-    quota: Option<Spanned<String>>,
-}
 
 impl StoreTable {
     /// What it says of retention.
