@@ -83,7 +83,7 @@ pub struct Checked {
     /// Objects that no slug needs, which the next sweep takes. Not counted where a manifest is
     /// damaged, since it may need them.
     pub unneeded: Option<Unneeded>,
-    /// Whether a running dyno may still hold a damaged file open, though it is repaired.
+    /// Checkouts that held a damaged file, and are made anew at the next start of a dyno.
     pub renewed_checkouts: u64,
 }
 
@@ -175,8 +175,8 @@ pub fn summary(checked: &Checked) -> Vec<String> {
     }
     if checked.renewed_checkouts > 0 {
         lines.push(format!(
-            "{} checkouts are made anew at the next start of a dyno; a dyno that runs now keeps \
-             the file as it was: restart it",
+            "{} checkouts held damaged files and are made anew at the next start of a dyno; one that \
+             runs now keeps the file as it was: restart it",
             size::count(checked.renewed_checkouts)
         ));
     }

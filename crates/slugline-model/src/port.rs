@@ -74,11 +74,11 @@ pub trait SlugStore: Send + Sync {
 
     // The care of the store, and reading what is in it.
 
-    /// Removes every slug but those that are named of those that are there, and what only the
-    /// others needed. They are asked for at a moment when nobody stores a slug, and may be asked
+    /// Removes every slug but those that are named, and what only the others needed. They, of which
+    /// not all need be there, are asked for at a moment when nobody stores a slug, and may be asked
     /// for twice; none says that nothing can be removed now. Builds and dynos go on meanwhile.
     fn sweep(&self, keep: &mut Keep<'_>) -> Result<Option<Removed>, SweepError>;
-    /// What a sweep that keeps these would remove.
+    /// What a sweep that keeps these, of which not all need be there, would remove.
     fn sweep_preview(&self, keep: &[SlugId]) -> Result<Removed, SweepError>;
     /// Checks all that is in the store, and repairs it where that is asked for. Progress is told in
     /// objects: so many of so many.
@@ -99,8 +99,8 @@ pub trait SlugStore: Send + Sync {
     fn verify(&self, id: &SlugId) -> Result<(), ReadError>;
 }
 
-/// Says which of the slugs that are there are kept; none where that is not known now.
-pub type Keep<'a> = dyn FnMut(&[SlugId]) -> Option<Vec<SlugId>> + 'a;
+/// Says which slugs are kept; none where that is not known now.
+pub type Keep<'a> = dyn FnMut() -> Option<Vec<SlugId>> + 'a;
 
 /// What a check of the store is asked for.
 #[derive(Debug, Clone, Default)]

@@ -225,20 +225,20 @@ impl Platform {
         );
     }
 
-    /// Every slug of those that are there that somebody needs; none while that is not known.
-    fn kept(&self, there: &[SlugId]) -> Option<Vec<SlugId>> {
+    /// Every slug that somebody needs; none while that is not known.
+    fn kept(&self) -> Option<Vec<SlugId>> {
         let mut needed: HashSet<SlugId> = self.inner.pins.held()?.into_iter().collect();
         let released = self.inner.db.read(db::retention::kept_trees);
         let released = released.inspect_err(|error| tracing::error!(?error, "slugs to keep"));
         needed.extend(released.ok()?);
         needed.extend(self.dynos().trees());
-        Some(there.iter().filter(|id| needed.contains(*id)).cloned().collect())
+        Some(needed.into_iter().collect())
     }
 
     async fn sweep(&self) -> Result<Removed, CareError> {
         for _ in 0..TRIES {
             let platform = self.clone();
-            let keep = move |there: &[SlugId]| platform.kept(there);
+            let keep = move || platform.kept();
             let swept = self.blocking(move |inner| inner.store.sweep(&mut { keep })).await?;
             if let Some(removed) = swept {
                 return Ok(removed);

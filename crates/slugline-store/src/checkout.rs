@@ -165,10 +165,11 @@ impl Store {
         let _ = fs_err::create_dir(self.layout.series());
     }
 
-    /// Has a slug's checkout made anew at the next start of a dyno; says whether there was one. A
-    /// dyno that runs on the old one keeps it as it is.
+    /// Has what dynos run on made anew, and every file of it checked, at the next start of one; says
+    /// whether there was anything. A dyno that runs keeps what it has.
     pub(crate) fn renew_checkout(&self, id: &SlugId) -> bool {
-        fs_err::remove_file(self.layout.checkout(id).join(MARKER)).is_ok()
+        let checkout = fs_err::remove_file(self.layout.checkout(id).join(MARKER)).is_ok();
+        fs_err::remove_file(self.layout.image(id)).is_ok() || checkout
     }
 
     /// Makes the tree. Links come last, so that no path leads through one.

@@ -56,10 +56,12 @@ impl Store {
     }
 
     /// The objects of some slugs, each once, with their sizes (bytes): what they take of the store.
+    /// A slug that is not here takes nothing.
     pub fn objects_of(&self, slugs: &[SlugId]) -> Result<HashMap<Object, u64>> {
         let _lock = self.lock_shared()?;
         let mut live = Live::default();
-        slugs.iter().try_for_each(|id| self.mark(&mut live, id))?;
+        let mut here = slugs.iter().filter(|id| self.layout.slug(id).exists());
+        here.try_for_each(|id| self.mark(&mut live, id))?;
         let plain = |(object, size): (ObjectKey, u64)| ((object.hash, object.executable), size);
         Ok(live.objects.into_iter().map(plain).collect())
     }

@@ -14,7 +14,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use slugline_model::slug::SlugId;
 
@@ -29,10 +29,11 @@ use crate::page::PageId;
 use crate::series;
 use crate::staging::Staging;
 
-/// How many files are removed at a time: a few milliseconds' work.
-const BATCH: usize = 500;
+/// How long files are removed before others get their turn. On a busy disk one file may take
+/// milliseconds, so it is no number of files.
+const HOLD: Duration = Duration::from_millis(10);
 
-/// How long others have to take the lock, between two batches.
+/// How long others have to take the lock then.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// What a sweep removed.
@@ -40,7 +41,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub struct Swept {
     /// Slugs.
     pub slugs: u64,
-    /// Checkouts.
+    /// Checkouts and images.
     pub checkouts: u64,
     /// Pages of manifests that no slug holds any more.
     pub pages: u64,
@@ -114,14 +115,8 @@ impl Store {
         for (_, directory) in list(&self.layout.objects())? {
             objects.extend(names_but(&directory, |name| has_object(&live, name))?);
         }
-        for batch in pages.chunks(BATCH) {
-            swept.pages += self.remove_batch(&mut live, batch, has_page)?.0;
-        }
-        for batch in objects.chunks(BATCH) {
-            let (removed, bytes) = self.remove_batch(&mut live, batch, has_object)?;
-            swept.objects += removed;
-            swept.bytes += bytes;
-        }
+        (swept.pages, _) = self.remove_all(&mut live, &pages, has_page)?;
+        (swept.objects, swept.bytes) = self.remove_all(&mut live, &objects, has_object)?;
         if swept.objects > 0 {
             self.forget(&mut live)?;
         }
@@ -206,28 +201,29 @@ impl Store {
 
     /// Removes files that nobody needs, but for those that are needed by now; gives how many, and
     /// their bytes.
-    fn remove_batch(
+    fn remove_all(
         &self,
         live: &mut Live,
-        batch: &[PathBuf],
+        mut paths: &[PathBuf],
         is_live: fn(&Live, &OsStr) -> bool,
     ) -> Result<(u64, u64)> {
-        std::thread::sleep(PAUSE);
-        let _lock = self.lock_exclusive()?;
-        self.mark_all(live, &self.slugs()?)?;
         let (mut removed, mut bytes) = (0, 0);
-        for path in batch {
-            if is_live(live, path.file_name().unwrap_or_default()) {
-                continue;
-            }
-            match fs_err::symlink_metadata(path) {
-                Ok(found) if !found.is_dir() => {
-                    fs_err::remove_file(path).map_err(writing(path))?;
+        while !paths.is_empty() {
+            std::thread::sleep(PAUSE);
+            let _lock = self.lock_exclusive()?;
+            let since = Instant::now();
+            self.mark_all(live, &self.slugs()?)?;
+            while let Some((path, rest)) = paths.split_first() {
+                paths = rest;
+                if !is_live(live, path.file_name().unwrap_or_default())
+                    && let Some(size) = remove_file(path)?
+                {
                     removed += 1;
-                    bytes += found.len();
+                    bytes += size;
                 }
-                // Another sweep was there before; a directory is none of the store's.
-                _ => {}
+                if since.elapsed() > HOLD {
+                    break;
+                }
             }
         }
         Ok((removed, bytes))
@@ -245,6 +241,18 @@ impl Store {
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::make_mut(&mut verified).retain(|object| live.objects.contains_key(object));
         Ok(())
+    }
+}
+
+/// Removes a file; gives its bytes. None where another sweep was there before, or where there is a
+/// directory, which is none of the store's.
+fn remove_file(path: &Path) -> Result<Option<u64>> {
+    match fs_err::symlink_metadata(path) {
+        Ok(found) if !found.is_dir() => {
+            fs_err::remove_file(path).map_err(writing(path))?;
+            Ok(Some(found.len()))
+        }
+        _ => Ok(None),
     }
 }
 

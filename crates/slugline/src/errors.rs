@@ -172,6 +172,22 @@ impl CommandError {
     }
 }
 
+fn no_build(app: &str, wanted: Option<&str>, known: &[String], state: String) -> Message {
+    Message {
+        what: match wanted {
+            Some(id) => format!("cannot find build {id} of {app}"),
+            None => format!("cannot find a build of {app}"),
+        },
+        found: match known {
+            [] => format!("{app} has no builds yet."),
+            known => format!("Its newest builds: {}", known.join(", ")),
+        },
+        allowed: "A build is named by its id, or by the beginning of its id.".to_owned(),
+        next: format!("slugline builds -a {app}"),
+        state,
+    }
+}
+
 fn destination(path: &Path, source: &std::io::Error, state: String) -> Message {
     Message {
         what: format!("cannot write {}", path.display()),

@@ -83,12 +83,25 @@ impl SlugStore for LocalSlugs {
     // The care of the store, and reading what is in it.
 
     fn sweep(&self, keep: &mut Keep<'_>) -> Result<Option<Removed>, SweepError> {
-        let swept = self.store.sweep_but(keep).map_err(|error| SweepError(with_causes(&error)))?;
-        Ok(swept.map(store_care::removed))
+        let failed = |error| SweepError(with_causes(&error));
+        let mut needed = vec![];
+        let mut here = |there: &[SlugId]| {
+            needed = keep()?;
+            Some(store_care::those_of(there, &needed))
+        };
+        let Some(swept) = self.store.sweep_but(&mut here).map_err(failed)? else {
+            return Ok(None);
+        };
+        // What this machine put into the bucket, if it may remove that.
+        if let Err(error) = self.store.collect(&needed) {
+            tracing::warn!(?error, "what nobody needs could not be removed from the bucket");
+        }
+        Ok(Some(store_care::removed(swept)))
     }
 
     fn sweep_preview(&self, keep: &[SlugId]) -> Result<Removed, SweepError> {
-        let swept = self.store.sweep_preview(keep);
+        let here = self.store.slugs().map(|there| store_care::those_of(&there, keep));
+        let swept = here.and_then(|here| self.store.sweep_preview(&here));
         swept.map(store_care::removed).map_err(|error| SweepError(with_causes(&error)))
     }
 
@@ -105,7 +118,13 @@ impl SlugStore for LocalSlugs {
     }
 
     fn listing(&self, id: &SlugId) -> Result<Listing, ReadError> {
-        slug_reading::listing(&self.store, id).map_err(unread)
+        let listing = match slug_reading::listing(&self.store, id) {
+            Err(StoreError::UnknownSlug { .. }) if self.store.bucket().is_some() => {
+                self.store.fetch(id).and_then(|()| slug_reading::listing(&self.store, id))
+            }
+            other => other,
+        };
+        listing.map_err(unread)
     }
 
     fn open(&self, (hash, executable): Object) -> Result<Box<dyn Read + Send>, ReadError> {

@@ -30,7 +30,7 @@ const STEP: usize = 1_000;
 /// How many stray files are named.
 const STRAYS: usize = 20;
 
-/// What a check is asked for.
+/// What a check is asked for. Where it repairs, the store's own bucket is asked last.
 #[derive(Default)]
 pub struct FsckRequest<'a> {
     /// Slugs that must be there.
@@ -113,8 +113,10 @@ impl Store {
         if request.repair {
             self.repair_objects(request, &mut check, &whom);
             self.place_fetched(&mut check);
+            self.fetch_rest(&mut check, &whom);
         }
         if check.damage.iter().any(|broken| broken.damage != Damage::Mode) {
+            self.renew_checkouts(&mut check, &whom);
             self.forget_what_is_known();
         }
         self.find_strays(&mut check)?;

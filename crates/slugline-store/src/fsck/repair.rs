@@ -12,19 +12,26 @@ use crate::object::ObjectKey;
 use crate::pack::settle;
 use crate::page::PageId;
 
+/// What the store's own bucket is called.
+const BUCKET: &str = "the bucket";
+
 impl Store {
     /// Repairs objects. What cannot be repaired loses its name, so that the next build that has the
     /// file stores it anew instead of taking what is there for whole.
     pub(super) fn repair_objects(&self, request: &FsckRequest<'_>, check: &mut Check, whom: &Whom) {
-        let mut renew: BTreeSet<SlugId> = BTreeSet::new();
         for broken in &mut check.damage {
             let Part::Object(object) = broken.part else { continue };
             broken.repaired = self.repair_object(request, object, broken, whom);
-            if broken.damage != Damage::Mode {
-                renew.extend(whom.slugs(&broken.part).cloned());
-            }
         }
-        let renewed = renew.iter().filter(|id| self.renew_checkout(id)).count();
+    }
+
+    /// What dynos run on holds the damaged file, or was taken for whole: it is made anew, and its
+    /// slug checked, at the next start of a dyno.
+    pub(super) fn renew_checkouts(&self, check: &mut Check, whom: &Whom) {
+        let damaged = check.damage.iter().filter(|broken| broken.damage != Damage::Mode);
+        let hit: BTreeSet<SlugId> =
+            damaged.flat_map(|broken| whom.slugs(&broken.part).cloned()).collect();
+        let renewed = hit.iter().filter(|id| self.renew_checkout(id)).count();
         check.checked.renewed_checkouts = renewed as u64;
     }
 
@@ -52,6 +59,10 @@ impl Store {
             {
                 return Some(copies.name());
             }
+        }
+        let sync = || self.layout.object(object).parent().map(sync_path);
+        if self.fetch_object(object).is_ok() && sync().is_some_and(|synced| synced.is_ok()) {
+            return Some(BUCKET.to_owned());
         }
         let gone = fs_err::remove_file(self.layout.object(object)).is_ok();
         let unneeded = whom.slugs(&broken.part).next().is_none();
@@ -82,6 +93,20 @@ impl Store {
         }
         let gone = fs_err::remove_file(self.layout.page(id)).is_ok();
         (gone && !needed).then(|| "its removal".to_owned())
+    }
+
+    /// Gets from the bucket, if there is one, the slugs whose heads or pages are still damaged.
+    pub(super) fn fetch_rest(&self, check: &mut Check, whom: &Whom) {
+        for broken in check.damage.iter_mut().filter(|broken| broken.repaired.is_none()) {
+            if matches!(broken.part, Part::Object(_)) || self.bucket().is_none() {
+                continue;
+            }
+            let mut slugs = whom.slugs(&broken.part).peekable();
+            let hits = slugs.peek().is_some();
+            if hits && slugs.all(|id| self.mend(id).is_ok()) {
+                broken.repaired = Some(BUCKET.to_owned());
+            }
+        }
     }
 
     /// Puts heads from copies in their places, where all that they name is there.

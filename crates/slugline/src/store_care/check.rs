@@ -28,7 +28,9 @@ pub(crate) fn fsck(
     let mut copies: Vec<&dyn Copies> = backup.iter().map(|backup| backup as _).collect();
     copies.push(&trees);
     let repair = request.repair;
-    let request = FsckRequest { expected: request.expected.clone(), repair, copies };
+    // With a bucket not every slug need be here.
+    let expected = if store.bucket().is_some() { vec![] } else { request.expected.clone() };
+    let request = FsckRequest { expected, repair, copies };
     store.fsck(&request, &mut |step| progress(step.objects, step.of)).map_err(unread)
 }
 

@@ -4,6 +4,7 @@ mod check;
 mod settings;
 mod show;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -11,6 +12,7 @@ use http::Method;
 use serde_json::{Value, json};
 use slugline_model::build::exit_code;
 use slugline_model::care::Removed;
+use slugline_model::slug::SlugId;
 use slugline_store::Swept;
 
 use crate::client::Client;
@@ -115,6 +117,12 @@ impl Collect {
         self.options.tell(&collected, |collected| show::collected(collected, self.dry_run));
         Ok(exit_code::OK)
     }
+}
+
+/// Those slugs that are there of the ones that are needed.
+pub(crate) fn those_of(there: &[SlugId], needed: &[SlugId]) -> Vec<SlugId> {
+    let needed: HashSet<&SlugId> = needed.iter().collect();
+    there.iter().filter(|id| needed.contains(id)).cloned().collect()
 }
 
 /// As the platform knows it.
