@@ -24,9 +24,11 @@ mod spool;
 mod supervisor;
 mod sys;
 mod trees;
+mod view;
 mod watch;
 
 pub use engine::LocalEngine;
 pub use host::{closes_abstract_sockets, is_host_root};
 pub use limits::{Mechanism, mechanism};
 pub use supervisor::supervise;
+pub use view::can_mount_slugs;

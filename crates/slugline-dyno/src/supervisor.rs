@@ -20,6 +20,7 @@ use crate::pipes::Pipes;
 use crate::spool::Spool;
 use crate::sys::{self, Forked, Signals};
 use crate::trees::{Trees, idmap_namespace, open_trees, write_maps};
+use crate::view::Names;
 use crate::watch::Watch;
 use crate::{discard, first, host, scan};
 
@@ -101,8 +102,9 @@ pub(crate) fn pid(dyno_directory: &Path) -> Option<Pid> {
 /// Writes the receipt and removes the layer.
 pub(crate) fn finish(dyno_directory: &Path, spool: &mut Spool) {
     let disk = dyno_directory.join(DISK);
-    let slug_tree = read_spec(dyno_directory).ok().and_then(|spec| spec.slug_tree);
-    let receipt = scan::receipt(&disk.join("layer"), slug_tree.as_deref());
+    // Without it, what was changed is told as created.
+    let slug = read_spec(dyno_directory).ok().and_then(|spec| Names::open(spec.slug?).ok());
+    let receipt = scan::receipt(&disk.join("layer"), slug.as_ref().map(Names::tree).as_deref());
     spool.write(Event::Discarded { receipt });
     limits::remove(dyno_directory);
     // What cannot be removed now is removed with the dyno's directory.

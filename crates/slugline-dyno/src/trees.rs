@@ -8,9 +8,11 @@ use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use slugline_model::dyno::DynoSpec;
 use slugline_model::sandbox::Step;
+use slugline_model::slug::SlugView;
 
 use crate::op_error::{OpError, Operation};
 use crate::sys::{self, Forked};
+use crate::view::mount_view;
 
 /// The devices that a dyno sees.
 pub(crate) const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
@@ -59,7 +61,11 @@ pub(crate) fn open_trees(
     }
     let device = |name: &&str| open(&Path::new("/dev").join(name));
     Ok(Trees {
-        slug: spec.slug_tree.as_deref().map(|path| owned(path, false)).transpose()?,
+        slug: match &spec.slug {
+            Some(SlugView::Tree(path)) => Some(owned(path, false)?),
+            Some(SlugView::Image { image, objects }) => Some(mount_view(image, objects, idmap)?),
+            None => None,
+        },
         disk: owned(disk, true)?,
         binds,
         devices: DEVICES.iter().map(device).collect::<Result<_, _>>()?,

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::ledger::Receipt;
 use crate::name::{AppName, DynoName};
 use crate::resources::{Excess, Resources};
+use crate::slug::SlugView;
 
 /// One run of a dyno. `web.1` gets a new one at every start.
 pub type DynoId = Uuid;
@@ -30,7 +31,7 @@ pub struct DynoSpec {
     /// The whole environment of the command.
     pub env: BTreeMap<String, String>,
     /// The slug's tree, seen at `/app`; a build has none.
-    pub slug_tree: Option<PathBuf>,
+    pub slug: Option<SlugView>,
     /// Directories and files of the host that a build sees.
     pub binds: Vec<Bind>,
     /// For a web dyno, the port that it must bind.

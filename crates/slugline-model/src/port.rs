@@ -1,13 +1,13 @@
 //! The ports: what the platform asks of the engine that runs dynos and of the store of slugs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::dyno::{DynoId, DynoSpec, DynoState, TimedEvent};
 use crate::limits::Limits;
 use crate::message::Message;
 use crate::name::AppName;
 use crate::procfile::ProcessTypes;
-use crate::slug::{SlugId, SlugSummary};
+use crate::slug::{SlugId, SlugSummary, SlugView};
 
 /// Takes what dynos report. Called from the engine's own thread; must not block for long.
 pub type EventSink = Box<dyn Fn(DynoId, TimedEvent) + Send + Sync>;
@@ -64,8 +64,8 @@ pub trait SlugStore: Send + Sync {
         process_types: &ProcessTypes,
         limits: &Limits,
     ) -> Result<SlugSummary, IngestError>;
-    /// The slug's tree, verified: a directory with `app/` in it that nobody may write to.
-    fn checkout(&self, id: &SlugId) -> Result<PathBuf, CheckoutError>;
+    /// The slug's tree, verified, as dynos see it.
+    fn checkout(&self, id: &SlugId) -> Result<SlugView, CheckoutError>;
     /// Removes every slug but these. No dyno may run, and no build store a slug meanwhile.
     fn sweep(&self, keep: &[SlugId]) -> Result<(), SweepError>;
 }

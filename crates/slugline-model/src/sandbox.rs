@@ -99,7 +99,7 @@ pub enum Step {
 /// The launch of a dyno on the host's own stack.
 pub fn plan(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
     let mut steps = skeleton(spec, host);
-    steps.push(Step::Overlay { slug: spec.slug_tree.is_some() });
+    steps.push(Step::Overlay { slug: spec.slug.is_some() });
     steps.extend(stack_paths(host));
     steps.extend(spec.binds.iter().cloned().map(Step::Bind));
     // The part of memory that the kernel gives such a file system by default.
@@ -196,7 +196,7 @@ mod tests {
             release: 1,
             command: "true".into(),
             env: BTreeMap::new(),
-            slug_tree: Some("/slug".into()),
+            slug: Some(crate::slug::SlugView::Tree("/slug".into())),
             binds: vec![],
             port: Some(5),
             host_uid: None,

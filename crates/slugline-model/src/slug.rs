@@ -1,6 +1,7 @@
 //! The slug: its identity, its manifest, and how large it may be.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,22 @@ impl From<SlugId> for String {
     fn from(id: SlugId) -> String {
         id.0
     }
+}
+
+/// Where the tree of a slug is, with the slug's files in its `app`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlugView {
+    /// In a directory that nobody may write to.
+    Tree(PathBuf),
+    /// In a file system image of names, which is mounted over a directory of contents.
+    Image {
+        /// An EROFS image. Its files name their contents as a data-only layer of an overlay is
+        /// asked for them.
+        image: PathBuf,
+        /// The contents.
+        objects: PathBuf,
+    },
 }
 
 /// What the store says of a slug it holds.

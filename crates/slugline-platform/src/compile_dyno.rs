@@ -51,7 +51,7 @@ impl Platform {
                 buildpacks::arguments(&build.buildpacks),
             ),
             env: self.compile_env(build),
-            slug_tree: None,
+            slug: None,
             binds: own
                 .into_iter()
                 .chain(self.network_binds())

@@ -225,7 +225,7 @@ impl Platform {
             release: release.version,
             command: command.to_owned(),
             env,
-            slug_tree: None,
+            slug: None,
             binds: vec![],
             port,
             host_uid: None,
@@ -240,9 +240,9 @@ impl Platform {
         let (app, dyno) = (spec.app.clone(), spec.dyno.to_string());
         let started = self
             .blocking(move |inner| {
-                let tree =
+                let view =
                     inner.store.checkout(&tree).map_err(|error| LaunchError::Checkout(error.0))?;
-                spec.slug_tree = Some(tree);
+                spec.slug = Some(view);
                 inner.engine.start(&spec).map_err(LaunchError::Engine)
             })
             .await;

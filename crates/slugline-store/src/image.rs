@@ -12,14 +12,8 @@ use crate::staging::Staging;
 use crate::{Store, erofs};
 
 impl Store {
-    /// The image of a slug's tree: an EROFS file system that holds `app` with all its names, and of
-    /// each file the place of its object below [`Store::objects`], as an overlay with a data-only
-    /// layer understands it.
-    ///
-    /// The first call since the machine started checks every file against its hash, but for those
-    /// that this process has checked for another slug; later ones check the slug's head. Callers in
-    /// any number of threads and processes may ask at once.
-    pub fn image(&self, id: &SlugId) -> Result<PathBuf> {
+    /// [`Store::image`] of what is here.
+    pub(crate) fn image_here(&self, id: &SlugId) -> Result<PathBuf> {
         let _lock = self.lock_shared()?;
         self.read_head(id)?;
         let place = self.layout.image(id);

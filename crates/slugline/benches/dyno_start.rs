@@ -13,6 +13,7 @@ use slugline_dyno::LocalEngine;
 use slugline_model::dyno::{DynoSpec, Event, TimedEvent, Times};
 use slugline_model::port::Engine as _;
 use slugline_model::resources::Resources;
+use slugline_model::slug::SlugView;
 
 const ROUNDS: usize = 40;
 
@@ -113,7 +114,7 @@ fn spec(slug: &Path) -> Result<DynoSpec, Failed> {
         release: 1,
         command: "/bin/true".to_owned(),
         env: BTreeMap::from([("HOME".to_owned(), "/app".to_owned())]),
-        slug_tree: Some(slug.to_path_buf()),
+        slug: Some(SlugView::Tree(slug.to_path_buf())),
         binds: vec![],
         port: None,
         host_uid: None,

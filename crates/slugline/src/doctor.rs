@@ -121,7 +121,7 @@ fn spec() -> Result<DynoSpec, String> {
         release: 1,
         command: "true".to_owned(),
         env: BTreeMap::from([("HOME".to_owned(), "/app".to_owned())]),
-        slug_tree: None,
+        slug: None,
         binds: vec![],
         port: None,
         host_uid: None,

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use slugline_model::build::exit_code;
 use slugline_model::message::Message;
+use slugline_store::StoreError;
 
+use crate::bucket;
 use crate::configuration::ConfigurationError;
 
 /// Why a command ended early.
@@ -24,10 +26,8 @@ pub(crate) enum CommandError {
     NoDataDirectory,
     #[error("start the platform")]
     Start(#[from] slugline_platform::StartError),
-    #[error("use the bucket of the slug store")]
-    Bucket(#[from] slugline_store::bucket::BucketError),
     #[error("open the slug store")]
-    Store(#[from] slugline_store::StoreError),
+    Store(#[from] StoreError),
     #[error("start the engine")]
     Engine(#[from] slugline_model::port::EngineError),
     #[error("open the logs in {}", path.display())]
@@ -105,7 +105,7 @@ impl CommandError {
                 "slugline … --data-dir ANOTHER, or stop the other one",
             ),
             Self::Configuration(error) => error.explain(),
-            Self::Bucket(error) => Message { state, ..crate::bucket::explain(error) },
+            Self::Store(StoreError::Bucket(error)) => Message { state, ..bucket::explain(error) },
             Self::NoDataDirectory => message(
                 "cannot find a place for the data".to_owned(),
                 "Neither XDG_DATA_HOME nor HOME is set.".to_owned(),

@@ -12,14 +12,12 @@ use slugline_dyno::LocalEngine;
 use slugline_logs::Hub;
 use slugline_platform::{Config, LogQuery, LogSessions, Platform, Ports};
 use slugline_router::Router;
-use slugline_store::Store;
-use slugline_store::bucket::{Bucket, BucketSettings};
+use slugline_store::bucket::BucketSettings;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::ServerArgs;
-use crate::bucket::try_out;
 use crate::configuration::Configuration;
 use crate::console::say;
 use crate::errors::CommandError;
@@ -108,8 +106,7 @@ impl Server {
             mirrors: configuration.mirrors,
             limits: limits.clone(),
         };
-        let store = store(&config.data_dir, configuration.bucket)?;
-        let ports = ports(&config, &hub, store)?;
+        let ports = ports(&config, &hub, configuration.bucket)?;
         let platform = Platform::start(config, ports).await?;
         let table = platform.routes();
         tokio::spawn(Router::serve(router, table, hub, limits, std::future::pending()));
@@ -119,16 +116,12 @@ impl Server {
     }
 }
 
-/// The slug store. Its bucket is tried out beside what follows: dynos run without it.
-fn store(data_dir: &Path, bucket: Option<BucketSettings>) -> Result<Store, CommandError> {
-    let store = Store::open(data_dir.join("store"))?;
-    let Some(settings) = bucket else { return Ok(store) };
-    let tried = Bucket::open(settings.clone())?;
-    std::thread::spawn(move || try_out(&tried));
-    Ok(store.with_bucket(Bucket::open(settings)?)?)
-}
-
-fn ports(config: &Config, hub: &Arc<Hub>, store: Store) -> Result<Ports, CommandError> {
+fn ports(
+    config: &Config,
+    hub: &Arc<Hub>,
+    bucket: Option<BucketSettings>,
+) -> Result<Ports, CommandError> {
+    let slugs = LocalSlugs::open(&config.data_dir.join("store"), bucket)?;
     let (send, events) = mpsc::unbounded_channel();
     let sink = Box::new(move |id, event| {
         // The platform takes events for as long as it lives.
@@ -138,7 +131,7 @@ fn ports(config: &Config, hub: &Arc<Hub>, store: Store) -> Result<Ports, Command
     Ok(Ports {
         engine: Arc::new(engine),
         events,
-        store: Arc::new(LocalSlugs(store)),
+        store: Arc::new(slugs),
         log: Arc::clone(hub) as _,
         log_sessions: log_sessions(Arc::clone(hub)),
     })

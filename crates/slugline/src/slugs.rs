@@ -1,18 +1,61 @@
 //! The slug store, as the platform's port asks for it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use slugline_model::limits::Limits;
 use slugline_model::name::AppName;
 use slugline_model::port::{CheckoutError, IngestError, SlugStore, SweepError};
 use slugline_model::procfile::ProcessTypes;
-use slugline_model::slug::{SlugId, SlugSummary};
+use slugline_model::slug::{SlugId, SlugSummary, SlugView};
+use slugline_store::bucket::{Bucket, BucketSettings};
 use slugline_store::{IngestRequest, Store, StoreError};
 
-use crate::bucket::not_shared;
+use crate::bucket::{not_shared, try_out};
 
 /// The local directory of slugs, and its home where it has one.
-pub(crate) struct LocalSlugs(pub(crate) Store);
+pub(crate) struct LocalSlugs {
+    store: Store,
+    /// Whether dynos see slugs as mounts of their images, or as trees of hard links.
+    mounted: bool,
+}
+
+impl LocalSlugs {
+    /// The store below a directory, which is made if need be. Slugs are mounted where the kernel
+    /// lets this process do so. The bucket is tried out beside what follows: dynos run without it.
+    pub(crate) fn open(root: &Path, bucket: Option<BucketSettings>) -> Result<Self, StoreError> {
+        let mut store = Store::open(root)?;
+        if let Some(settings) = bucket {
+            let tried = Bucket::open(settings.clone())?;
+            std::thread::spawn(move || try_out(&tried));
+            store = store.with_bucket(Bucket::open(settings)?)?;
+        }
+        let mounted = try_to_mount(root.parent().unwrap_or(root));
+        if let Err(why) = &mounted {
+            tracing::debug!(why, "slugs are checked out as hard links");
+        }
+        Ok(Self { store, mounted: mounted.is_ok() })
+    }
+}
+
+/// Whether a slug of a store in this directory can be mounted; why not, if not.
+pub(crate) fn try_to_mount(directory: &Path) -> Result<(), String> {
+    if !slugline_dyno::is_host_root() {
+        return Err("only root may mount them".to_owned());
+    }
+    let probe = || -> Result<_, StoreError> {
+        let failed = |source| StoreError::Write { path: directory.to_owned(), source };
+        let scratch = tempfile::tempdir_in(directory).map_err(failed)?;
+        let tree = scratch.path().join("tree");
+        fs_err::create_dir(&tree)
+            .and_then(|()| fs_err::write(tree.join("probe"), "probe"))
+            .map_err(failed)?;
+        let store = Store::open(scratch.path().join("store"))?;
+        let slug = store.ingest(&tree, &IngestRequest::default(), &mut |_| {})?;
+        Ok((store.image(&slug.id)?, store.objects(), scratch))
+    };
+    let (image, objects, _scratch) = probe().map_err(|error| with_causes(&error))?;
+    slugline_dyno::can_mount_slugs(&image, &objects)
+}
 
 impl SlugStore for LocalSlugs {
     fn ingest(
@@ -27,20 +70,31 @@ impl SlugStore for LocalSlugs {
             limits: limits.clone(),
             series: Some(app.clone()),
         };
-        let summary = self.0.ingest(tree, &request, &mut |_| {}).map_err(ingest_error)?;
+        let summary = self.store.ingest(tree, &request, &mut |_| {}).map_err(ingest_error)?;
         // Before the release is written: what runs can be had again by whoever has the bucket.
-        self.0.share(&summary.id).map_err(ingest_error)?;
+        self.store.share(&summary.id).map_err(ingest_error)?;
         Ok(summary)
     }
 
-    fn checkout(&self, id: &SlugId) -> Result<PathBuf, CheckoutError> {
-        let app = self.0.checkout(id).map_err(|error| CheckoutError(with_causes(&error)))?;
-        let root = app.parent().map(Path::to_path_buf);
-        root.ok_or_else(|| CheckoutError(format!("{} has no parent", app.display())))
+    fn checkout(&self, id: &SlugId) -> Result<SlugView, CheckoutError> {
+        self.view(id).map_err(|error| CheckoutError(with_causes(&error)))
     }
 
     fn sweep(&self, keep: &[SlugId]) -> Result<(), SweepError> {
-        self.0.sweep(keep).map(drop).map_err(|error| SweepError(with_causes(&error)))
+        self.store.sweep(keep).map(drop).map_err(|error| SweepError(with_causes(&error)))
+    }
+}
+
+impl LocalSlugs {
+    fn view(&self, id: &SlugId) -> Result<SlugView, StoreError> {
+        if self.mounted {
+            return Ok(SlugView::Image {
+                image: self.store.image(id)?,
+                objects: self.store.objects(),
+            });
+        }
+        let app = self.store.checkout(id)?;
+        Ok(SlugView::Tree(app.parent().unwrap_or(&app).to_path_buf()))
     }
 }
 

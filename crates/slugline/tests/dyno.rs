@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -12,10 +13,13 @@ use slugline_model::ledger::Receipt;
 use slugline_model::limits::Limits;
 use slugline_model::port::Engine;
 use slugline_model::resources::Resources;
+use slugline_model::slug::SlugView;
+use slugline_store::{IngestRequest, Store};
 
 struct Host {
     engine: LocalEngine,
     events: mpsc::Receiver<(DynoId, TimedEvent)>,
+    slug: SlugView,
     directory: tempfile::TempDir,
 }
 
@@ -26,7 +30,33 @@ impl Host {
         let app = directory.path().join("slug/app");
         std::fs::create_dir_all(&app).unwrap();
         std::fs::write(app.join("baked.txt"), "baked").unwrap();
-        Self { engine, events, directory }
+        let slug = SlugView::Tree(directory.path().join("slug"));
+        Self { engine, events, slug, directory }
+    }
+
+    /// With a slug from a store, seen in one of the two ways.
+    fn with_stored_slug(mounted: bool) -> Self {
+        let mut host = Self::new();
+        let tree = host.directory.path().join("slug/app");
+        std::fs::create_dir_all(tree.join("static/css")).unwrap();
+        for n in 0..300 {
+            std::fs::write(tree.join(format!("static/{n}.js")), format!("// {n}")).unwrap();
+        }
+        std::fs::write(tree.join("static/css/out.css"), "a{}".repeat(50_000)).unwrap();
+        std::fs::write(tree.join("empty"), "").unwrap();
+        std::fs::write(tree.join("run.sh"), "#!/bin/sh\necho ran\n").unwrap();
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(tree.join("run.sh"), mode).unwrap();
+        std::os::unix::fs::symlink("../baked.txt", tree.join("static/link")).unwrap();
+        let store = Store::open(host.directory.path().join("store")).unwrap();
+        let id = store.ingest(&tree, &IngestRequest::default(), &mut |_| {}).unwrap().id;
+        host.slug = if mounted {
+            SlugView::Image { image: store.image(&id).unwrap(), objects: store.objects() }
+        } else {
+            let app = store.checkout(&id).unwrap();
+            SlugView::Tree(app.parent().unwrap().to_path_buf())
+        };
+        host
     }
 
     fn spec(&self, command: &str) -> DynoSpec {
@@ -41,7 +71,7 @@ impl Host {
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .into_iter()
                 .collect::<BTreeMap<_, _>>(),
-            slug_tree: Some(self.directory.path().join("slug")),
+            slug: Some(self.slug.clone()),
             binds: vec![],
             port: None,
             host_uid: None,
@@ -158,6 +188,70 @@ fn what_a_dyno_writes_is_gone_and_on_its_receipt() {
     assert_eq!(std::fs::read_dir(host.dynos()).unwrap().count(), 0, "nothing is left behind");
     let slug = std::fs::read_to_string(host.directory.path().join("slug/app/baked.txt"));
     assert_eq!(slug.unwrap(), "baked");
+}
+
+/// What a dyno finds in its slug, does to it, and leaves on its receipt.
+fn use_a_slug(host: &Host) -> (Vec<String>, Receipt) {
+    let outcome = host.run(
+        "find . | sort | md5sum; find . -type f | sort | xargs cat | md5sum; stat -c '%n %U %a %F %h %Y' \
+         static/7.js static/css run.sh empty; ./run.sh; cat static/link; echo; readlink static/link; \
+         python3 -c 'import mmap; f = open(\"static/css/out.css\", \"rb\"); \
+         print(len(mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)))'; \
+         echo changed >> static/7.js; rm -r static/css; mv static/8.js moved; chmod 600 run.sh; \
+         cat static/7.js; touch created; ls static | wc -l; ls -d static/css",
+    );
+    assert!(
+        outcome.others.iter().all(|event| matches!(event, Event::Started { .. } | Event::Up)),
+        "{outcome:?}"
+    );
+    (outcome.lines, outcome.receipt)
+}
+
+#[test]
+fn a_mounted_slug_and_one_of_hard_links_are_the_same_to_a_dyno_and_on_its_receipt() {
+    let linked = Host::with_stored_slug(false);
+    let (lines, receipt) = use_a_slug(&linked);
+    assert!(lines.contains(&"ran".to_owned()) && lines.contains(&"150000".to_owned()), "{lines:?}");
+    let mut names: Vec<&str> = receipt.largest.iter().map(|change| change.path.as_str()).collect();
+    names.sort_unstable();
+    let changed =
+        ["created", "moved", "run.sh", "static/7.js", "static/8.js", "static/css/out.css"];
+    assert_eq!(names, changed.map(|name| format!("/app/{name}")), "{receipt:?}");
+    let mounted = Host::with_stored_slug(true);
+    let SlugView::Image { image, objects } = &mounted.slug else { panic!() };
+    if !slugline_dyno::is_host_root() {
+        let why = slugline_dyno::can_mount_slugs(image, objects).unwrap_err();
+        assert_eq!(why, "only root may mount them");
+        return;
+    }
+    let (mounted_lines, mounted_receipt) = use_a_slug(&mounted);
+    // A file of its own has one name, whatever shares its content in the store.
+    let but_links = |lines: &[String]| -> Vec<String> {
+        lines.iter().filter(|line| !line.contains("regular")).cloned().collect()
+    };
+    assert_eq!(but_links(&mounted_lines), but_links(&lines));
+    assert_eq!(mounted_receipt, receipt);
+    for (object, content) in [("7", "// 7"), ("8", "// 8")] {
+        let key = blake3::hash(content.as_bytes()).to_hex();
+        let stored = std::fs::read_to_string(objects.join(&key[..2]).join(key.as_str())).unwrap();
+        assert_eq!(stored, content, "{object}");
+    }
+}
+
+#[test]
+fn no_dyno_can_alter_an_object_of_the_store() {
+    for mounted in [false, true].into_iter().filter(|m| !m || slugline_dyno::is_host_root()) {
+        let host = Host::with_stored_slug(mounted);
+        let outcome = host.run(
+            "for f in $(find /app -type f); do echo x >> $f; chmod 777 $f; touch $f; \
+             setfattr -n user.a -v b $f 2>/dev/null; truncate -s 0 $f; ln $f $f.l; rm $f; done; \
+             mount 2>&1 | head -1; ls /tmp /mnt",
+        );
+        assert_eq!(outcome.status, Some(0), "{outcome:?}");
+        let store = Store::open(host.directory.path().join("store")).unwrap();
+        let id = store.slugs().unwrap().remove(0);
+        store.verify(&id).unwrap();
+    }
 }
 
 #[test]

@@ -29,6 +29,12 @@ pub(crate) fn clone_into_namespaces(group: Option<BorrowedFd<'_>>) -> Result<For
     clone(namespaces, group)
 }
 
+/// Gives the calling thread mounts of its own, like those that it had.
+pub(crate) fn leave_mounts() -> Result<(), Errno> {
+    // SAFETY: descriptors stay shared; no other thread's mounts or directory change.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }
+}
+
 /// Forks into a new user namespace alone, or into none.
 pub(crate) fn fork(new_user_namespace: bool) -> Result<Forked, Errno> {
     clone(if new_user_namespace { libc::CLONE_NEWUSER } else { 0 }, None)
@@ -39,7 +45,7 @@ fn clone(namespaces: i32, group: Option<BorrowedFd<'_>>) -> Result<Forked, Errno
     let mut request = clone_request(namespaces, group, &mut pidfd);
     // SAFETY: `request` and `pidfd` live through the call and the size is right. Without a stack
     // and without CLONE_VM this is a fork: the child gets a copy of memory. The process has one
-    // thread (supervisors and their children start none), so no lock is held by another.
+    // thread (supervisors and their children keep none), so no lock is held by another.
     let result =
         unsafe { libc::syscall(libc::SYS_clone3, &raw mut request, size_of::<libc::clone_args>()) };
     let pid = check(result)?;

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use slugline_model::port::{
     Adopted, CheckoutError, Engine, EngineError, IngestError, SlugStore, SweepError,
 };
 use slugline_model::procfile::{self, ProcessTypes};
-use slugline_model::slug::{SlugId, SlugSummary};
+use slugline_model::slug::{SlugId, SlugSummary, SlugView};
 use slugline_platform::{Config, Platform, Ports};
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
@@ -154,8 +154,8 @@ impl SlugStore for FakeStore {
         })
     }
 
-    fn checkout(&self, _: &SlugId) -> Result<PathBuf, CheckoutError> {
-        Ok(PathBuf::from("/slug"))
+    fn checkout(&self, _: &SlugId) -> Result<SlugView, CheckoutError> {
+        Ok(SlugView::Tree("/slug".into()))
     }
 
     fn sweep(&self, keep: &[SlugId]) -> Result<(), SweepError> {

@@ -34,6 +34,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use slugline_model::slug::SlugId;
 use tokio::runtime::Runtime;
 
 pub use self::check::Checked;
@@ -120,12 +121,28 @@ impl Store {
     /// The first call since the machine started checks every file against its hash, but for those
     /// that this process has checked for another slug; later ones check the manifest. Callers in
     /// any number of threads and processes may ask at once.
-    pub fn checkout(&self, id: &slugline_model::slug::SlugId) -> Result<PathBuf> {
+    pub fn checkout(&self, id: &SlugId) -> Result<PathBuf> {
+        self.brought(id, || self.checkout_here(id))
+    }
+
+    /// The image of a slug's tree: an EROFS file system that holds `app` with all its names, and of
+    /// each file the place of its object below [`Store::objects`], as an overlay with a data-only
+    /// layer understands it. What is missing or damaged here comes from the bucket.
+    ///
+    /// The first call since the machine started checks every file against its hash, but for those
+    /// that this process has checked for another slug; later ones check the slug's head. Callers in
+    /// any number of threads and processes may ask at once.
+    pub fn image(&self, id: &SlugId) -> Result<PathBuf> {
+        self.brought(id, || self.image_here(id))
+    }
+
+    /// Does something with a slug, and once more where a good copy from the bucket helps.
+    fn brought<T>(&self, id: &SlugId, act: impl Fn() -> Result<T>) -> Result<T> {
         self.bring(id)?;
-        match self.checkout_here(id) {
+        match act() {
             Err(error) if self.home.is_some() && is_damage(&error) => {
                 self.mend(id)?;
-                self.checkout_here(id)
+                act()
             }
             other => other,
         }
