@@ -14,6 +14,8 @@ mod checkout;
 mod commit;
 mod erofs;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod image;
 mod ingest;
 mod layout;
