@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::ledger::Receipt;
 use crate::name::{AppName, DynoName};
 use crate::resources::{Excess, Resources};
-use crate::slug::SlugView;
+use crate::slug::{SlugId, SlugView};
 
 /// One run of a dyno. `web.1` gets a new one at every start.
 pub type DynoId = Uuid;
@@ -32,6 +32,9 @@ pub struct DynoSpec {
     pub env: BTreeMap<String, String>,
     /// The slug's tree, seen at `/app`; a build has none.
     pub slug: Option<SlugView>,
+    /// The slug that this is the tree of.
+    #[serde(default)]
+    pub slug_id: Option<SlugId>,
     /// Directories and files of the host that a build sees.
     pub binds: Vec<Bind>,
     /// For a web dyno, the port that it must bind.

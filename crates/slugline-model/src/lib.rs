@@ -8,13 +8,18 @@ pub mod procfile;
 pub mod slugignore;
 
 pub mod build;
+pub mod care;
 pub mod config_vars;
 pub mod dyno;
 pub mod ledger;
+pub mod listing;
 pub mod mirror;
 pub mod parts;
+pub mod provenance;
 pub mod resources;
+pub mod retention;
 pub mod sandbox;
+pub mod sbom;
 pub mod slug;
 pub mod stack;
 pub mod static_site;

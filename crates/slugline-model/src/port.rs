@@ -1,12 +1,17 @@
 //! The ports: what the platform asks of the engine that runs dynos and of the store of slugs.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 
+use crate::care::{Checked, Removed};
 use crate::dyno::{DynoId, DynoSpec, DynoState, TimedEvent};
 use crate::limits::Limits;
+use crate::listing::Listing;
 use crate::message::Message;
 use crate::name::AppName;
 use crate::procfile::ProcessTypes;
+use crate::retention::Object;
 use crate::slug::{SlugId, SlugSummary, SlugView};
 
 /// Takes what dynos report. Called from the engine's own thread; must not block for long.
@@ -66,9 +71,54 @@ pub trait SlugStore: Send + Sync {
     ) -> Result<SlugSummary, IngestError>;
     /// The slug's tree, verified, as dynos see it.
     fn checkout(&self, id: &SlugId) -> Result<SlugView, CheckoutError>;
-    /// Removes every slug but these. No dyno may run, and no build store a slug meanwhile.
-    fn sweep(&self, keep: &[SlugId]) -> Result<(), SweepError>;
+
+    // The care of the store, and reading what is in it.
+
+    /// Removes every slug but those that are named of those that are there, and what only the
+    /// others needed. They are asked for at a moment when nobody stores a slug, and may be asked
+    /// for twice; none says that nothing can be removed now. Builds and dynos go on meanwhile.
+    fn sweep(&self, keep: &mut Keep<'_>) -> Result<Option<Removed>, SweepError>;
+    /// What a sweep that keeps these would remove.
+    fn sweep_preview(&self, keep: &[SlugId]) -> Result<Removed, SweepError>;
+    /// Checks all that is in the store, and repairs it where that is asked for. Progress is told in
+    /// objects: so many of so many.
+    fn fsck(
+        &self,
+        request: &CheckRequest,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Checked, ReadError>;
+    /// The objects of some slugs, each once, with their sizes (bytes).
+    fn objects(&self, slugs: &[SlugId]) -> Result<HashMap<Object, u64>, ReadError>;
+    /// What a slug holds.
+    fn listing(&self, id: &SlugId) -> Result<Listing, ReadError>;
+    /// Opens a file by its content, and checks that first.
+    fn open(&self, content: Object) -> Result<Box<dyn Read + Send>, ReadError>;
+    /// Writes what lies below a directory of a slug as a tar, with paths from that directory on.
+    fn archive(&self, id: &SlugId, path: &[u8], out: &mut dyn Write) -> Result<(), ReadError>;
+    /// Checks a slug's manifest, and each of its files.
+    fn verify(&self, id: &SlugId) -> Result<(), ReadError>;
 }
+
+/// Says which of the slugs that are there are kept; none where that is not known now.
+pub type Keep<'a> = dyn FnMut(&[SlugId]) -> Option<Vec<SlugId>> + 'a;
+
+/// What a check of the store is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct CheckRequest {
+    /// Slugs that must be there.
+    pub expected: Vec<SlugId>,
+    /// Whether what is damaged is to be repaired.
+    pub repair: bool,
+    /// Another store, or the data directory that it lies in.
+    pub from: Option<PathBuf>,
+    /// Trees that may have whole copies of files.
+    pub trees: Vec<PathBuf>,
+}
+
+/// Why something of the store could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ReadError(pub String);
 
 /// Why a tree could not become a slug.
 #[derive(Debug, thiserror::Error)]

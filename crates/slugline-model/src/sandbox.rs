@@ -197,6 +197,7 @@ mod tests {
             command: "true".into(),
             env: BTreeMap::new(),
             slug: Some(crate::slug::SlugView::Tree("/slug".into())),
+            slug_id: None,
             binds: vec![],
             port: Some(5),
             host_uid: None,

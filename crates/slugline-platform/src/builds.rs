@@ -203,7 +203,10 @@ impl Platform {
         let compiled = compiled?;
         self.go_on_if_wanted("its slug was not stored", output, cancel)?;
         output.line("-----> Compressing...");
+        // Nothing but this keeps the slug until a release does.
+        let mut pin = self.inner.pins.open();
         let summary = self.pack(app, workspace, &compiled, output).await?;
+        pin.hold(summary.id.clone());
         output.line(&format!("       Done: {}", size::slug_size(summary.packed_bytes)));
         tell_slug(&summary, output);
         build.grown = self.tell_growth(app, &compiled, output)?;

@@ -52,6 +52,7 @@ impl Platform {
             ),
             env: self.compile_env(build),
             slug: None,
+            slug_id: None,
             binds: own
                 .into_iter()
                 .chain(self.network_binds())

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use slugline_model::dyno::{DynoId, DynoSpec, DynoState, STEADY_RUN, TimedEvent, cool_off};
 use slugline_model::name::{AppName, DynoName};
 use slugline_model::plan::{CoolingOff, Seen};
+use slugline_model::slug::SlugId;
 use tokio::sync::{mpsc, watch};
 
 /// One run of a dyno, until its receipt is written.
@@ -52,6 +53,8 @@ pub(crate) struct Dynos {
     pub(crate) crashes: HashMap<(AppName, DynoName), Crash>,
     /// Whoever waits for a one-off dyno's events.
     pub(crate) watchers: HashMap<DynoId, mpsc::UnboundedSender<TimedEvent>>,
+    /// The slugs that dynos stand on, which must stay for as long.
+    trees: HashMap<DynoId, SlugId>,
     shutting_down: bool,
     /// Whether builds and release phases are still started.
     one_offs_refused: bool,
@@ -65,6 +68,7 @@ impl Default for Dynos {
             alive: HashMap::new(),
             crashes: HashMap::new(),
             watchers: HashMap::new(),
+            trees: HashMap::new(),
             shutting_down: false,
             one_offs_refused: false,
             count: watch::channel(0).0,
@@ -95,7 +99,20 @@ impl Dynos {
     pub(crate) fn remove(&mut self, id: DynoId) {
         self.alive.remove(&id);
         self.watchers.remove(&id);
+        self.trees.remove(&id);
         self.count.send_replace(self.alive.len());
+    }
+
+    /// Notes the slug that a dyno stands on, until it is removed.
+    pub(crate) fn stands_on(&mut self, id: DynoId, tree: SlugId) {
+        if self.alive.contains_key(&id) {
+            self.trees.insert(id, tree);
+        }
+    }
+
+    /// The slugs that dynos stand on.
+    pub(crate) fn trees(&self) -> Vec<SlugId> {
+        self.trees.values().cloned().collect()
     }
 
     /// Brings a dyno to a state, and gives the one that it was in.

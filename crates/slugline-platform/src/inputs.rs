@@ -40,7 +40,11 @@ impl Platform {
             None => current,
         };
         build.config_vars = Some(vars.clone());
-        self.inner.db.transaction(|db| db::build::put(db, app.id, build))?;
+        let names: Vec<&String> = vars.keys().collect();
+        self.inner.db.transaction(|db| {
+            db::build::put(db, app.id, build)?;
+            db::retention::set_config_var_names(db, build.id, &names)
+        })?;
         Ok(vars)
     }
 

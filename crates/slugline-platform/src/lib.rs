@@ -22,13 +22,18 @@ mod locales;
 mod mirrors;
 mod one_off;
 mod outputs;
+mod pins;
 mod platform;
 mod ports;
 mod reconcile;
 mod releases;
 mod routes;
+mod slug_reading;
 mod sources;
+mod store_care;
+mod store_check;
 mod turns;
 mod workspace;
 
 pub use platform::{Config, LogQuery, LogSessions, Platform, Ports, StartError};
+pub use store_check::Offline;

@@ -11,6 +11,7 @@ use slugline_model::logline::{LogFilter, LogLine, LogSink, Source};
 use slugline_model::mirror::Mirror;
 use slugline_model::name::AppName;
 use slugline_model::port::{Engine, EngineError, SlugStore};
+use slugline_model::retention::Policy;
 use slugline_model::route::RouteTable;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -19,6 +20,8 @@ use crate::clock;
 use crate::db::{Db, DbError};
 use crate::dynos::Dynos;
 use crate::outputs::Outputs;
+use crate::pins::Pins;
+use crate::store_care::Care;
 use crate::turns::Turns;
 
 /// What the operator decides.
@@ -44,6 +47,8 @@ pub struct Config {
     pub mirrors: Vec<Mirror>,
     /// Heroku's numbers, or the operator's.
     pub limits: Limits,
+    /// Which slugs are kept.
+    pub retention: Policy,
 }
 
 /// What a reader of logs asks for.
@@ -126,6 +131,9 @@ pub(crate) struct Inner {
     /// One build at a time per app.
     pub(crate) turns: Turns,
     pub(crate) cancels: Cancels,
+    /// Slugs that builds have stored and not released yet.
+    pub(crate) pins: Pins,
+    pub(crate) care: Care,
 }
 
 impl std::fmt::Debug for Platform {
@@ -158,11 +166,14 @@ impl Platform {
             dynos: Mutex::default(),
             turns: Turns::default(),
             cancels: Cancels::default(),
+            pins: Pins::default(),
+            care: Care::default(),
         };
         let platform = Self { inner: Arc::new(inner) };
         platform.recover().await?;
         tokio::spawn(platform.clone().take_events(ports.events));
         tokio::spawn(platform.clone().reconcile_for_ever());
+        tokio::spawn(platform.clone().care_for_ever());
         Ok(platform)
     }
 
@@ -229,6 +240,8 @@ impl Platform {
         let inner = Arc::clone(&self.inner);
         match tokio::task::spawn_blocking(move || work(&inner)).await {
             Ok(value) => value,
+            // The runtime ends, and with it whoever waits.
+            Err(error) if error.is_cancelled() => std::future::pending().await,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }

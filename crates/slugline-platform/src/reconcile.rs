@@ -9,6 +9,7 @@ use slugline_model::name::{AppName, DynoName};
 use slugline_model::plan::{Action, Desired, dynos, plan};
 use slugline_model::port::{Adopted, EngineError};
 use slugline_model::resources::{DynoSize, Resources};
+use slugline_model::slug::SlugId;
 use uuid::Uuid;
 
 use crate::clock;
@@ -41,19 +42,6 @@ impl Platform {
         }
         self.salvage(&all).await;
         self.blocking(crate::platform::Inner::remove_old_sources).await;
-        if all.is_empty() {
-            self.sweep_slugs().await?;
-        }
-        Ok(())
-    }
-
-    /// Removes the slugs of destroyed apps and of builds that were killed. Only while nothing runs:
-    /// a dyno may outlive its app for a while, and must not lose the ground it stands on.
-    async fn sweep_slugs(&self) -> Result<(), StartError> {
-        let keep = self.inner.db.read(db::slug::trees)?;
-        if let Err(error) = self.blocking(move |inner| inner.store.sweep(&keep)).await {
-            tracing::warn!(?error, "slugs that nobody needs could not be removed");
-        }
         Ok(())
     }
 
@@ -99,6 +87,9 @@ impl Platform {
         };
         self.dynos().add(spec, one_off.unwrap_or(Role::Formation), now);
         self.dynos().set_state(spec.id, *state, now);
+        if let Some(tree) = spec.slug_id.clone() {
+            self.dynos().stands_on(spec.id, tree);
+        }
         let (platform, id) = (self.clone(), spec.id);
         tokio::spawn(async move {
             platform.blocking(move |inner| inner.engine.catch_up(id)).await;
@@ -226,6 +217,7 @@ impl Platform {
             command: command.to_owned(),
             env,
             slug: None,
+            slug_id: None,
             binds: vec![],
             port,
             host_uid: None,
@@ -235,14 +227,16 @@ impl Platform {
     }
 
     /// Checks the slug out and starts the dyno; a failure is reported as the dyno's own.
-    pub(crate) async fn launch(&self, mut spec: DynoSpec, tree: slugline_model::slug::SlugId) {
+    pub(crate) async fn launch(&self, mut spec: DynoSpec, tree: SlugId) {
         let id = spec.id;
         let (app, dyno) = (spec.app.clone(), spec.dyno.to_string());
+        self.dynos().stands_on(id, tree.clone());
         let started = self
             .blocking(move |inner| {
                 let view =
                     inner.store.checkout(&tree).map_err(|error| LaunchError::Checkout(error.0))?;
                 spec.slug = Some(view);
+                spec.slug_id = Some(tree);
                 inner.engine.start(&spec).map_err(LaunchError::Engine)
             })
             .await;

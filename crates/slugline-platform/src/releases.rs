@@ -163,6 +163,7 @@ impl Platform {
         self.dynos().pardon(&app.name, |_| true);
         self.say_api(&app.name, format!("Release v{version} takes effect"));
         self.changed();
+        self.inner.care.is_due();
     }
 }
 

@@ -159,10 +159,16 @@ impl Store {
     }
 
     /// What is remembered of trees and checks would say that an object is here that is not.
-    fn forget_what_is_known(&self) {
+    pub(crate) fn forget_what_is_known(&self) {
         *self.verified.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
         let _ = fs_err::remove_dir_all(self.layout.series());
         let _ = fs_err::create_dir(self.layout.series());
+    }
+
+    /// Has a slug's checkout made anew at the next start of a dyno; says whether there was one. A
+    /// dyno that runs on the old one keeps it as it is.
+    pub(crate) fn renew_checkout(&self, id: &SlugId) -> bool {
+        fs_err::remove_file(self.layout.checkout(id).join(MARKER)).is_ok()
     }
 
     /// Makes the tree. Links come last, so that no path leads through one.

@@ -12,7 +12,7 @@ use crate::staging::Staging;
 use crate::{Store, erofs};
 
 impl Store {
-    /// [`Store::image`] of what is here.
+    /// The image of a slug that is whole here.
     pub(crate) fn image_here(&self, id: &SlugId) -> Result<PathBuf> {
         let _lock = self.lock_shared()?;
         self.read_head(id)?;

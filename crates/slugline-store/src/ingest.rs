@@ -72,7 +72,7 @@ impl Store {
         let ingested = self.ingest_by(&staging, tree, request, progress);
         if ingested.is_err() {
             drop(lock);
-            staging.take_back();
+            self.take_back(staging);
         }
         ingested
     }

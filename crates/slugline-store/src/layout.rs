@@ -33,6 +33,14 @@ impl Layout {
         all
     }
 
+    /// Everything that may lie right below the root.
+    pub(crate) fn known(&self) -> Vec<PathBuf> {
+        let packed = self.packed();
+        let mut all = vec![packed.with_extension("new"), packed, self.lock(), self.checkout_lock()];
+        all.extend(self.directories());
+        all
+    }
+
     pub(crate) fn objects(&self) -> PathBuf {
         self.root.join("objects")
     }

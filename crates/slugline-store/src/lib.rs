@@ -14,11 +14,13 @@ mod checkout;
 mod commit;
 mod erofs;
 mod error;
+mod fsck;
 #[doc(hidden)]
 pub mod fuzzing;
 mod image;
 mod ingest;
 mod layout;
+mod live;
 mod lock;
 pub mod manifest;
 mod object;
@@ -44,9 +46,10 @@ use slugline_model::slug::{SlugId, SlugSummary};
 
 pub use crate::assemble::Assembly;
 pub use crate::error::{Result, StoreError};
+pub use crate::fsck::{Backup, Copies, FsckProgress, FsckRequest, KeptTrees};
 pub use crate::ingest::{IngestRequest, Progress};
 pub use crate::object::{FIXED_TIME, ObjectKey};
-pub use crate::sweep::Swept;
+pub use crate::sweep::{Hold, Swept};
 
 use crate::bucket::Home;
 use crate::error::{reading, writing};

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use rustix::fs::Stat;
@@ -157,6 +157,13 @@ impl Memory {
             encode(&mut self.0, &file.path, &Known { stamp: file.stamp, source, packed });
         }
     }
+}
+
+/// The slug whose tree a file tells of.
+pub(crate) fn slug_of(path: &Path) -> Option<SlugId> {
+    let mut start = [0; HEADER.len() + 64];
+    fs_err::File::open(path).ok()?.read_exact(&mut start).ok()?;
+    str::from_utf8(start.strip_prefix(HEADER)?).ok()?.parse().ok()
 }
 
 /// Remembers a tree for the next of its series.

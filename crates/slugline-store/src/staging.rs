@@ -8,7 +8,6 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Result, reading, writing};
 use crate::layout::Layout;
-use crate::lock::Lock;
 use crate::object::ObjectKey;
 use crate::parallel;
 
@@ -85,16 +84,9 @@ impl Staging {
             .map_err(reading(&directory))
     }
 
-    /// Takes all back that this brought, unless somebody else may rely on it already: then the next
-    /// sweep does. The caller has let go of its lock.
-    pub(crate) fn take_back(self) {
-        let placed =
-            std::mem::take(&mut *self.placed.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Ok(Some(_lock)) = Lock::try_exclusive(&self.layout.lock()) {
-            for object in placed {
-                let _ = std::fs::remove_file(self.layout.object(object));
-            }
-        }
+    /// The objects that this brought and that have their names already.
+    pub(crate) fn into_placed(self) -> Vec<ObjectKey> {
+        std::mem::take(&mut *self.placed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Stages a file that is whole.

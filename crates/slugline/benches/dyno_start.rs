@@ -115,6 +115,7 @@ fn spec(slug: &Path) -> Result<DynoSpec, Failed> {
         command: "/bin/true".to_owned(),
         env: BTreeMap::from([("HOME".to_owned(), "/app".to_owned())]),
         slug: Some(SlugView::Tree(slug.to_path_buf())),
+        slug_id: None,
         binds: vec![],
         port: None,
         host_uid: None,

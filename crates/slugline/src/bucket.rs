@@ -27,6 +27,12 @@ pub(crate) struct StoreTable {
     credentials: Option<Spanned<PathBuf>>,
     /// Whether this machine may remove from the bucket what no slug in it needs.
     collect: bool,
+    /// How many of an app's releases keep their slugs.
+    pub(crate) keep_releases: Option<usize>,
+    /// For how many days they do.
+    pub(crate) keep_days: Option<u32>,
+    /// How large all slugs may be, such as `20 GB`.
+    pub(crate) quota: Option<Spanned<String>>,
 }
 
 /// A value that cannot be used, and why.

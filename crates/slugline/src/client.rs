@@ -1,5 +1,7 @@
 //! A small client of the Platform API, over one connection a request.
 
+use std::path::Path;
+
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -19,6 +21,18 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(port: u16, token: String) -> Self {
         Self { port, token }
+    }
+
+    /// A client of the server whose token lies in a data directory, or in the environment.
+    pub(crate) fn of_server(data_dir: &Path, port: u16) -> Result<Self, CommandError> {
+        let path = data_dir.join("token");
+        let token = std::fs::read_to_string(&path).map(|token| token.trim().to_owned()).or_else(
+            |source| match std::env::var("HEROKU_API_KEY") {
+                Ok(token) if !token.is_empty() => Ok(token),
+                _ => Err(CommandError::NoToken { path, source }),
+            },
+        )?;
+        Ok(Self::new(port, token))
     }
 
     /// Asks for a resource.
@@ -76,6 +90,32 @@ impl Client {
         let response = self.request(Method::GET, path_of(url), Bytes::new()).await?;
         let there = response.status().is_success();
         Ok(there.then(|| Lines { body: response.into_body(), pending: Vec::new() }))
+    }
+
+    /// Asks for something whose answer is read bit by bit. An answer that is no success is an error.
+    pub(crate) async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<http::Response<Incoming>, CommandError> {
+        let what = format!("{method} {path}");
+        let bytes = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+        let response = self.request(method, path, bytes).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body =
+            response.into_body().collect().await.map_err(broken(&what, self.port))?.to_bytes();
+        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let found = value["message"].as_str().unwrap_or(status.as_str()).to_owned();
+        Err(CommandError::Api { what, found })
+    }
+
+    /// The lines of an answer, as they come.
+    pub(crate) fn lines_of(response: http::Response<Incoming>) -> Lines {
+        Lines { body: response.into_body(), pending: Vec::new() }
     }
 
     /// Opens an output from a byte on, whatever its status.

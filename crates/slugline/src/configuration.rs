@@ -11,6 +11,7 @@ use std::process::Command;
 use serde::Deserialize;
 use slugline_model::message::Message;
 use slugline_model::mirror::{Mirror, MirrorTarget};
+use slugline_model::retention::Policy;
 use slugline_model::stack::{HEROKU_STACKS, PAST_STACKS, announced};
 use slugline_store::bucket::BucketSettings;
 use toml::Spanned;
@@ -29,6 +30,8 @@ pub(crate) struct Configuration {
     pub(crate) mirrors: Vec<Mirror>,
     /// Where slugs are kept beside the data directory.
     pub(crate) bucket: Option<BucketSettings>,
+    /// Which slugs are kept.
+    pub(crate) retention: Policy,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -54,6 +57,8 @@ pub(crate) enum ConfigurationError {
     Parse { path: PathBuf, line: usize, found: String },
     #[error("use the stack `{value}` of {}", path.display())]
     Stack { path: PathBuf, line: usize, value: String },
+    #[error("use the quota `{value}` of {}", path.display())]
+    Quota { path: PathBuf, line: usize, value: String },
     #[error("use the mirror `{value}` of {}", path.display())]
     Mirror { path: PathBuf, line: usize, value: String, found: String },
     #[error("use `{value}` for the store of {}", path.display())]
@@ -83,6 +88,7 @@ impl Configuration {
             stack: stack(text, path, file.build.stack.as_ref())?,
             mirrors: mirrors.collect::<Result<_, _>>()?,
             bucket: bucket(text, path, &file.store)?,
+            retention: file.store.policy(text, path)?,
         })
     }
 }
@@ -166,7 +172,7 @@ fn target(value: &str, file: &Path) -> Result<MirrorTarget, String> {
 }
 
 /// The line that a place in a text is on, counted from one.
-fn line(text: &str, place: Option<Range<usize>>) -> usize {
+pub(crate) fn line(text: &str, place: Option<Range<usize>>) -> usize {
     let start = place.map_or(0, |place| place.start).min(text.len());
     String::from_utf8_lossy(&text.as_bytes()[..start]).matches('\n').count() + 1
 }
@@ -197,6 +203,13 @@ impl ConfigurationError {
                     HEROKU_STACKS.map(|(name, _)| name).join(", "),
                     PAST_STACKS.join(" and ")
                 ),
+                edit(path, *line),
+            ),
+            Self::Quota { path, line, value } => (
+                format!("cannot use the quota `{value}`: {}, line {line}", path.display()),
+                "It is no size.".to_owned(),
+                "A quota is a number of at least 1 and a unit: \"20 GB\", \"500 MB\", \"1 TB\"."
+                    .to_owned(),
                 edit(path, *line),
             ),
             Self::Mirror { path, line, value, found } => (
@@ -265,6 +278,7 @@ mod tests {
                     mirror("https://b.example/", MirrorTarget::Directory("/usr".into())),
                 ],
                 bucket: None,
+                retention: Policy::default(),
             }
         );
     }
@@ -310,6 +324,14 @@ mod tests {
     }
 
     #[test]
+    fn the_store_keeps_as_much_as_it_is_told_to() {
+        let parsed = parse("[store]\nkeep_releases = 3\nkeep_days = 90\nquota = \"1.5 GB\"\n");
+        let policy = Policy { releases: 3, days: Some(90), quota: Some(1_500_000_000) };
+        assert_eq!(parsed.unwrap().retention, policy);
+        assert_eq!(parse("[store]\n").unwrap().retention, Policy::default());
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_line() {
         for (text, lines) in [
             ("[build]\nstakc = 1", ["/etc/slugline.toml, line 2", "unknown field `stakc`"]),
@@ -331,6 +353,8 @@ mod tests {
                 "[store]\nbucket = \"s3://slugs\"\nendpoint = \"https://u:p@host/\"",
                 ["line 3", "It is no address of a server"],
             ),
+            ("[store]\n\nquota = \"much\"", ["`much`: /etc/slugline.toml, line 3", "20 GB"]),
+            ("[store]\nkeep = 1", ["/etc/slugline.toml", "unknown field `keep`"]),
         ] {
             let message = refused(text);
             for line in lines {

@@ -122,6 +122,7 @@ fn spec() -> Result<DynoSpec, String> {
         command: "true".to_owned(),
         env: BTreeMap::from([("HOME".to_owned(), "/app".to_owned())]),
         slug: None,
+        slug_id: None,
         binds: vec![],
         port: None,
         host_uid: None,

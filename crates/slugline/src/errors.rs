@@ -1,12 +1,10 @@
 //! Why a command could not do what it was asked for, and how that is said.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use slugline_model::build::exit_code;
 use slugline_model::message::Message;
-use slugline_store::StoreError;
 
-use crate::bucket;
 use crate::configuration::ConfigurationError;
 
 /// Why a command ended early.
@@ -26,8 +24,10 @@ pub(crate) enum CommandError {
     NoDataDirectory,
     #[error("start the platform")]
     Start(#[from] slugline_platform::StartError),
+    #[error("use the bucket of the slug store")]
+    Bucket(#[from] slugline_store::bucket::BucketError),
     #[error("open the slug store")]
-    Store(#[from] StoreError),
+    Store(#[from] slugline_store::StoreError),
     #[error("start the engine")]
     Engine(#[from] slugline_model::port::EngineError),
     #[error("open the logs in {}", path.display())]
@@ -44,6 +44,8 @@ pub(crate) enum CommandError {
     Refused { what: String, found: String },
     #[error("read the server's token in {}", path.display())]
     NoToken { path: PathBuf, source: std::io::Error },
+    #[error("write {}", path.display())]
+    Destination { path: PathBuf, source: std::io::Error },
     #[error("find a build of {app}")]
     NoBuild { app: String, wanted: Option<String>, known: Vec<String> },
 }
@@ -105,7 +107,7 @@ impl CommandError {
                 "slugline … --data-dir ANOTHER, or stop the other one",
             ),
             Self::Configuration(error) => error.explain(),
-            Self::Store(StoreError::Bucket(error)) => Message { state, ..bucket::explain(error) },
+            Self::Bucket(error) => Message { state, ..crate::bucket::explain(error) },
             Self::NoDataDirectory => message(
                 "cannot find a place for the data".to_owned(),
                 "Neither XDG_DATA_HOME nor HOME is set.".to_owned(),
@@ -142,6 +144,7 @@ impl CommandError {
                 "The token lies in the server's data directory; $HEROKU_API_KEY may hold it too.",
                 "the same command with --data-dir DIRECTORY",
             ),
+            Self::Destination { path, source } => destination(path, source, state),
             Self::NoBuild { app, wanted, known } => message(
                 match wanted {
                     Some(id) => format!("cannot find build {id} of {app}"),
@@ -176,6 +179,19 @@ impl CommandError {
     }
 }
 
+fn destination(path: &Path, source: &std::io::Error, state: String) -> Message {
+    Message {
+        what: format!("cannot write {}", path.display()),
+        found: source.to_string(),
+        allowed:
+            "It must lie in a directory that this user may write to, and nothing but an empty \
+                  directory may be there already."
+                .to_owned(),
+        next: "the same command with another DEST".to_owned(),
+        state,
+    }
+}
+
 /// The causes of an error, one a line.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
@@ -200,6 +216,7 @@ mod tests {
             (CommandError::Logs { path: path(), source: io() }, "/somewhere"),
             (CommandError::Signals { source: io() }, "take signals"),
             (CommandError::NoToken { path: path(), source: io() }, "/somewhere"),
+            (CommandError::Destination { path: path(), source: io() }, "another DEST"),
             (
                 CommandError::Connection { what: "GET /".into(), port: 5055, found: "no".into() },
                 "127.0.0.1:5055",

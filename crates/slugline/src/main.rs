@@ -13,9 +13,11 @@ mod limit_args;
 mod network;
 mod progress;
 mod server;
+mod slug_reading;
 mod slugs;
 mod source;
 mod static_server;
+mod store_care;
 mod up;
 
 use std::path::PathBuf;
@@ -45,6 +47,10 @@ enum Command {
     Conformance(conformance::Conformance),
     #[command(flatten)]
     Builds(builds::BuildsCommand),
+    #[command(flatten)]
+    SlugReading(slug_reading::SlugReadingCommand),
+    #[command(flatten)]
+    StoreCare(store_care::StoreCareCommand),
     /// Own one dyno, whose directory is given
     #[command(hide = true)]
     Supervise {
@@ -113,6 +119,8 @@ fn main() {
         Command::Serve(args) => console::run(server::serve(args)),
         Command::Conformance(args) => console::run(conformance::conformance(args)),
         Command::Builds(command) => console::run(builds::run(command)),
+        Command::SlugReading(command) => console::run(slug_reading::run(command)),
+        Command::StoreCare(command) => console::run(store_care::run(command)),
         Command::Doctor => doctor::doctor(),
     };
     std::process::exit(code);

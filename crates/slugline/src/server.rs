@@ -12,12 +12,14 @@ use slugline_dyno::LocalEngine;
 use slugline_logs::Hub;
 use slugline_platform::{Config, LogQuery, LogSessions, Platform, Ports};
 use slugline_router::Router;
-use slugline_store::bucket::BucketSettings;
+use slugline_store::Store;
+use slugline_store::bucket::{Bucket, BucketSettings};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::ServerArgs;
+use crate::bucket::try_out;
 use crate::configuration::Configuration;
 use crate::console::say;
 use crate::errors::CommandError;
@@ -105,8 +107,10 @@ impl Server {
             announced_stack: configuration.stack,
             mirrors: configuration.mirrors,
             limits: limits.clone(),
+            retention: configuration.retention,
         };
-        let ports = ports(&config, &hub, configuration.bucket)?;
+        let store = store(&config.data_dir, configuration.bucket)?;
+        let ports = ports(&config, &hub, store)?;
         let platform = Platform::start(config, ports).await?;
         let table = platform.routes();
         tokio::spawn(Router::serve(router, table, hub, limits, std::future::pending()));
@@ -116,12 +120,16 @@ impl Server {
     }
 }
 
-fn ports(
-    config: &Config,
-    hub: &Arc<Hub>,
-    bucket: Option<BucketSettings>,
-) -> Result<Ports, CommandError> {
-    let slugs = LocalSlugs::open(&config.data_dir.join("store"), bucket)?;
+/// The slug store. Its bucket is tried out beside what follows: dynos run without it.
+fn store(data_dir: &Path, bucket: Option<BucketSettings>) -> Result<Store, CommandError> {
+    let store = Store::open(data_dir.join("store"))?;
+    let Some(settings) = bucket else { return Ok(store) };
+    let tried = Bucket::open(settings.clone())?;
+    std::thread::spawn(move || try_out(&tried));
+    Ok(store.with_bucket(Bucket::open(settings)?)?)
+}
+
+fn ports(config: &Config, hub: &Arc<Hub>, store: Store) -> Result<Ports, CommandError> {
     let (send, events) = mpsc::unbounded_channel();
     let sink = Box::new(move |id, event| {
         // The platform takes events for as long as it lives.
@@ -131,7 +139,7 @@ fn ports(
     Ok(Ports {
         engine: Arc::new(engine),
         events,
-        store: Arc::new(slugs),
+        store: Arc::new(LocalSlugs::new(store, &config.data_dir)),
         log: Arc::clone(hub) as _,
         log_sessions: log_sessions(Arc::clone(hub)),
     })
@@ -193,7 +201,7 @@ fn close_to_others(data_dir: &Path) -> std::io::Result<()> {
 }
 
 /// One server at a time.
-fn lock(data_dir: &Path) -> Result<fs_err::File, CommandError> {
+pub(crate) fn lock(data_dir: &Path) -> Result<fs_err::File, CommandError> {
     let path = data_dir.join("lock");
     let error = |source| CommandError::DataDirectory { path: data_dir.to_path_buf(), source };
     let mut options = fs_err::OpenOptions::new();

@@ -1,16 +1,23 @@
 //! The slug store, as the platform's port asks for it.
 
+use std::collections::HashMap;
+use std::io::{Read, Write};
 use std::path::Path;
 
+use slugline_model::care::{Checked, Removed};
 use slugline_model::limits::Limits;
+use slugline_model::listing::Listing;
 use slugline_model::name::AppName;
-use slugline_model::port::{CheckoutError, IngestError, SlugStore, SweepError};
+use slugline_model::port::{
+    CheckRequest, CheckoutError, IngestError, Keep, ReadError, SlugStore, SweepError,
+};
 use slugline_model::procfile::ProcessTypes;
+use slugline_model::retention::Object;
 use slugline_model::slug::{SlugId, SlugSummary, SlugView};
-use slugline_store::bucket::{Bucket, BucketSettings};
-use slugline_store::{IngestRequest, Store, StoreError};
+use slugline_store::{IngestRequest, ObjectKey, Store, StoreError};
 
-use crate::bucket::{not_shared, try_out};
+use crate::bucket::not_shared;
+use crate::{slug_reading, store_care};
 
 /// The local directory of slugs, and its home where it has one.
 pub(crate) struct LocalSlugs {
@@ -20,20 +27,13 @@ pub(crate) struct LocalSlugs {
 }
 
 impl LocalSlugs {
-    /// The store below a directory, which is made if need be. Slugs are mounted where the kernel
-    /// lets this process do so. The bucket is tried out beside what follows: dynos run without it.
-    pub(crate) fn open(root: &Path, bucket: Option<BucketSettings>) -> Result<Self, StoreError> {
-        let mut store = Store::open(root)?;
-        if let Some(settings) = bucket {
-            let tried = Bucket::open(settings.clone())?;
-            std::thread::spawn(move || try_out(&tried));
-            store = store.with_bucket(Bucket::open(settings)?)?;
-        }
-        let mounted = try_to_mount(root.parent().unwrap_or(root));
+    /// A store in this data directory. Slugs are mounted where the kernel lets this process do so.
+    pub(crate) fn new(store: Store, data_dir: &Path) -> Self {
+        let mounted = try_to_mount(data_dir);
         if let Err(why) = &mounted {
             tracing::debug!(why, "slugs are checked out as hard links");
         }
-        Ok(Self { store, mounted: mounted.is_ok() })
+        Self { store, mounted: mounted.is_ok() }
     }
 }
 
@@ -80,8 +80,45 @@ impl SlugStore for LocalSlugs {
         self.view(id).map_err(|error| CheckoutError(with_causes(&error)))
     }
 
-    fn sweep(&self, keep: &[SlugId]) -> Result<(), SweepError> {
-        self.store.sweep(keep).map(drop).map_err(|error| SweepError(with_causes(&error)))
+    // The care of the store, and reading what is in it.
+
+    fn sweep(&self, keep: &mut Keep<'_>) -> Result<Option<Removed>, SweepError> {
+        let swept = self.store.sweep_but(keep).map_err(|error| SweepError(with_causes(&error)))?;
+        Ok(swept.map(store_care::removed))
+    }
+
+    fn sweep_preview(&self, keep: &[SlugId]) -> Result<Removed, SweepError> {
+        let swept = self.store.sweep_preview(keep);
+        swept.map(store_care::removed).map_err(|error| SweepError(with_causes(&error)))
+    }
+
+    fn fsck(
+        &self,
+        request: &CheckRequest,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Checked, ReadError> {
+        store_care::fsck(&self.store, request, progress)
+    }
+
+    fn objects(&self, slugs: &[SlugId]) -> Result<HashMap<Object, u64>, ReadError> {
+        self.store.objects_of(slugs).map_err(unread)
+    }
+
+    fn listing(&self, id: &SlugId) -> Result<Listing, ReadError> {
+        slug_reading::listing(&self.store, id).map_err(unread)
+    }
+
+    fn open(&self, (hash, executable): Object) -> Result<Box<dyn Read + Send>, ReadError> {
+        let object = ObjectKey { hash, executable };
+        Ok(Box::new(slug_reading::open_whole(&self.store, object)?))
+    }
+
+    fn archive(&self, id: &SlugId, path: &[u8], out: &mut dyn Write) -> Result<(), ReadError> {
+        slug_reading::archive(&self.store, id, path, out)
+    }
+
+    fn verify(&self, id: &SlugId) -> Result<(), ReadError> {
+        self.store.verify(id).map_err(unread)
     }
 }
 
@@ -107,7 +144,12 @@ fn ingest_error(error: StoreError) -> IngestError {
     }
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub(crate) fn unread(error: StoreError) -> ReadError {
+    ReadError(with_causes(&error))
+}
+
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

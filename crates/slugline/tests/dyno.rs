@@ -72,6 +72,7 @@ impl Host {
                 .into_iter()
                 .collect::<BTreeMap<_, _>>(),
             slug: Some(self.slug.clone()),
+            slug_id: None,
             binds: vec![],
             port: None,
             host_uid: None,

@@ -19,7 +19,9 @@ mod log_session;
 mod receipt;
 mod release;
 mod slug;
+mod slug_reading;
 mod source;
+mod store;
 mod stream;
 
 use axum::Router;
@@ -66,6 +68,17 @@ impl Platform {
             .route("/apps/{app}/releases/{release}", get(release::info))
             .route("/apps/{app}/releases/{release}/config-vars", get(release::config_vars))
             .route("/apps/{app}/slugs/{slug}", get(slug::info))
+            .route("/apps/{app}/slugs/{slug}/tree", get(slug_reading::tree))
+            .route("/apps/{app}/slugs/{slug}/diff", get(slug_reading::diff))
+            .route("/apps/{app}/slugs/{slug}/files/{*path}", get(slug_reading::file))
+            .route("/apps/{app}/slugs/{slug}/files", get(slug_reading::file))
+            .route("/apps/{app}/slugs/{slug}/files/", get(slug_reading::file))
+            .route("/apps/{app}/slugs/{slug}/sbom", get(slug_reading::sbom))
+            .route("/apps/{app}/slugs/{slug}/provenance", get(slug_reading::provenance))
+            .route("/apps/{app}/slugs/{slug}/actions/verify", post(slug_reading::verify))
+            .route("/store", get(store::usage))
+            .route("/store/actions/gc", post(store::collect))
+            .route("/store/actions/fsck", post(store::fsck))
             .route("/sources", post(source::create))
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_token));
         Router::new()

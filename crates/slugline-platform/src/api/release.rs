@@ -23,8 +23,10 @@ pub(crate) async fn list(
         .inner
         .db
         .read(|db| Ok((db::release::of_app(db, app.id)?, db::release::current(db, app.id)?)))?;
-    let items =
-        releases.iter().map(|release| render(&platform, &app, release, current.as_ref())).collect();
+    let items = releases
+        .iter()
+        .map(|release| render(&platform, &app, release, current.as_ref()))
+        .collect::<Result<_, _>>()?;
     Ok(lists::list(&headers, items))
 }
 
@@ -37,7 +39,7 @@ pub(crate) async fn info(
         Ok((db::release::find(db, app.id, &release)?, db::release::current(db, app.id)?))
     })?;
     let release = release.ok_or_else(no_such_release)?;
-    Ok(ok(render(&platform, &app, &release, current.as_ref())))
+    Ok(ok(render(&platform, &app, &release, current.as_ref())?))
 }
 
 /// The config vars that a release has.
@@ -68,7 +70,7 @@ pub(crate) async fn create(
     };
     let release = platform.release_in_background(&app, new)?;
     let current = platform.inner.db.read(|db| db::release::current(db, app.id))?;
-    Ok(super::json(StatusCode::CREATED, render(&platform, &app, &release, current.as_ref())))
+    Ok(super::json(StatusCode::CREATED, render(&platform, &app, &release, current.as_ref())?))
 }
 
 fn rollback(platform: &Platform, app: &App, to: &str) -> Result<NewRelease, ApiError> {
@@ -83,6 +85,13 @@ fn rollback(platform: &Platform, app: &App, to: &str) -> Result<NewRelease, ApiE
             "v{} cannot be rolled back to: it did not succeed",
             release.version
         )));
+    }
+    if let Some(slug) = &slug {
+        refuse_expired(
+            platform,
+            slug.id,
+            &format!("v{} cannot be rolled back to", release.version),
+        )?;
     }
     let vars = &release.config_vars;
     platform.inner.db.transaction(|db| db::config_var::replace(db, app.id, vars))?;
@@ -105,6 +114,7 @@ fn of_slug(
         .inner
         .db
         .read(|db| Ok((db::slug::find(db, id)?, db::config_var::of_app(db, app.id)?)))?;
+    refuse_expired(platform, id, &format!("Slug {id} cannot be released"))?;
     Ok(NewRelease {
         slug: Some(slug.ok_or_else(no_such_slug)?),
         config_vars,
@@ -112,29 +122,51 @@ fn of_slug(
     })
 }
 
+/// Whether a slug is still kept; says why not where it is not.
+fn refuse_expired(platform: &Platform, slug: uuid::Uuid, what: &str) -> Result<(), ApiError> {
+    if !platform.inner.db.read(|db| db::retention::is_expired(db, slug))? {
+        return Ok(());
+    }
+    let kept = platform.inner.config.retention.releases;
+    Err(ApiError::invalid(format!(
+        "{what}: its slug has expired. The slugs of an app's newest {kept} releases are kept, as \
+         [store] keep_releases, keep_days and quota of slugline.toml say"
+    )))
+}
+
 fn no_such_release() -> ApiError {
     ApiError::not_found("release", "Couldn't find that release.")
 }
 
-fn render(platform: &Platform, app: &App, release: &Release, current: Option<&Release>) -> Value {
+fn render(
+    platform: &Platform,
+    app: &App,
+    release: &Release,
+    current: Option<&Release>,
+) -> Result<Value, ApiError> {
+    let expired = match release.slug_id {
+        Some(slug) => platform.inner.db.read(|db| db::retention::is_expired(db, slug))?,
+        None => false,
+    };
     // Only a release phase has an output.
     let has_output = platform.inner.outputs.exists(release.id);
     let succeeded = release.status == Status::Succeeded;
-    json!({
+    let status = if succeeded && expired { "expired" } else { release.status.as_str() };
+    Ok(json!({
         "addon_plan_names": [],
         "app": apps::reference(app),
         "artifacts": [],
         "created_at": api_time(release.created_at),
         "current": current.is_some_and(|current| current.id == release.id),
         "description": release.description,
-        "eligible_for_rollback": succeeded && release.slug_id.is_some(),
+        "eligible_for_rollback": succeeded && release.slug_id.is_some() && !expired,
         "id": release.id,
         "oci_image": null,
         "output_stream_url": has_output.then(|| platform.stream_url(release.id)),
         "slug": release.slug_id.map(|id| json!({ "id": id })),
-        "status": release.status.as_str(),
+        "status": status,
         "updated_at": api_time(release.updated_at),
         "user": account::reference(),
         "version": release.version,
-    })
+    }))
 }

@@ -9,6 +9,7 @@ pub(crate) mod config_var;
 pub(crate) mod formation;
 pub(crate) mod receipt;
 pub(crate) mod release;
+pub(crate) mod retention;
 pub(crate) mod slug;
 
 use std::path::Path;
@@ -29,8 +30,11 @@ pub enum DbError {
 }
 
 /// The schema's versions, oldest first; never edited once released.
-const MIGRATIONS: &[M<'static>] =
-    &[M::up(include_str!("schema_1.sql")), M::up(include_str!("schema_2_builds.sql"))];
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(include_str!("schema_1.sql")),
+    M::up(include_str!("schema_2_builds.sql")),
+    M::up(include_str!("schema_3_retention.sql")),
+];
 
 /// The embedded database.
 #[derive(Debug)]

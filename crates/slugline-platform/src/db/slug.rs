@@ -39,13 +39,6 @@ pub(crate) fn insert(db: &Connection, app: Uuid, slug: &Slug) -> rusqlite::Resul
     Ok(())
 }
 
-/// The trees of all slugs of all apps.
-pub(crate) fn trees(db: &Connection) -> rusqlite::Result<Vec<SlugId>> {
-    db.prepare_cached("SELECT DISTINCT tree FROM slug")?
-        .query_map([], |row| parsed(&row.get::<_, String>(0)?))?
-        .collect()
-}
-
 /// A slug by its id.
 pub(crate) fn find(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Slug>> {
     let sql = "SELECT id, tree, process_types, buildpack, size, source_version, created_at

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
 use std::collections::HashMap;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,16 +12,20 @@ use futures_util::StreamExt as _;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use slugline_model::build::{CompileResult, TreeSize};
+use slugline_model::care::{Checked, Damage, Finding, Hit, PartKind, Removed};
 use slugline_model::dyno::{DynoId, DynoSpec, Event, TimedEvent};
 use slugline_model::ledger::Receipt;
 use slugline_model::limits::Limits;
+use slugline_model::listing::{Item, Listing};
 use slugline_model::logline::{LogLine, LogSink};
 use slugline_model::name::AppName;
 use slugline_model::parts::Part;
 use slugline_model::port::{
-    Adopted, CheckoutError, Engine, EngineError, IngestError, SlugStore, SweepError,
+    Adopted, CheckRequest, CheckoutError, Engine, EngineError, IngestError, Keep, ReadError,
+    SlugStore, SweepError,
 };
 use slugline_model::procfile::{self, ProcessTypes};
+use slugline_model::retention::{Object, Policy};
 use slugline_model::slug::{SlugId, SlugSummary, SlugView};
 use slugline_platform::{Config, Platform, Ports};
 use tokio::sync::mpsc;
@@ -132,8 +137,12 @@ impl Engine for FakeEngine {
     fn catch_up(&self, _: DynoId) {}
 }
 
-/// Holds one slug, whatever is stored.
-struct FakeStore;
+/// Holds one slug, whatever is stored; notes how many slugs each sweep kept.
+#[derive(Default)]
+pub(crate) struct FakeStore(pub(crate) Mutex<Vec<usize>>);
+
+/// What each file of a slug holds.
+pub(crate) const CONTENT: &[u8] = b"#!/bin/sh\n";
 
 impl SlugStore for FakeStore {
     fn ingest(
@@ -158,9 +167,65 @@ impl SlugStore for FakeStore {
         Ok(SlugView::Tree("/slug".into()))
     }
 
-    fn sweep(&self, keep: &[SlugId]) -> Result<(), SweepError> {
-        assert!(keep.is_empty(), "a new platform has no slug to keep");
-        Ok(())
+    // The care of the store, and reading what is in it.
+
+    fn sweep(&self, keep: &mut Keep<'_>) -> Result<Option<Removed>, SweepError> {
+        let there = vec!["a".repeat(64).parse().unwrap()];
+        let Some(kept) = keep(&there) else { return Ok(None) };
+        self.0.lock().unwrap().push(kept.len());
+        let slugs = (there.len() - kept.len()) as u64;
+        Ok(Some(Removed { slugs, ..Removed::default() }))
+    }
+
+    fn sweep_preview(&self, keep: &[SlugId]) -> Result<Removed, SweepError> {
+        Ok(Removed { slugs: 1 - keep.len() as u64, ..Removed::default() })
+    }
+
+    fn fsck(
+        &self,
+        request: &CheckRequest,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Checked, ReadError> {
+        progress(1, 1);
+        let hit = |slug: &SlugId| Hit { slug: slug.clone(), files: vec![], known_as: vec![] };
+        let findings = request.expected.iter().map(|slug| Finding {
+            part: PartKind::Head,
+            name: slug.to_string(),
+            damage: Damage::Missing,
+            slugs: vec![hit(slug)],
+            slug_count: 1,
+            repaired: request.repair.then(|| "a copy".to_owned()),
+        });
+        Ok(Checked { slugs: 1, findings: findings.collect(), ..Checked::default() })
+    }
+
+    /// Each slug is of one file of 100 bytes, of its own.
+    fn objects(&self, slugs: &[SlugId]) -> Result<HashMap<Object, u64>, ReadError> {
+        let hash = |slug: &SlugId| [slug.as_str().as_bytes()[0]; 32];
+        Ok(slugs.iter().map(|slug| ((hash(slug), false), 100)).collect())
+    }
+
+    fn listing(&self, _: &SlugId) -> Result<Listing, ReadError> {
+        let file = |size, executable| Item::File { content: [1; 32], executable, size };
+        let items = [
+            (b"bin".to_vec(), Item::Directory),
+            (b"bin/run".to_vec(), file(CONTENT.len() as u64, true)),
+            (b"link".to_vec(), Item::Symlink { target: b"bin/run".to_vec() }),
+            (b"caf\xe9".to_vec(), file(7, false)),
+        ];
+        Ok(Listing { items: items.into(), ..Listing::default() })
+    }
+
+    fn open(&self, _: Object) -> Result<Box<dyn Read + Send>, ReadError> {
+        Ok(Box::new(CONTENT))
+    }
+
+    fn archive(&self, _: &SlugId, path: &[u8], out: &mut dyn Write) -> Result<(), ReadError> {
+        out.write_all(path).map_err(|error| ReadError(error.to_string()))
+    }
+
+    fn verify(&self, _: &SlugId) -> Result<(), ReadError> {
+        Err(ReadError("object 12 is damaged".into()))
     }
 }
 
@@ -179,6 +244,7 @@ impl LogSink for Lines {
 pub(crate) struct TestPlatform {
     pub(crate) platform: Platform,
     pub(crate) engine: Arc<FakeEngine>,
+    pub(crate) store: Arc<FakeStore>,
     pub(crate) log: Arc<Lines>,
     pub(crate) data: tempfile::TempDir,
 }
@@ -189,6 +255,10 @@ impl TestPlatform {
     }
 
     pub(crate) async fn with_limits(limits: Limits) -> Self {
+        Self::with(limits, Policy::default()).await
+    }
+
+    pub(crate) async fn with(limits: Limits, retention: Policy) -> Self {
         let data = tempfile::tempdir().unwrap();
         let (send, events) = mpsc::unbounded_channel();
         let engine = Arc::new(FakeEngine {
@@ -212,16 +282,18 @@ impl TestPlatform {
             announced_stack: "heroku-24".to_owned(),
             mirrors: vec![],
             limits,
+            retention,
         };
+        let store = Arc::<FakeStore>::default();
         let ports = Ports {
             engine: Arc::clone(&engine) as _,
             events,
-            store: Arc::new(FakeStore),
+            store: Arc::clone(&store) as _,
             log: Arc::clone(&log) as _,
             log_sessions: Arc::new(|_| futures_util::stream::empty().boxed()),
         };
         let platform = Platform::start(config, ports).await.unwrap();
-        Self { platform, engine, log, data }
+        Self { platform, engine, store, log, data }
     }
 
     /// With an app that was built and released, and whose web dyno is up.

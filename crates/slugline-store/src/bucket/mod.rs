@@ -34,7 +34,6 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use slugline_model::slug::SlugId;
 use tokio::runtime::Runtime;
 
 pub use self::check::Checked;
@@ -121,28 +120,29 @@ impl Store {
     /// The first call since the machine started checks every file against its hash, but for those
     /// that this process has checked for another slug; later ones check the manifest. Callers in
     /// any number of threads and processes may ask at once.
-    pub fn checkout(&self, id: &SlugId) -> Result<PathBuf> {
-        self.brought(id, || self.checkout_here(id))
+    pub fn checkout(&self, id: &slugline_model::slug::SlugId) -> Result<PathBuf> {
+        self.with_what_the_bucket_has(id, || self.checkout_here(id))
     }
 
     /// The image of a slug's tree: an EROFS file system that holds `app` with all its names, and of
     /// each file the place of its object below [`Store::objects`], as an overlay with a data-only
     /// layer understands it. What is missing or damaged here comes from the bucket.
     ///
-    /// The first call since the machine started checks every file against its hash, but for those
-    /// that this process has checked for another slug; later ones check the slug's head. Callers in
-    /// any number of threads and processes may ask at once.
-    pub fn image(&self, id: &SlugId) -> Result<PathBuf> {
-        self.brought(id, || self.image_here(id))
+    /// Files are checked as for [`Store::checkout`], and the same callers may ask.
+    pub fn image(&self, id: &slugline_model::slug::SlugId) -> Result<PathBuf> {
+        self.with_what_the_bucket_has(id, || self.image_here(id))
     }
 
-    /// Does something with a slug, and once more where a good copy from the bucket helps.
-    fn brought<T>(&self, id: &SlugId, act: impl Fn() -> Result<T>) -> Result<T> {
+    fn with_what_the_bucket_has<T>(
+        &self,
+        id: &slugline_model::slug::SlugId,
+        make: impl Fn() -> Result<T>,
+    ) -> Result<T> {
         self.bring(id)?;
-        match act() {
+        match make() {
             Err(error) if self.home.is_some() && is_damage(&error) => {
                 self.mend(id)?;
-                act()
+                make()
             }
             other => other,
         }

@@ -15,7 +15,16 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::of(tempfile::tempdir().unwrap())
+    }
+
+    /// In memory, where there is such a place: for tests that store much, and whom no disk concerns.
+    pub(crate) fn in_memory() -> Self {
+        let memory = tempfile::tempdir_in("/dev/shm");
+        Self::of(memory.or_else(|_| tempfile::tempdir()).unwrap())
+    }
+
+    fn of(directory: tempfile::TempDir) -> Self {
         let (root, tree) = (directory.path().join("store"), directory.path().join("tree"));
         fs_err::create_dir(&tree).unwrap();
         Self { store: Store::open(&root).unwrap(), directory, root, tree }

@@ -4,6 +4,7 @@
 
 mod parts;
 #[path = "../scene/mod.rs"]
+#[expect(dead_code, reason = "shared with tests that use more of it")]
 mod scene;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

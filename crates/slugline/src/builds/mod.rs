@@ -57,7 +57,7 @@ pub(crate) struct Options {
     app: Option<String>,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
     /// The server's data directory, where its token lies; else the token is `$HEROKU_API_KEY`
     #[arg(long, env = "SLUGLINE_DATA_DIR")]
     data_dir: Option<PathBuf>,
@@ -117,31 +117,24 @@ pub(crate) async fn run(command: BuildsCommand) -> Result<i32, CommandError> {
 }
 
 /// An app on a server.
-struct App {
-    name: AppName,
-    client: Client,
+pub(crate) struct App {
+    pub(crate) name: AppName,
+    pub(crate) client: Client,
 }
 
 impl App {
     /// The app that is asked for, else the one that is called as the directory is.
-    fn of(options: &Options) -> Result<Self, CommandError> {
+    pub(crate) fn of(options: &Options) -> Result<Self, CommandError> {
         Self::in_directory(options, Path::new("."))
     }
 
     fn in_directory(options: &Options, directory: &Path) -> Result<Self, CommandError> {
         let data_dir = data_directory_or_default(options.data_dir.as_deref())?;
-        let path = data_dir.join("token");
-        let token = std::fs::read_to_string(&path).map(|token| token.trim().to_owned()).or_else(
-            |source| match std::env::var("HEROKU_API_KEY") {
-                Ok(token) if !token.is_empty() => Ok(token),
-                _ => Err(CommandError::NoToken { path, source }),
-            },
-        )?;
-        let name = crate::up::app_name(options.app.as_deref(), directory)?;
-        Ok(Self { name, client: Client::new(options.api_port, token) })
+        let client = Client::of_server(&data_dir, options.api_port)?;
+        Ok(Self { name: crate::up::app_name(options.app.as_deref(), directory)?, client })
     }
 
-    fn path(&self, rest: &str) -> String {
+    pub(crate) fn path(&self, rest: &str) -> String {
         format!("/apps/{}{rest}", self.name)
     }
 
