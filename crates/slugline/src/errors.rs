@@ -157,17 +157,14 @@ impl CommandError {
                 "A build is named by its id, or by the beginning of its id.",
                 &format!("slugline builds -a {app}"),
             ),
-            Self::Api { what, found } => {
-                let what = format!("the server refused: {what}");
-                Message {
-                    what,
-                    found: found.clone(),
-                    allowed: "The server's own log, above, may say more (SLUGLINE_LOG=debug)."
-                        .to_owned(),
-                    next: "slugline up, again".to_owned(),
-                    state: "The server has stopped, and with it all that it ran.".to_owned(),
-                }
-            }
+            Self::Api { what, found } => Message {
+                what: format!("the server refused: {what}"),
+                found: found.clone(),
+                allowed: "The server's own log, above, may say more (SLUGLINE_LOG=debug)."
+                    .to_owned(),
+                next: "slugline up, again".to_owned(),
+                state: "The server has stopped, and with it all that it ran.".to_owned(),
+            },
             other => message(
                 format!("cannot {other}"),
                 chain(other),

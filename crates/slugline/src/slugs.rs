@@ -14,6 +14,7 @@ use slugline_model::port::{
 use slugline_model::procfile::ProcessTypes;
 use slugline_model::retention::Object;
 use slugline_model::slug::{SlugId, SlugSummary, SlugView};
+use slugline_store::bucket::Bucket;
 use slugline_store::{IngestRequest, ObjectKey, Store, StoreError};
 
 use crate::bucket::not_shared;
@@ -84,6 +85,9 @@ impl SlugStore for LocalSlugs {
 
     fn sweep(&self, keep: &mut Keep<'_>) -> Result<Option<Removed>, SweepError> {
         let swept = self.store.sweep_but(keep).map_err(|error| SweepError(with_causes(&error)))?;
+        if swept.is_some() {
+            self.collect(keep);
+        }
         Ok(swept.map(store_care::removed))
     }
 
@@ -123,6 +127,18 @@ impl SlugStore for LocalSlugs {
 }
 
 impl LocalSlugs {
+    /// What is to go from the bucket can go the next time too: it is no reason for a sweep to fail.
+    fn collect(&self, keep: &mut Keep<'_>) {
+        // A server that starts does not wait for a bucket that may not answer.
+        if !self.store.bucket().is_some_and(Bucket::has_answered) {
+            return;
+        }
+        match self.store.collect_but(keep) {
+            Ok(collected) => tracing::debug!(?collected, "the bucket is swept"),
+            Err(error) => tracing::warn!(why = with_causes(&error), "the bucket is not swept"),
+        }
+    }
+
     fn view(&self, id: &SlugId) -> Result<SlugView, StoreError> {
         if self.mounted {
             return Ok(SlugView::Image {

@@ -27,6 +27,8 @@ pub(crate) fn fsck(
     let trees = KeptTrees::of(&request.trees);
     let mut copies: Vec<&dyn Copies> = backup.iter().map(|backup| backup as _).collect();
     copies.push(&trees);
+    let in_bucket = store.copies_in_bucket();
+    copies.extend(in_bucket.iter().map(|copies| copies as &dyn Copies));
     let repair = request.repair;
     let request = FsckRequest { expected: request.expected.clone(), repair, copies };
     store.fsck(&request, &mut |step| progress(step.objects, step.of)).map_err(unread)
