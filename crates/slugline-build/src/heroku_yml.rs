@@ -119,7 +119,8 @@ pub(crate) fn read(root: &Path) -> Result<HerokuYml, HerokuYmlError> {
     parse(&String::from_utf8_lossy(&bytes))
 }
 
-fn parse(text: &str) -> Result<HerokuYml, HerokuYmlError> {
+/// Reads its text.
+pub(crate) fn parse(text: &str) -> Result<HerokuYml, HerokuYmlError> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(HerokuYml::default());
     }

@@ -12,6 +12,8 @@ mod env_dir;
 mod error;
 mod explain;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod heroku_yml;
 mod hook;
 mod hook_lint;

@@ -17,6 +17,8 @@ mod erofs;
 mod error;
 mod exact;
 mod fsck;
+#[doc(hidden)]
+pub mod fuzzing;
 mod image;
 mod ingest;
 mod layout;

@@ -27,7 +27,7 @@ impl PackedSizes {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(reading(path)(error)),
         };
-        Ok(Self { known: bytes.chunks_exact(RECORD).filter_map(parse).collect() })
+        Ok(Self { known: decode(&bytes).collect() })
     }
 
     pub(crate) fn get(&self, hash: &Hash) -> Option<u64> {
@@ -69,6 +69,11 @@ fn record((hash, size): &(Hash, u64)) -> Vec<u8> {
     let check = blake3::hash(&out);
     out.extend_from_slice(&check.as_bytes()[..8]);
     out
+}
+
+/// The whole records of a file.
+pub(crate) fn decode(bytes: &[u8]) -> impl Iterator<Item = (Hash, u64)> {
+    bytes.chunks_exact(RECORD).filter_map(parse)
 }
 
 fn parse(bytes: &[u8]) -> Option<(Hash, u64)> {

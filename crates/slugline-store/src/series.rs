@@ -216,6 +216,14 @@ fn decode(bytes: &[u8]) -> Option<(SlugId, Places)> {
     Some((slug, at))
 }
 
+/// Whether these can be entries of the file.
+pub(crate) fn makes_sense(entries: &[u8]) -> bool {
+    let slug = [b'0'; 64];
+    let mut bytes = [HEADER, &slug[..], entries].concat();
+    bytes.extend_from_slice(blake3::hash(&bytes).as_bytes());
+    decode(&bytes).is_some()
+}
+
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

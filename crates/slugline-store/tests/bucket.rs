@@ -13,8 +13,8 @@ mod s3;
 
 use house::{House, sent, to};
 use proxy::Fault;
-use slugline_store::StoreError;
 use slugline_store::bucket::Trouble;
+use slugline_store::{FsckRequest, StoreError};
 
 #[test]
 fn a_slug_that_is_only_in_the_bucket_is_checked_out_as_if_it_were_here() {
@@ -148,6 +148,25 @@ fn what_is_damaged_or_gone_here_comes_from_the_bucket() {
         house.store("first")
     };
     first.checkout(&slug).unwrap();
+}
+
+#[test]
+fn a_check_of_the_store_finds_copies_in_the_bucket() {
+    let house = House::new();
+    house.files(50);
+    house.noise("large", 9 << 20);
+    let (first, slug) = house.release("first");
+    first.share(&slug).unwrap();
+    let manifest = first.manifest(&slug).unwrap();
+    for wanted in ["d7/f7", "large"] {
+        let (_, object, _) = manifest.files().find(|(p, _, _)| *p == wanted.as_bytes()).unwrap();
+        house.damage("first", object);
+    }
+    fs_err::remove_file(house.root("first").join("slugs").join(slug.as_str())).unwrap();
+    let copies = first.copies_in_bucket().unwrap();
+    let request = FsckRequest { expected: vec![slug.clone()], repair: true, copies: vec![&copies] };
+    first.fsck(&request, &mut |_| {}).unwrap();
+    first.verify(&slug).unwrap();
 }
 
 #[test]

@@ -201,19 +201,6 @@ fn destination(path: &Path, source: &std::io::Error, state: String) -> Message {
     }
 }
 
-fn no_build(app: &str, wanted: Option<&str>, known: &[String], state: String) -> Message {
-    let what = match wanted {
-        Some(id) => format!("cannot find build {id} of {app}"),
-        None => format!("cannot find a build of {app}"),
-    };
-    let found = match known {
-        [] => format!("{app} has no builds yet."),
-        known => format!("Its newest builds: {}", known.join(", ")),
-    };
-    let allowed = "A build is named by its id, or by the beginning of its id.".to_owned();
-    Message { what, found, allowed, next: format!("slugline builds -a {app}"), state }
-}
-
 /// The causes of an error, one a line.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());

@@ -124,9 +124,10 @@ impl Server {
 fn store(data_dir: &Path, bucket: Option<BucketSettings>) -> Result<Store, CommandError> {
     let store = Store::open(data_dir.join("store"))?;
     let Some(settings) = bucket else { return Ok(store) };
-    let tried = Bucket::open(settings.clone())?;
+    let bucket = Arc::new(Bucket::open(settings)?);
+    let tried = Arc::clone(&bucket);
     std::thread::spawn(move || try_out(&tried));
-    Ok(store.with_bucket(Bucket::open(settings)?)?)
+    Ok(store.with_bucket(bucket)?)
 }
 
 fn ports(config: &Config, hub: &Arc<Hub>, store: Store) -> Result<Ports, CommandError> {

@@ -14,6 +14,7 @@ use slugline_model::port::{
 use slugline_model::procfile::ProcessTypes;
 use slugline_model::retention::Object;
 use slugline_model::slug::{SlugId, SlugSummary, SlugView};
+use slugline_store::bucket::Bucket;
 use slugline_store::{IngestRequest, ObjectKey, Store, StoreError};
 
 use crate::bucket::not_shared;
@@ -84,18 +85,11 @@ impl SlugStore for LocalSlugs {
 
     fn sweep(&self, keep: &mut Keep<'_>) -> Result<Option<Removed>, SweepError> {
         let failed = |error| SweepError(with_causes(&error));
-        let mut needed = vec![];
-        let mut here = |there: &[SlugId]| {
-            needed = keep()?;
-            Some(store_care::those_of(there, &needed))
-        };
+        let mut here = |there: &[SlugId]| Some(store_care::those_of(there, &keep()?));
         let Some(swept) = self.store.sweep_but(&mut here).map_err(failed)? else {
             return Ok(None);
         };
-        // What this machine put into the bucket, if it may remove that.
-        if let Err(error) = self.store.collect(&needed) {
-            tracing::warn!(?error, "what nobody needs could not be removed from the bucket");
-        }
+        self.collect(keep);
         Ok(Some(store_care::removed(swept)))
     }
 
@@ -142,6 +136,19 @@ impl SlugStore for LocalSlugs {
 }
 
 impl LocalSlugs {
+    /// Removes from the bucket what this machine put there and nobody needs, if it may. What cannot
+    /// go now can go the next time: it is no reason for a sweep to fail.
+    fn collect(&self, keep: &mut Keep<'_>) {
+        // A server that starts does not wait for a bucket that may not answer.
+        if !self.store.bucket().is_some_and(Bucket::has_answered) {
+            return;
+        }
+        match self.store.collect_but(&mut |_| keep()) {
+            Ok(collected) => tracing::debug!(?collected, "the bucket is swept"),
+            Err(error) => tracing::warn!(why = with_causes(&error), "the bucket is not swept"),
+        }
+    }
+
     fn view(&self, id: &SlugId) -> Result<SlugView, StoreError> {
         if self.mounted {
             return Ok(SlugView::Image {

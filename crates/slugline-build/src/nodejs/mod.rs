@@ -116,3 +116,15 @@ fn modules_in_source(call: &Call, kind: PackageClient) -> Result<bool, NodejsErr
     }
     Ok(true)
 }
+
+/// For a fuzz target: reads this as package.json, and what it asks for.
+pub(crate) fn fuzz(text: &str) {
+    let Ok(package) = serde_json::from_str::<PackageJson>(text) else { return };
+    for name in ["node", "npm", "yarn", "pnpm"] {
+        if let Some((version, _)) = package.asked_version(name)
+            && let Some(range) = range::Range::parse(&version)
+        {
+            let _ = range.major_below(99);
+        }
+    }
+}

@@ -127,3 +127,18 @@ fn run_hook(call: &Call, name: &str, environment: &BuildEnvironment) -> Result<(
     }
     Ok(())
 }
+
+/// For a fuzz target: reads this as each of the files that name packages or a version.
+pub(crate) fn fuzz(directory: &std::path::Path, text: &str) {
+    let files =
+        ["requirements.txt", "Pipfile.lock", "uv.lock", "pyproject.toml", ".python-version"];
+    for file in files {
+        if fs_err::write(directory.join(file), text).is_err() {
+            return;
+        }
+    }
+    let _ = requirements::read(directory, "requirements.txt");
+    let _ = pipfile::read(directory);
+    let _ = lock::read(directory, "uv.lock");
+    let _ = requested::read(directory, PackageClient::Pip, None);
+}

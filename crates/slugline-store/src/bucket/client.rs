@@ -1,6 +1,7 @@
 //! One bucket's requests, each bounded in time and in memory, and tried again with patience.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -28,6 +29,8 @@ pub(crate) struct Client {
     s3: AmazonS3,
     prefix: String,
     shown: String,
+    /// Whether anything was ever written there.
+    pub(super) answered: AtomicBool,
 }
 
 impl Client {
@@ -59,7 +62,7 @@ impl Client {
             builder = builder.with_token(token);
         }
         let s3 = builder.build().map_err(|error| wrong(Trouble::Settings(error.to_string())))?;
-        Ok(Self { s3, prefix: settings.prefix.clone(), shown })
+        Ok(Self { s3, prefix: settings.prefix.clone(), shown, answered: AtomicBool::new(false) })
     }
 
     /// A whole object of at most so many bytes.
@@ -126,7 +129,9 @@ impl Client {
 
     pub(crate) async fn put(&self, name: &str, content: Bytes) -> Result<()> {
         let put = self.s3.put(&self.path(name), content.into()).await;
-        put.map(drop).map_err(|error| self.failed("write", name, &error))
+        put.map_err(|error| self.failed("write", name, &error))?;
+        self.answered.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Whether there is an object of this name, and how the bucket describes it.

@@ -6,7 +6,7 @@
 //! one later sees that the index is gone, and sends its things anew under new names.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use object_store::ObjectMeta;
@@ -46,6 +46,15 @@ impl Store {
     /// there and that are not to be kept, unless another machine needs them too. Then what no slug
     /// in the bucket needs. Where the settings do not allow it, nothing is done.
     pub fn collect(&self, keep: &[SlugId]) -> Result<Collected> {
+        self.collect_but(&mut |_| Some(keep.to_vec()))
+    }
+
+    /// The same, with the slugs to keep asked for, of those that this machine has put there, at a
+    /// moment when it puts none. None says that none may be given up now.
+    pub fn collect_but(
+        &self,
+        keep: &mut dyn FnMut(&[SlugId]) -> Option<Vec<SlugId>>,
+    ) -> Result<Collected> {
         let Some(home) = &self.home else { return Ok(Collected::default()) };
         if !home.bucket.settings().collect {
             return Ok(Collected::default());
@@ -101,9 +110,12 @@ impl Store {
 
 impl Home {
     /// Removes the slugs that this machine was the last to need.
-    fn disown(&self, keep: &[SlugId]) -> Result<u64> {
+    fn disown(&self, keep: &mut dyn FnMut(&[SlugId]) -> Option<Vec<SlugId>>) -> Result<u64> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = self.cache.slugs()?;
+        let Some(keep) = keep(&own) else { return Ok(0) };
         let mut removed = 0;
-        for id in self.cache.slugs()?.iter().filter(|id| !keep.contains(id)) {
+        for id in own.iter().filter(|id| !keep.contains(id)) {
             let client = &self.bucket.client;
             self.bucket.wait(client.delete(&self.cache.owner_name(id)?))?;
             if !self.is_owned(id)? && self.remove_record(id)? {

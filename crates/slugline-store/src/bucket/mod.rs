@@ -19,6 +19,7 @@ mod cache;
 mod check;
 mod client;
 mod collect;
+mod copies;
 mod crew;
 mod fetch;
 pub mod index;
@@ -33,11 +34,13 @@ mod upload;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::runtime::Runtime;
 
 pub use self::check::Checked;
 pub use self::collect::Collected;
+pub use self::copies::InBucket;
 pub use self::settings::{BucketSettings, Credentials, Keys, parse};
 pub use self::trouble::{BucketError, Trouble};
 pub use self::upload::Shared;
@@ -76,6 +79,11 @@ impl Bucket {
         &self.settings
     }
 
+    /// Whether it has done anything yet that it was asked for.
+    pub fn has_answered(&self) -> bool {
+        self.client.answered.load(Ordering::Relaxed)
+    }
+
     fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().expect("only dropping takes the runtime")
     }
@@ -97,21 +105,24 @@ impl Drop for Bucket {
 /// A store's bucket, and what is known of it here.
 #[derive(Debug)]
 pub(crate) struct Home {
-    bucket: Bucket,
+    bucket: Arc<Bucket>,
     cache: Cache,
+    /// Held while a slug is sent, and while slugs are given up.
+    turn: std::sync::Mutex<()>,
 }
 
 impl Store {
     /// Gives the store a bucket as its home.
-    pub fn with_bucket(mut self, bucket: Bucket) -> Result<Self> {
+    pub fn with_bucket(mut self, bucket: impl Into<Arc<Bucket>>) -> Result<Self> {
+        let bucket = bucket.into();
         let cache = Cache::open(self.layout.bucket(&bucket.settings.mark()))?;
-        self.home = Some(Home { bucket, cache });
+        self.home = Some(Home { bucket, cache, turn: std::sync::Mutex::default() });
         Ok(self)
     }
 
     /// The store's bucket, if it has one.
     pub fn bucket(&self) -> Option<&Bucket> {
-        self.home.as_ref().map(|home| &home.bucket)
+        self.home.as_ref().map(|home| &*home.bucket)
     }
 
     /// The directory `app` that holds a slug's files, for dynos to use as a read-only lower layer;

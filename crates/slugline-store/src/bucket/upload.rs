@@ -1,7 +1,7 @@
 //! Slug to bucket: what the bucket lacks, then the record that makes the slug visible there.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use slugline_model::slug::SlugId;
@@ -39,6 +39,7 @@ impl Store {
     pub fn share(&self, id: &SlugId) -> Result<Shared> {
         let Some(home) = &self.home else { return Ok(Shared::default()) };
         let _lock = self.lock_shared()?;
+        let _turn = home.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let name = record_name(id);
         home.own(id)?;
         if home.bucket.wait(home.bucket.client.head(&name))?.is_some() {

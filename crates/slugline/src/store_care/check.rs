@@ -27,6 +27,8 @@ pub(crate) fn fsck(
     let trees = KeptTrees::of(&request.trees);
     let mut copies: Vec<&dyn Copies> = backup.iter().map(|backup| backup as _).collect();
     copies.push(&trees);
+    let in_bucket = store.copies_in_bucket();
+    copies.extend(in_bucket.iter().map(|copies| copies as &dyn Copies));
     let repair = request.repair;
     // With a bucket not every slug need be here.
     let expected = if store.bucket().is_some() { vec![] } else { request.expected.clone() };
