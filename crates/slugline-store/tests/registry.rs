@@ -28,7 +28,7 @@ const PACKAGES: usize = 700_000;
 fn manners() -> Manners {
     Manners {
         patience: Duration::from_secs(20),
-        attempts: 4,
+        attempts: 12,
         pause: Duration::from_millis(1),
         piece: 100_000,
         parallel: 2,
