@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use slugline_model::sandbox::{HOST_ETC, HostFacts};
+use slugline_model::sandbox::{HOST_ETC, HostFacts, USR_NAMES};
 
 /// Reads what a launch needs to know of the host.
 pub(crate) fn host_facts() -> HostFacts {
-    let names = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
-    let usr_names = names
+    let usr_names = USR_NAMES
         .iter()
         .filter_map(|name| {
             let path = Path::new("/").join(name);

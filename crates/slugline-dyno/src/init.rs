@@ -6,20 +6,13 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, WaitOptions, wait};
 use slugline_model::dyno::DynoSpec;
+use slugline_model::sandbox::COMMAND_PROFILE;
 
 use crate::filter;
 use crate::left;
 use crate::limits::{self, Group};
 use crate::op_error::{OpError, Operation};
 use crate::sys::{self, Forked, Signals};
-
-/// What bash runs before the command, as Heroku does: the slug's profile scripts in order, then
-/// the app's own. The command gets a bash of its own, so that a plain command replaces it.
-const PROFILE: &str = r#"
-for file in "$HOME"/.profile.d/*.sh; do [ -r "$file" ] && source "$file"; done; unset file
-[ -r "$HOME/.profile" ] && source "$HOME/.profile"
-exec bash -c "$1"
-"#;
 
 /// The far ends of the pipes that a dyno writes to.
 pub(crate) struct Streams {
@@ -50,7 +43,7 @@ pub(crate) fn start(spec: &DynoSpec, group: &Group, streams: Streams) -> Result<
 fn command(spec: &DynoSpec, streams: Streams) -> Command {
     let mut command = Command::new("/bin/bash");
     command
-        .args(["--norc", "--noprofile", "-c", PROFILE, "bash", &spec.command])
+        .args(["--norc", "--noprofile", "-c", COMMAND_PROFILE, "bash", &spec.command])
         .env_clear()
         .envs(&spec.env)
         .current_dir("/app")

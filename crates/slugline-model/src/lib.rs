@@ -11,6 +11,8 @@ pub mod build;
 pub mod care;
 pub mod config_vars;
 pub mod dyno;
+pub mod exchange;
+pub mod layer;
 pub mod ledger;
 pub mod listing;
 pub mod mirror;

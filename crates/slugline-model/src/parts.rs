@@ -20,7 +20,7 @@ pub const KEPT: usize = 500;
 pub const SHOWN: usize = 10;
 
 /// Folders that hold one package an entry.
-const SHELVES: [&str; 4] = ["site-packages", "dist-packages", "node_modules", "gems"];
+pub(crate) const SHELVES: [&str; 4] = ["site-packages", "dist-packages", "node_modules", "gems"];
 
 /// The root, for its files that are not big.
 const ROOT: &str = "./";

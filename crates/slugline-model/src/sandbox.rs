@@ -21,6 +21,21 @@ pub struct HostFacts {
     pub resolv_conf: String,
 }
 
+/// Top-level names beside `/usr` that programs need, where a host has them.
+pub const USR_NAMES: [&str; 6] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
+
+/// What a dyno starts a command with: bash with these options and this text, then `bash` as its
+/// name and the command. It runs the slug's profile scripts in order, then the app's own, as Heroku
+/// does. The command gets a bash of its own, so that a plain command replaces it.
+pub const COMMAND_PROFILE: &str = r#"
+for file in "$HOME"/.profile.d/*.sh; do [ -r "$file" ] && source "$file"; done; unset file
+[ -r "$HOME/.profile" ] && source "$HOME/.profile"
+exec bash -c "$1"
+"#;
+
+/// Where a dyno's programs are looked for first to last, before its slug adds to it.
+pub const STACK_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Parts of the host's `/etc` that belong to `/usr`: the linker's cache, certificates, time zones,
 /// and what `update-alternatives` links to. Nothing here is a secret.
 pub const HOST_ETC: [&str; 12] = [
@@ -112,18 +127,18 @@ pub fn plan(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
     steps
 }
 
+/// The directories of a dyno's root, parents first, and their permission bits.
+pub fn root_directories() -> impl Iterator<Item = (&'static str, u32)> {
+    let closed =
+        ["app", "dev", "etc", "etc/ssl", "home", "mnt", "opt", "proc", "run", "sys", "usr"];
+    let more = ["root", "srv", "var", "var/lib", "var/log", "var/cache", "var/run"];
+    let open = ["tmp", "var/tmp"].map(|path| (path, 0o1777));
+    closed.into_iter().chain(more).map(|path| (path, 0o755)).chain(open)
+}
+
 fn skeleton(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for path in ["app", "dev", "etc", "etc/ssl", "home", "mnt", "opt", "proc", "run", "sys", "usr"]
-    {
-        steps.push(Step::Directory { path: path.into(), mode: 0o755 });
-    }
-    for path in ["root", "srv", "var", "var/lib", "var/log", "var/cache", "var/run"] {
-        steps.push(Step::Directory { path: path.into(), mode: 0o755 });
-    }
-    for path in ["tmp", "var/tmp"] {
-        steps.push(Step::Directory { path: path.into(), mode: 0o1777 });
-    }
+    let directory = |(path, mode)| Step::Directory { path: PathBuf::from(path), mode };
+    let mut steps: Vec<Step> = root_directories().map(directory).collect();
     for (name, target) in &host.usr_names {
         match target {
             Some(target) => {
@@ -148,19 +163,25 @@ fn memory_allowance(bytes: u64) -> [Step; 2] {
     ]
 }
 
+/// The users that a dyno knows, as `/etc/passwd` lists them.
+pub fn passwd() -> String {
+    format!(
+        "root:x:0:0:root:/root:/bin/bash\n\
+         dyno:x:{DYNO_UID}:{DYNO_UID}:dyno:/app:/bin/bash\n\
+         nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    )
+}
+
+/// The groups that a dyno knows, as `/etc/group` lists them.
+pub fn group() -> String {
+    format!("root:x:0:\ndyno:x:{DYNO_UID}:\nnogroup:x:65534:\n")
+}
+
 fn etc_files(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
-    let uid = DYNO_UID;
     let file = |path: &str, content: String| Step::File { path: path.into(), content };
     vec![
-        file(
-            "etc/passwd",
-            format!(
-                "root:x:0:0:root:/root:/bin/bash\n\
-                 dyno:x:{uid}:{uid}:dyno:/app:/bin/bash\n\
-                 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
-            ),
-        ),
-        file("etc/group", format!("root:x:0:\ndyno:x:{uid}:\nnogroup:x:65534:\n")),
+        file("etc/passwd", passwd()),
+        file("etc/group", group()),
         file(
             "etc/hosts",
             format!("127.0.0.1 localhost {}\n::1 localhost ip6-localhost\n", spec.id),

@@ -366,6 +366,8 @@ impl Platform {
             buildpack: compiled.detected,
             size: summary.packed_bytes,
             source_version: build.source.version.clone(),
+            commit_description: None,
+            checksum: None,
             created_at: clock::now(),
         };
         build.slug_id = Some(slug.id);

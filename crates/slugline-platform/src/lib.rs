@@ -5,6 +5,7 @@
 
 mod api;
 mod apt;
+mod bridge;
 mod build_failure;
 mod buildpacks;
 mod builds;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::BoxStream;
 use slugline_model::dyno::{DynoId, TimedEvent};
+use slugline_model::exchange::SlugExchange;
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogFilter, LogLine, LogSink, Source};
 use slugline_model::mirror::Mirror;
@@ -77,6 +78,8 @@ pub struct Ports {
     pub events: mpsc::UnboundedReceiver<(DynoId, TimedEvent)>,
     /// Where slugs are.
     pub store: Arc<dyn SlugStore>,
+    /// Where slugs come from and go to, in foreign formats.
+    pub exchange: Arc<dyn SlugExchange>,
     /// Where log lines go.
     pub log: Arc<dyn LogSink>,
     /// Where they are read again.
@@ -119,6 +122,7 @@ pub(crate) struct Inner {
     pub(crate) db: Db,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) store: Arc<dyn SlugStore>,
+    pub(crate) exchange: Arc<dyn SlugExchange>,
     pub(crate) log: Arc<dyn LogSink>,
     pub(crate) log_sessions: LogSessions,
     pub(crate) log_queries: Mutex<HashMap<uuid::Uuid, LogQuery>>,
@@ -157,6 +161,7 @@ impl Platform {
             db,
             engine: ports.engine,
             store: ports.store,
+            exchange: ports.exchange,
             log: ports.log,
             log_sessions: ports.log_sessions,
             log_queries: Mutex::default(),

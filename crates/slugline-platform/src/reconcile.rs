@@ -279,7 +279,7 @@ pub(crate) enum LaunchError {
 }
 
 /// The PATH of a dyno before any profile script.
-pub(crate) const STACK_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) use slugline_model::sandbox::STACK_PATH;
 
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

@@ -128,6 +128,14 @@ pub enum StoreError {
         /// The slug.
         id: SlugId,
     },
+    /// A slug's file could not be passed on. The slug is sound.
+    #[error("export {}", path.display())]
+    Export {
+        /// The file, within the slug.
+        path: PathBuf,
+        /// What whoever takes it says.
+        source: io::Error,
+    },
     /// An object is gone.
     #[error("find object {object}, {} of slug {id}", path.display())]
     MissingObject {

@@ -99,6 +99,11 @@ impl Layout {
         self.root.join("series")
     }
 
+    /// Layers of images that were packed before; made once somebody asks for an image.
+    pub(crate) fn layers(&self) -> PathBuf {
+        self.root.join("layers")
+    }
+
     /// What is known of a bucket.
     pub(crate) fn bucket(&self, mark: &str) -> PathBuf {
         self.root.join("bucket").join(mark)

@@ -8,12 +8,14 @@
 //!
 //! Everything here blocks; callers with an async runtime use its threads for blocking work.
 
+pub mod archive;
 mod assemble;
 pub mod bucket;
 mod checkout;
 mod commit;
 mod erofs;
 mod error;
+mod exact;
 mod fsck;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -24,15 +26,19 @@ mod live;
 mod lock;
 pub mod manifest;
 mod object;
+pub mod oci;
 mod pack;
 mod packed;
 pub mod page;
 mod parallel;
 mod part;
 mod pyc;
+pub mod registry;
 mod series;
 mod staging;
 mod sweep;
+mod taking;
+pub mod tgz;
 mod tree;
 mod weight;
 
@@ -50,6 +56,7 @@ pub use crate::fsck::{Backup, Copies, FsckProgress, FsckRequest, KeptTrees};
 pub use crate::ingest::{IngestRequest, Progress};
 pub use crate::object::{FIXED_TIME, ObjectKey};
 pub use crate::sweep::{Hold, Swept};
+pub use crate::taking::ImportError;
 
 use crate::bucket::Home;
 use crate::error::{reading, writing};

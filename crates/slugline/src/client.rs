@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use http::{Method, Request, StatusCode};
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
@@ -10,6 +11,9 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::errors::CommandError;
+
+/// What goes to a server, at once or bit by bit.
+pub(crate) type Outgoing = BoxBody<Bytes, std::io::Error>;
 
 /// A client of one server.
 #[derive(Debug, Clone)]
@@ -59,15 +63,24 @@ impl Client {
         let what = format!("{method} {path}");
         let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let response = self.request(method, path, bytes).await?;
+        self.whole(&what, response).await
+    }
+
+    /// An answer's JSON, or why there is none.
+    async fn whole(
+        &self,
+        what: &str,
+        response: http::Response<Incoming>,
+    ) -> Result<Value, CommandError> {
         let status = response.status();
         let body =
-            response.into_body().collect().await.map_err(broken(&what, self.port))?.to_bytes();
+            response.into_body().collect().await.map_err(broken(what, self.port))?.to_bytes();
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
         if status.is_success() {
             Ok(value)
         } else {
             let found = value["message"].as_str().unwrap_or(status.as_str()).to_owned();
-            Err(CommandError::Api { what, found })
+            Err(CommandError::Api { what: what.to_owned(), found })
         }
     }
 
@@ -85,37 +98,36 @@ impl Client {
         Err(CommandError::Api { what: "upload the source".to_owned(), found })
     }
 
+    /// Puts a body to a URL of the server's as it comes.
+    pub(crate) async fn put_stream(&self, url: &str, body: Outgoing) -> Result<(), CommandError> {
+        let path = path_of(url);
+        let response = self.request_body(Method::PUT, path, body, None).await?;
+        self.whole(&format!("PUT {path}"), response).await.map(drop)
+    }
+
+    /// Opens an answer that may be long; one that refuses is an error.
+    pub(crate) async fn open(
+        &self,
+        method: Method,
+        url: &str,
+        body: &Value,
+    ) -> Result<http::Response<Incoming>, CommandError> {
+        let what = format!("{method} {}", path_of(url));
+        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
+        let response = self.request(method, path_of(url), body).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let refusal = self.whole(&what, response).await;
+        let found = "it gave no reason".to_owned();
+        Err(refusal.err().unwrap_or(CommandError::Api { what, found }))
+    }
+
     /// Opens a stream of lines; none if it has not begun.
     pub(crate) async fn lines(&self, url: &str) -> Result<Option<Lines>, CommandError> {
         let response = self.request(Method::GET, path_of(url), Bytes::new()).await?;
         let there = response.status().is_success();
-        Ok(there.then(|| Lines { body: response.into_body(), pending: Vec::new() }))
-    }
-
-    /// Asks for something whose answer is read bit by bit. An answer that is no success is an error.
-    pub(crate) async fn open(
-        &self,
-        method: Method,
-        path: &str,
-        body: &Value,
-    ) -> Result<http::Response<Incoming>, CommandError> {
-        let what = format!("{method} {path}");
-        let bytes = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-        let response = self.request(method, path, bytes).await?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let body =
-            response.into_body().collect().await.map_err(broken(&what, self.port))?.to_bytes();
-        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let found = value["message"].as_str().unwrap_or(status.as_str()).to_owned();
-        Err(CommandError::Api { what, found })
-    }
-
-    /// The lines of an answer, as they come.
-    pub(crate) fn lines_of(response: http::Response<Incoming>) -> Lines {
-        Lines { body: response.into_body(), pending: Vec::new() }
+        Ok(there.then(|| Lines::of(response)))
     }
 
     /// Opens an output from a byte on, whatever its status.
@@ -144,6 +156,17 @@ impl Client {
         body: Bytes,
         range: Option<String>,
     ) -> Result<http::Response<Incoming>, CommandError> {
+        let body = Full::new(body).map_err(|never| match never {}).boxed();
+        self.request_body(method, path, body, range).await
+    }
+
+    async fn request_body(
+        &self,
+        method: Method,
+        path: &str,
+        body: Outgoing,
+        range: Option<String>,
+    ) -> Result<http::Response<Incoming>, CommandError> {
         let what = format!("{method} {path}");
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await;
         let stream = TokioIo::new(stream.map_err(broken(&what, self.port))?);
@@ -159,7 +182,7 @@ impl Client {
             .header("Host", format!("localhost:{}", self.port))
             .header("Accept", "application/vnd.heroku+json; version=3")
             .header("Authorization", format!("Bearer {}", self.token))
-            .body(Full::new(body))
+            .body(body)
             .map_err(broken(&what, self.port))?;
         sender.send_request(request).await.map_err(broken(&what, self.port))
     }
@@ -172,6 +195,11 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    /// Of an answer, as they come.
+    pub(crate) fn of(response: http::Response<Incoming>) -> Self {
+        Self { body: response.into_body(), pending: Vec::new() }
+    }
+
     /// The next line; none at the end.
     pub(crate) async fn next(&mut self) -> Option<String> {
         loop {

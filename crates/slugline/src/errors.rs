@@ -6,6 +6,7 @@ use slugline_model::build::exit_code;
 use slugline_model::message::Message;
 
 use crate::configuration::ConfigurationError;
+use crate::slug_exchange::SlugExchangeError;
 
 /// Why a command ended early.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,8 @@ pub(crate) enum CommandError {
     NoToken { path: PathBuf, source: std::io::Error },
     #[error("write {}", path.display())]
     Destination { path: PathBuf, source: std::io::Error },
+    #[error("pass a slug on")]
+    SlugExchange(#[from] SlugExchangeError),
     #[error("find a build of {app}")]
     NoBuild { app: String, wanted: Option<String>, known: Vec<String> },
 }
@@ -107,6 +110,7 @@ impl CommandError {
                 "slugline … --data-dir ANOTHER, or stop the other one",
             ),
             Self::Configuration(error) => error.explain(),
+            Self::SlugExchange(error) => error.explain(),
             Self::Bucket(error) => Message { state, ..crate::bucket::explain(error) },
             Self::NoDataDirectory => message(
                 "cannot find a place for the data".to_owned(),
@@ -145,26 +149,18 @@ impl CommandError {
                 "the same command with --data-dir DIRECTORY",
             ),
             Self::Destination { path, source } => destination(path, source, state),
-            Self::NoBuild { app, wanted, known } => message(
-                match wanted {
-                    Some(id) => format!("cannot find build {id} of {app}"),
-                    None => format!("cannot find a build of {app}"),
-                },
-                match known.as_slice() {
-                    [] => format!("{app} has no builds yet."),
-                    known => format!("Its newest builds: {}", known.join(", ")),
-                },
-                "A build is named by its id, or by the beginning of its id.",
-                &format!("slugline builds -a {app}"),
-            ),
-            Self::Api { what, found } => Message {
-                what: format!("the server refused: {what}"),
-                found: found.clone(),
-                allowed: "The server's own log, above, may say more (SLUGLINE_LOG=debug)."
-                    .to_owned(),
-                next: "slugline up, again".to_owned(),
-                state: "The server has stopped, and with it all that it ran.".to_owned(),
-            },
+            Self::NoBuild { app, wanted, known } => no_build(app, wanted.as_deref(), known, state),
+            Self::Api { what, found } => {
+                let what = format!("the server refused: {what}");
+                Message {
+                    what,
+                    found: found.clone(),
+                    allowed: "The server's own log, above, may say more (SLUGLINE_LOG=debug)."
+                        .to_owned(),
+                    next: "slugline up, again".to_owned(),
+                    state: "The server has stopped, and with it all that it ran.".to_owned(),
+                }
+            }
             other => message(
                 format!("cannot {other}"),
                 chain(other),
@@ -187,6 +183,19 @@ fn destination(path: &Path, source: &std::io::Error, state: String) -> Message {
         next: "the same command with another DEST".to_owned(),
         state,
     }
+}
+
+fn no_build(app: &str, wanted: Option<&str>, known: &[String], state: String) -> Message {
+    let what = match wanted {
+        Some(id) => format!("cannot find build {id} of {app}"),
+        None => format!("cannot find a build of {app}"),
+    };
+    let found = match known {
+        [] => format!("{app} has no builds yet."),
+        known => format!("Its newest builds: {}", known.join(", ")),
+    };
+    let allowed = "A build is named by its id, or by the beginning of its id.".to_owned();
+    Message { what, found, allowed, next: format!("slugline builds -a {app}"), state }
 }
 
 /// The causes of an error, one a line.

@@ -13,6 +13,7 @@ mod limit_args;
 mod network;
 mod progress;
 mod server;
+mod slug_exchange;
 mod slug_reading;
 mod slugs;
 mod source;
@@ -47,6 +48,8 @@ enum Command {
     Conformance(conformance::Conformance),
     #[command(flatten)]
     Builds(builds::BuildsCommand),
+    #[command(flatten)]
+    SlugExchange(slug_exchange::SlugExchangeCommand),
     #[command(flatten)]
     SlugReading(slug_reading::SlugReadingCommand),
     #[command(flatten)]
@@ -119,6 +122,7 @@ fn main() {
         Command::Serve(args) => console::run(server::serve(args)),
         Command::Conformance(args) => console::run(conformance::conformance(args)),
         Command::Builds(command) => console::run(builds::run(command)),
+        Command::SlugExchange(command) => console::run(slug_exchange::run(command)),
         Command::SlugReading(command) => console::run(slug_reading::run(command)),
         Command::StoreCare(command) => console::run(store_care::run(command)),
         Command::Doctor => doctor::doctor(),

@@ -131,6 +131,7 @@ fn store(data_dir: &Path, bucket: Option<BucketSettings>) -> Result<Store, Comma
 }
 
 fn ports(config: &Config, hub: &Arc<Hub>, store: Store) -> Result<Ports, CommandError> {
+    let store = Arc::new(LocalSlugs::new(store, &config.data_dir));
     let (send, events) = mpsc::unbounded_channel();
     let sink = Box::new(move |id, event| {
         // The platform takes events for as long as it lives.
@@ -140,7 +141,8 @@ fn ports(config: &Config, hub: &Arc<Hub>, store: Store) -> Result<Ports, Command
     Ok(Ports {
         engine: Arc::new(engine),
         events,
-        store: Arc::new(LocalSlugs::new(store, &config.data_dir)),
+        store: Arc::clone(&store) as _,
+        exchange: store,
         log: Arc::clone(hub) as _,
         log_sessions: log_sessions(Arc::clone(hub)),
     })

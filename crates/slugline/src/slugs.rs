@@ -22,7 +22,7 @@ use crate::{slug_reading, store_care};
 
 /// The local directory of slugs, and its home where it has one.
 pub(crate) struct LocalSlugs {
-    store: Store,
+    pub(crate) store: Store,
     /// Whether dynos see slugs as mounts of their images, or as trees of hard links.
     mounted: bool,
 }

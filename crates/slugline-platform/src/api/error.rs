@@ -46,6 +46,17 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Invalid credentials provided.")
     }
 
+    /// No room on the disk.
+    pub(crate) fn disk_full() -> Self {
+        let message = "No space is left on the disk where slugs are stored.";
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage", message)
+    }
+
+    /// For those who are told of it in another way than by an answer's status.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The platform itself failed; the log says why.
     pub(crate) fn internal() -> Self {
         let message = "The server met an error of its own; its log says more.";

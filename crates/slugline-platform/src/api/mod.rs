@@ -1,7 +1,7 @@
 //! Heroku's Platform API v3: the one control surface. One file per resource, named as Heroku
 //! names it.
 //!
-//! Streams, sources and log sessions are capabilities: their URLs are unguessable and need no
+//! Streams, sources, the archives of slugs and log sessions are capabilities: their URLs are unguessable and need no
 //! token. Everything else does.
 
 mod account;
@@ -19,6 +19,8 @@ mod log_session;
 mod receipt;
 mod release;
 mod slug;
+mod slug_blob;
+mod slug_image;
 mod slug_reading;
 mod source;
 mod store;
@@ -67,7 +69,11 @@ impl Platform {
             .route("/apps/{app}/releases", get(release::list).post(release::create))
             .route("/apps/{app}/releases/{release}", get(release::info))
             .route("/apps/{app}/releases/{release}/config-vars", get(release::config_vars))
+            .route("/apps/{app}/slugs", post(slug::create))
             .route("/apps/{app}/slugs/{slug}", get(slug::info))
+            .route("/apps/{app}/slugs/{slug}/image", get(slug_image::image))
+            .route("/apps/{app}/slugs/{slug}/actions/push", post(slug_image::push))
+            .route("/apps/{app}/slugs/actions/pull", post(slug_image::pull))
             .route("/apps/{app}/slugs/{slug}/tree", get(slug_reading::tree))
             .route("/apps/{app}/slugs/{slug}/diff", get(slug_reading::diff))
             .route("/apps/{app}/slugs/{slug}/files/{*path}", get(slug_reading::file))
@@ -84,6 +90,7 @@ impl Platform {
         Router::new()
             .merge(with_token)
             .route("/buildpacks/{name}", get(buildpack::info))
+            .route("/slugs/{slug}", get(slug_blob::download).put(slug_blob::upload))
             .route("/sources/{source}", get(source::download).put(source::upload))
             .route("/streams/{output}", get(stream::output))
             .route("/log-streams/{session}", get(log_session::stream))

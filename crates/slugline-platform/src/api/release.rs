@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::{Answer, account, app as apps, list as lists, ok};
+use super::{Answer, account, app as apps, list as lists, ok, slug as slugs};
 use crate::clock::api_time;
 use crate::db;
 use crate::db::app::App;
@@ -108,15 +108,11 @@ fn of_slug(
     slug: &str,
     description: Option<String>,
 ) -> Result<NewRelease, ApiError> {
-    let no_such_slug = || ApiError::not_found("slug", "Couldn't find that slug.");
-    let id = slug.parse().map_err(|_| no_such_slug())?;
-    let (slug, config_vars) = platform
-        .inner
-        .db
-        .read(|db| Ok((db::slug::find(db, id)?, db::config_var::of_app(db, app.id)?)))?;
-    refuse_expired(platform, id, &format!("Slug {id} cannot be released"))?;
+    let slug = slugs::stored(platform, slug)?;
+    refuse_expired(platform, slug.id, &format!("Slug {} cannot be released", slug.id))?;
+    let config_vars = platform.inner.db.read(|db| db::config_var::of_app(db, app.id))?;
     Ok(NewRelease {
-        slug: Some(slug.ok_or_else(no_such_slug)?),
+        slug: Some(slug),
         config_vars,
         description: description.unwrap_or_else(|| "Deploy".to_owned()),
     })

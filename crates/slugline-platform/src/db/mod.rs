@@ -11,6 +11,7 @@ pub(crate) mod receipt;
 pub(crate) mod release;
 pub(crate) mod retention;
 pub(crate) mod slug;
+pub(crate) mod slug_upload;
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -34,6 +35,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_1.sql")),
     M::up(include_str!("schema_2_builds.sql")),
     M::up(include_str!("schema_3_retention.sql")),
+    M::up(include_str!("schema_4_slug_uploads.sql")),
 ];
 
 /// The embedded database.

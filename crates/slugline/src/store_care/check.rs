@@ -11,7 +11,7 @@ use slugline_platform::Offline;
 use slugline_store::{Backup, Copies, FsckRequest, KeptTrees, Store};
 
 use super::Fsck;
-use crate::client::Client;
+use crate::client::Lines;
 use crate::console::{complain, say};
 use crate::errors::CommandError;
 use crate::server;
@@ -96,7 +96,7 @@ async fn online(fsck: &Fsck) -> Result<Checked, CommandError> {
     let body = json!({ "repair": fsck.repair, "from": fsck.from.as_ref().map(absolute) });
     let client = fsck.options.client()?;
     let answer = client.open(Method::POST, "/store/actions/fsck", &body).await?;
-    let mut lines = Client::lines_of(answer);
+    let mut lines = Lines::of(answer);
     let mut tell = progress();
     while let Some(line) = lines.next().await {
         let line: Value = serde_json::from_str(&line).unwrap_or_default();

@@ -1,0 +1,188 @@
+//! Slugs as images: what skopeo and podman say of them, and back.
+#![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
+
+#[expect(dead_code, reason = "shared with tests that use more of it")]
+mod scene;
+
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use scene::Scene;
+use serde_json::Value;
+use slugline_model::exchange::{ImportRequest, Imported, StackChoice};
+use slugline_model::slug::SlugSummary;
+use slugline_store::oci::ImageRequest;
+use slugline_store::{ImportError, IngestRequest};
+
+fn run(command: &mut Command) -> Output {
+    let output = command.output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}: install it"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+    output
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// A slug with something in each layer, and a second release that changes one file of the app.
+fn plant(scene: &Scene, version: &str) -> SlugSummary {
+    scene.write(".heroku/python/bin/python3", "a runtime");
+    scene.write(".heroku/python/lib/python3.12/site-packages/django/urls.py", "a package");
+    scene.write("client/node_modules/react/index.js", "another package");
+    scene.write("manage.py", version);
+    scene.write(".profile.d/10-greeting.sh", "export GREETING=\"hello from $DYNO\"\n");
+    scene.write(".profile", "export GREETING=\"$GREETING and .profile\"\n");
+    scene.write("serve", "#!/bin/bash\necho \"$GREETING, $PWD, $PORT, $(< manage.py)\"\n");
+    let serve = scene.tree.join("serve");
+    std::fs::set_permissions(serve, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let _ = symlink("manage.py", scene.tree.join("link"));
+    let types = slugline_model::procfile::parse("web: ./serve\nworker: echo 'it works'\n").unwrap();
+    let request = IngestRequest { process_types: types, ..IngestRequest::default() };
+    scene.store.ingest(&scene.tree, &request, &mut |_| {}).unwrap()
+}
+
+/// Bash and `id`, with the libraries that they need: a stack of a few megabytes.
+fn small_stack(root: &Path) {
+    for program in ["/bin/bash", "/usr/bin/id"] {
+        let real = std::fs::canonicalize(program).unwrap();
+        place(root, &real);
+        let libraries = text(&run(Command::new("ldd").arg(&real)));
+        for library in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
+            let real = std::fs::canonicalize(library).unwrap();
+            place(root, Path::new(library));
+            assert!(real.is_file());
+        }
+    }
+    for name in ["bin", "lib", "lib64"] {
+        let Ok(target) = std::fs::read_link(Path::new("/").join(name)) else { continue };
+        let place = root.join(name);
+        if place.is_dir() {
+            run(Command::new("cp").args(["-a", "-T"]).arg(&place).arg(root.join(&target)));
+            std::fs::remove_dir_all(&place).unwrap();
+        }
+        symlink(target, place).unwrap();
+    }
+}
+
+fn place(root: &Path, file: &Path) {
+    let to = root.join(file.strip_prefix("/").unwrap());
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    std::fs::copy(file, to).unwrap();
+}
+
+fn export(scene: &Scene, slug: &SlugSummary, stack: &StackChoice, to: &str) -> PathBuf {
+    let path = scene.directory.path().join(to);
+    let request = ImageRequest { slug: &slug.id, stack };
+    let image = scene.store.oci_image(&request, &mut |_| {}).unwrap();
+    let mut file = std::fs::File::create(&path).unwrap();
+    scene.store.write_image(&image, Some("library:v1"), &mut file).unwrap();
+    path
+}
+
+fn import(scene: &Scene, archive: &Path) -> Result<Imported, ImportError> {
+    let mut file = std::fs::File::open(archive).unwrap();
+    scene.store.import(&mut file, &ImportRequest::default())
+}
+
+fn inspect(reference: &str) -> Value {
+    let output = run(Command::new("skopeo").args(["inspect", reference]));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn layers(image: &Value) -> Vec<String> {
+    let layers = image["Layers"].as_array().unwrap();
+    layers.iter().map(|layer| layer.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn an_image_is_the_same_each_time_and_a_release_changes_its_own_layer_only() {
+    let scene = Scene::new();
+    let slug = plant(&scene, "v1");
+    let first = export(&scene, &slug, &StackChoice::None, "first.tar");
+    let fresh = Scene::new();
+    plant(&fresh, "v1");
+    let second = export(&fresh, &slug, &StackChoice::None, "second.tar");
+    let (first, second) = (std::fs::read(first).unwrap(), std::fs::read(second).unwrap());
+    assert!(first == second, "one slug, one image");
+
+    let changed = plant(&scene, "v2");
+    let changed = export(&scene, &changed, &StackChoice::None, "changed.tar");
+    let reference = |path: &Path| format!("oci-archive:{}", path.display());
+    let before = layers(&inspect(&reference(&scene.directory.path().join("first.tar"))));
+    let after = layers(&inspect(&reference(&changed)));
+    assert_eq!(before.len(), 4, "start, runtime, dependencies, app");
+    assert_eq!(before[..3], after[..3]);
+    assert_ne!(before[3], after[3]);
+}
+
+#[test]
+fn skopeo_copies_an_image_and_it_comes_back_as_the_same_slug() {
+    let scene = Scene::new();
+    let slug = plant(&scene, "v1");
+    let archive = export(&scene, &slug, &StackChoice::None, "image.tar");
+    let image = inspect(&format!("oci-archive:{}", archive.display()));
+    assert_eq!(image["Os"], "linux");
+    let env = image["Env"].as_array().unwrap();
+    assert!(env.contains(&"PORT=5000".into()) && env.contains(&"HOME=/app".into()), "{env:?}");
+    let other = Scene::new();
+    assert_eq!(import(&other, &archive).unwrap().slug.id, slug.id);
+    for (kind, name) in [("oci-archive", "again.tar"), ("docker-archive", "docker.tar")] {
+        let copy = scene.directory.path().join(name);
+        let (from, to) = (archive.display(), copy.display());
+        run(Command::new("skopeo").args([
+            "copy",
+            "--quiet",
+            &format!("oci-archive:{from}"),
+            &format!("{kind}:{to}:library:v1"),
+        ]));
+        let other = Scene::new();
+        let imported = import(&other, &copy).unwrap();
+        assert_eq!(imported.slug.id, slug.id, "{kind}");
+        assert_eq!(imported.slug.process_types, slug.process_types);
+    }
+    // Docker's own list in our archive, as `docker load` reads it.
+    let loaded = inspect(&format!("docker-archive:{}", archive.display()));
+    assert_eq!(loaded["Layers"].as_array().unwrap().len(), 4);
+}
+
+/// podman with nothing but what is in this directory.
+fn podman(root: &Path) -> Command {
+    let mut podman = Command::new("podman");
+    for (option, name) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
+        podman.arg(option).arg(root.join(name));
+    }
+    podman.args(["--storage-driver=vfs", "--runtime=runc", "--cgroup-manager=cgroupfs"]);
+    podman.args(["--events-backend=none", "--log-level=error"]);
+    podman
+}
+
+#[test]
+fn podman_starts_the_process_types_as_a_dyno_would() {
+    let scene = Scene::new();
+    let slug = plant(&scene, "v1");
+    let stack = scene.directory.path().join("stack");
+    small_stack(&stack);
+    let archive = export(&scene, &slug, &StackChoice::Path(stack), "image.tar");
+    let root = tempfile::tempdir().unwrap();
+    run(podman(root.path()).args(["load", "--quiet", "--input"]).arg(&archive));
+    let start = |arguments: &[&str]| {
+        let mut podman = podman(root.path());
+        podman.args([
+            "run",
+            "--rm",
+            "--network=none",
+            "--ulimit=nofile=1024:1024",
+            "--ulimit=nproc=1024:1024",
+        ]);
+        text(&run(podman.args(["library:v1"]).args(arguments)))
+    };
+    let web = "hello from web.1 and .profile, /app, 5000, v1\n";
+    assert_eq!(start(&[]), web);
+    assert_eq!(start(&["web"]), web);
+    assert_eq!(start(&["worker"]), "it works\n");
+    assert_eq!(start(&["echo \"$DYNO\"; id -un"]), "run.1\ndyno\n");
+    assert_eq!(start(&["bash", "-c", "echo \"two  words\" $HOME"]), "two  words /app\n");
+}
