@@ -21,6 +21,10 @@ use crate::{Store, parallel, pyc};
 /// How often progress is told (files).
 const STEP: usize = 500;
 
+/// When more than this is new it begins to be written to the disk, so that the end need not wait
+/// for all of it (bytes).
+const SYNCED_AT_ONCE: u64 = 64 << 20;
+
 /// What a slug is to be made with.
 #[derive(Debug, Clone, Default)]
 pub struct IngestRequest {
@@ -133,7 +137,7 @@ impl Store {
         let weigh_all = is_little(listing.files.iter().map(|file| file.stamp.size()).sum());
         let layout = &self.layout;
         let packing = Packing { tree, layout, staging, sizes: &sizes, weigh_all, series };
-        let (mut packed, mut done) = (vec![None; of], 0);
+        let (mut packed, mut done, mut unsynced) = (vec![None; of], 0, 0);
         parallel::each(
             &listing.files,
             || Packer::new(packing),
@@ -141,6 +145,12 @@ impl Store {
             |index, file| {
                 packed[index] = Some(file);
                 done += 1;
+                unsynced += if file.new { file.size } else { 0 };
+                if unsynced > SYNCED_AT_ONCE {
+                    // While others pack on. If it fails, so does the sync before the commit.
+                    let _ = self.sync_all();
+                    unsynced = 0;
+                }
                 if done % STEP == 0 || done == of {
                     progress(Progress::Packed { files: done as u64, of: of as u64 });
                 }

@@ -14,6 +14,7 @@ use slugline_model::dyno::{DynoSpec, Event, TimedEvent, Times};
 use slugline_model::port::Engine as _;
 use slugline_model::resources::Resources;
 use slugline_model::slug::SlugView;
+use slugline_store::{IngestRequest, Store};
 
 const ROUNDS: usize = 40;
 
@@ -31,8 +32,17 @@ fn main() -> Result<(), Failed> {
     let mut rows = vec![
         command("a process, and nothing around it", &["/bin/true"]),
         command("bwrap --unshare-all", &BWRAP),
-        dyno(directory.path())?,
     ];
+    let plain = directory.path().join("slug");
+    std::fs::create_dir_all(plain.join("app"))?;
+    if slugline_dyno::is_host_root() {
+        for (name, files) in [(SMALL, 1), (LARGE, 40_000)] {
+            let slug = mounted(&directory.path().join(files.to_string()), files)?;
+            rows.push(dyno(&directory.path().join(format!("dynos{files}")), name, slug)?);
+        }
+    }
+    let dynos = directory.path().join("dynos");
+    rows.push(dyno(&dynos, "a dyno, start to end of its command", SlugView::Tree(plain))?);
     for round in 0..=ROUNDS {
         for row in &mut rows {
             match (row.run)() {
@@ -78,17 +88,15 @@ fn command(name: &'static str, words: &[&'static str]) -> Row {
 }
 
 /// From the engine's call until the command runs: supervisor, namespaces, overlay, bash twice.
-fn dyno(directory: &Path) -> Result<Row, Failed> {
-    let slug = directory.join("slug");
-    std::fs::create_dir_all(slug.join("app"))?;
+fn dyno(directory: &Path, name: &'static str, slug: SlugView) -> Result<Row, Failed> {
     let (send, events) = mpsc::channel();
     let sink = Box::new(move |_, event| {
         let _ = send.send(event);
     });
     let program = Path::new(env!("CARGO_BIN_EXE_slugline"));
-    let engine = LocalEngine::open(&directory.join("dynos"), program, sink)?;
+    let engine = LocalEngine::open(directory, program, sink)?;
     let run = move || {
-        let spec = spec(&slug)?;
+        let spec = spec(slug.clone())?;
         let started = Instant::now();
         engine.start(&spec)?;
         let mut ran = None;
@@ -103,10 +111,26 @@ fn dyno(directory: &Path) -> Result<Row, Failed> {
         engine.forget(spec.id)?;
         ran.ok_or_else(|| "it failed".into())
     };
-    Ok(Row { name: "a dyno, start to end of its command", times: vec![], run: Box::new(run) })
+    Ok(Row { name, times: vec![], run: Box::new(run) })
 }
 
-fn spec(slug: &Path) -> Result<DynoSpec, Failed> {
+const SMALL: &str = "a dyno, its slug of 1 file mounted";
+const LARGE: &str = "a dyno, its slug of 40,000 files mounted";
+
+/// A slug of so many files, as an image.
+fn mounted(directory: &Path, files: u32) -> Result<SlugView, Failed> {
+    let tree = directory.join("tree");
+    for number in 0..files {
+        let parent = tree.join(format!("d{}", number / 20));
+        std::fs::create_dir_all(&parent)?;
+        std::fs::write(parent.join(format!("f{number}")), number.to_string())?;
+    }
+    let store = Store::open(directory.join("store"))?;
+    let id = store.ingest(&tree, &IngestRequest::default(), &mut |_| {})?.id;
+    Ok(SlugView::Image { image: store.image(&id)?, objects: store.objects() })
+}
+
+fn spec(slug: SlugView) -> Result<DynoSpec, Failed> {
     Ok(DynoSpec {
         id: uuid::Uuid::new_v4(),
         app: "bench".parse()?,
@@ -114,7 +138,7 @@ fn spec(slug: &Path) -> Result<DynoSpec, Failed> {
         release: 1,
         command: "/bin/true".to_owned(),
         env: BTreeMap::from([("HOME".to_owned(), "/app".to_owned())]),
-        slug: Some(SlugView::Tree(slug.to_path_buf())),
+        slug: Some(slug),
         slug_id: None,
         binds: vec![],
         port: None,
