@@ -1,6 +1,8 @@
 //! Slugs as images: what skopeo and podman say of them, and back.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
+#[path = "scene/debian.rs"]
+mod debian;
 #[expect(dead_code, reason = "shared with tests that use more of it")]
 mod scene;
 
@@ -8,6 +10,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use debian::program;
 use scene::Scene;
 use serde_json::Value;
 use slugline_model::exchange::{ImportRequest, Imported, StackChoice};
@@ -89,7 +92,7 @@ fn import(scene: &Scene, archive: &Path) -> Result<Imported, ImportError> {
 }
 
 fn inspect(reference: &str) -> Value {
-    let output = run(Command::new("skopeo").args(["inspect", reference]));
+    let output = run(program("skopeo").args(["inspect", reference]));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -133,7 +136,7 @@ fn skopeo_copies_an_image_and_it_comes_back_as_the_same_slug() {
     for (kind, name) in [("oci-archive", "again.tar"), ("docker-archive", "docker.tar")] {
         let copy = scene.directory.path().join(name);
         let (from, to) = (archive.display(), copy.display());
-        run(Command::new("skopeo").args([
+        run(program("skopeo").args([
             "copy",
             "--quiet",
             &format!("oci-archive:{from}"),
@@ -151,7 +154,8 @@ fn skopeo_copies_an_image_and_it_comes_back_as_the_same_slug() {
 
 /// podman with nothing but what is in this directory.
 fn podman(root: &Path) -> Command {
-    let mut podman = Command::new("podman");
+    program("runc");
+    let mut podman = program("podman");
     for (option, name) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
         podman.arg(option).arg(root.join(name));
     }

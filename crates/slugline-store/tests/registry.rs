@@ -1,6 +1,8 @@
 //! Slugs to and from registries: a real one, one that breaks off, and ones that misbehave.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
+#[path = "scene/debian.rs"]
+mod debian;
 #[path = "registry/flaky.rs"]
 mod flaky;
 #[path = "registry/real.rs"]
@@ -10,9 +12,9 @@ mod scene;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::Command;
 use std::time::Duration;
 
+use debian::program;
 use flaky::{Flaky, Proxy};
 use real::RealRegistry;
 use scene::Scene;
@@ -94,7 +96,7 @@ fn a_second_release_sends_its_app_layer_alone_and_another_repository_is_given_th
     let sent = proxy.sent() - before;
     assert!(sent < 20_000, "another repository has the layers from the first: {sent} bytes");
 
-    let mut skopeo = Command::new("skopeo");
+    let mut skopeo = program("skopeo");
     skopeo.args(["inspect", "--tls-verify=false"]);
     let output = skopeo.arg(format!("docker://{host}/team/library:v1")).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
@@ -114,7 +116,7 @@ fn what_skopeo_pushes_is_pulled_as_the_same_slug() {
     let host = format!("localhost:{}", registry.port);
     push(&scene, &slug, &format!("{host}/library:v1")).unwrap();
     for format in ["oci", "v2s2"] {
-        let mut skopeo = Command::new("skopeo");
+        let mut skopeo = program("skopeo");
         skopeo.args(["copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false"]);
         skopeo.args(["--format", format]).arg(format!("docker://{host}/library:v1"));
         let copied = skopeo.arg(format!("docker://{host}/{format}:x")).output().unwrap();

@@ -1,8 +1,10 @@
 //! Docker's own registry, on loopback, with nothing in it.
 
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::debian::program;
 
 /// `me:secret`, as the registry keeps it.
 const LOGIN: &str = "me:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
@@ -35,11 +37,11 @@ impl RealRegistry {
         );
         let path = directory.path().join("configuration.yml");
         std::fs::write(&path, configuration).unwrap();
-        let mut command = Command::new("docker-registry");
+        let mut command = program("docker-registry");
         command.arg("serve").arg(path).env("OTEL_TRACES_EXPORTER", "none");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let server = command.spawn();
-        let server = server.unwrap_or_else(|error| panic!("install docker-registry: {error}"));
+        let server = server.unwrap();
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(start.elapsed() < Duration::from_secs(30), "the registry did not start");
