@@ -1,6 +1,8 @@
 //! Copies and removals of whole trees.
 
+use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -45,6 +47,12 @@ fn copy_all_but_files(
 
 fn copy_files(files: &[(PathBuf, PathBuf)]) -> io::Result<()> {
     files.iter().try_for_each(|(source, target)| fs_err::copy(source, target).map(drop))
+}
+
+/// Opens a file that anyone may have made: not by way of a link, and without waiting for a pipe.
+pub(crate) fn open_strange(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }
 
 /// Removes whatever is at a path; nothing there is fine.

@@ -28,10 +28,7 @@ impl Platform {
     /// The slug that a version (`v42`, `42`), a slug's id, or `current` names.
     pub(crate) fn slug_named(&self, app: &App, name: &str) -> Result<Option<Named>, DbError> {
         self.inner.db.read(|db| {
-            let release = match name {
-                "" | "current" => db::release::current(db, app.id)?,
-                name => db::release::find(db, app.id, name)?,
-            };
+            let release = db::release::named(db, app.id, name)?;
             let by_id = || name.parse::<Uuid>().ok();
             let id = release.as_ref().and_then(|release| release.slug_id).or_else(by_id);
             let Some(slug) = id.map(|id| db::slug::find(db, id)).transpose()?.flatten() else {

@@ -31,6 +31,25 @@ impl TestPlatform {
 }
 
 #[tokio::test]
+async fn the_current_release_is_found_behind_more_than_a_list_holds() {
+    let test = TestPlatform::new().await;
+    test.ok("POST", "/apps", json!({ "name": "library" })).await;
+    let current = "/apps/library/releases/current";
+    let (status, body) = test.call("GET", current, json!({})).await;
+    assert_eq!((status.as_u16(), &body["resource"]), (404, &json!("release")));
+    for version in 1..=1_001 {
+        let vars = json!({ "VERSION": version.to_string() });
+        test.ok("PATCH", "/apps/library/config-vars", vars).await;
+    }
+    let listed = test.get("/apps/library/releases").await;
+    assert!(listed.as_array().unwrap().iter().all(|release| release["current"] == false));
+    let found = test.get(current).await;
+    assert_eq!((&found["version"], &found["current"]), (&json!(1_001), &json!(true)));
+    let vars = test.get(&format!("{current}/config-vars")).await;
+    assert_eq!(vars["VERSION"], "1001");
+}
+
+#[tokio::test]
 async fn without_the_token_there_is_no_answer() {
     let test = TestPlatform::new().await;
     for path in ["/apps", "/account", "/apps/library/dynos"] {

@@ -44,6 +44,17 @@ impl Client {
         self.call(Method::GET, path, None).await
     }
 
+    /// Asks for a resource of this kind that may not be there. What it belongs to must be.
+    pub(crate) async fn find(&self, path: &str, kind: &str) -> Result<Option<Value>, CommandError> {
+        let what = format!("GET {path}");
+        let response = self.request(Method::GET, path, Bytes::new()).await?;
+        let (status, value) = self.told(&what, response).await?;
+        if status == StatusCode::NOT_FOUND && value["resource"] == kind {
+            return Ok(None);
+        }
+        successful(&what, status, value).map(Some)
+    }
+
     /// Changes something.
     pub(crate) async fn send(
         &self,
@@ -72,16 +83,20 @@ impl Client {
         what: &str,
         response: http::Response<Incoming>,
     ) -> Result<Value, CommandError> {
+        let (status, value) = self.told(what, response).await?;
+        successful(what, status, value)
+    }
+
+    /// An answer's status and its JSON.
+    async fn told(
+        &self,
+        what: &str,
+        response: http::Response<Incoming>,
+    ) -> Result<(StatusCode, Value), CommandError> {
         let status = response.status();
         let body =
             response.into_body().collect().await.map_err(broken(what, self.port))?.to_bytes();
-        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
-        if status.is_success() {
-            Ok(value)
-        } else {
-            let found = value["message"].as_str().unwrap_or(status.as_str()).to_owned();
-            Err(CommandError::Api { what: what.to_owned(), found })
-        }
+        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
     }
 
     /// Puts bytes to a URL of the server's.
@@ -218,6 +233,15 @@ impl Lines {
             }
         }
     }
+}
+
+/// What a status and a JSON come to.
+fn successful(what: &str, status: StatusCode, value: Value) -> Result<Value, CommandError> {
+    if status.is_success() {
+        return Ok(value);
+    }
+    let found = value["message"].as_str().unwrap_or(status.as_str()).to_owned();
+    Err(CommandError::Api { what: what.to_owned(), found })
 }
 
 /// The path of a URL of the server's, or of one that is a path already.

@@ -124,6 +124,8 @@ fn a_slug_of_herokus_is_imported_released_and_exported_again() {
     assert!(refused.contains("Nothing was started or changed."), "{refused}");
     let (_, nothing) = scene.run(&["slug:export", "-o", "out.tgz"]);
     assert!(nothing.contains("owl has released nothing yet."), "{nothing}");
+    let (_, unknown) = scene.run(&["slug:export", "v7", "-o", "out.tgz"]);
+    assert!(unknown.contains("Couldn't find that release."), "{unknown}");
 
     let said = scene.ok(&["slug:import", "slug.tgz", "--checksum", &checksum(&archive)]);
     assert!(said.starts_with("Importing slug.tgz to owl... done\n"), "{said}");
@@ -173,6 +175,8 @@ fn a_slug_goes_out_as_an_image_and_comes_back() {
     };
     let first = out("v1");
     assert!(first == out("v2") && first == out("v3"), "the same slug");
+    let said = scene.ok(&["slug:export", "-o", "current.tgz"]);
+    assert!(said.starts_with("Exporting v3 of owl to current.tgz... done\n"), "{said}");
     std::fs::write(scene.path("junk"), "junk").unwrap();
     let (code, refused) = scene.run(&["slug:import", "junk"]);
     assert_ne!(code, 0);

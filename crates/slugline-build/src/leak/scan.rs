@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -11,6 +10,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use slugline_model::build::Leak;
 
 use super::secret::Secret;
+use crate::files;
 use crate::snapshot::Found;
 
 /// How many files are read at a time.
@@ -54,19 +54,13 @@ fn read_files(
     let mut piece = vec![0; PIECE];
     while let Some(found) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
         // What vanished, or cannot be read, is in no slug.
-        let Ok(file) = open(&root.join(&found.path)) else { continue };
+        let Ok(file) = files::open_strange(&root.join(&found.path)) else { continue };
         let Ok(hits) = hits((&file, found.size), search, secrets, &mut piece) else { continue };
         if !hits.is_empty() {
             leaks.extend(told(&file, found, &hits, secrets));
         }
     }
     leaks
-}
-
-/// Never by way of a link, and without waiting for a pipe.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }
 
 /// The first place of each secret in a file: its number and its offset.

@@ -1,8 +1,17 @@
 //! What a requirements file asks for, as far as the cache and the choice of installer need to know.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::difference::Packages;
+use crate::files;
+
+/// The most that is read of one file (bytes): thousands of packages with all their hashes are less.
+const LARGEST: u64 = 1 << 20;
+
+/// The most files that are read.
+const FILES: usize = 100;
 
 /// A requirements file and all that it includes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,9 +30,10 @@ pub(crate) struct Requirements {
     pub(crate) has_own_index: bool,
 }
 
-/// Reads a requirements file.
+/// Reads a requirements file, and those that it includes as far as they are small regular files of
+/// the app: an app can name devices, pipes and what is not its own.
 pub(crate) fn read(root: &Path, file: &str) -> Requirements {
-    let mut reading = Reading::default();
+    let mut reading = Reading { root: root.to_owned(), ..Reading::default() };
     reading.add(&root.join(file));
     let mut found = reading.found;
     found.fingerprint = reading.hasher.finalize().to_hex().to_string();
@@ -32,19 +42,21 @@ pub(crate) fn read(root: &Path, file: &str) -> Requirements {
 
 #[derive(Default)]
 struct Reading {
+    root: PathBuf,
     hasher: blake3::Hasher,
+    /// Where they are, without links on the way.
     seen: Vec<PathBuf>,
     found: Requirements,
 }
 
 impl Reading {
     fn add(&mut self, path: &Path) {
-        if self.seen.iter().any(|seen| seen == path) {
+        let place = self.place(path);
+        if place.as_ref().is_ok_and(|place| self.seen.contains(place)) {
             return;
         }
-        self.seen.push(path.to_owned());
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let Ok(bytes) = fs_err::read(path) else {
+        let Ok(bytes) = place.and_then(|place| self.bytes(place)) else {
             self.found.uncacheable = Some(format!("{name} cannot be read"));
             return;
         };
@@ -53,6 +65,22 @@ impl Reading {
         for line in logical_lines(&text) {
             self.add_line(&line, path, &name);
         }
+    }
+
+    /// Where a file is, which must be below the app's root.
+    fn place(&self, path: &Path) -> io::Result<PathBuf> {
+        let place = fs_err::canonicalize(path)?;
+        let own = place.starts_with(fs_err::canonicalize(&self.root)?);
+        if own { Ok(place) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    }
+
+    fn bytes(&mut self, place: PathBuf) -> io::Result<Vec<u8>> {
+        if self.seen.len() >= FILES {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        let read = files::open_strange(&place).and_then(small);
+        self.seen.push(place);
+        read
     }
 
     fn add_line(&mut self, line: &str, path: &Path, name: &str) {
@@ -77,6 +105,15 @@ impl Reading {
             Line::Other => {}
         }
     }
+}
+
+fn small(file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
 /// Lines without their comments, those that end in `\` joined with the next.
@@ -210,5 +247,41 @@ mod tests {
         write("base.txt", "-e .\n");
         let local = read(root.path(), "requirements.txt").uncacheable;
         assert_eq!(local.as_deref(), Some("base.txt installs the directory ."));
+    }
+    #[test]
+    fn what_is_no_small_file_of_the_app_is_not_read() {
+        let all = tempfile::tempdir().unwrap();
+        let root = all.path().join("app");
+        fs_err::create_dir_all(root.join("requirements")).unwrap();
+        let write = |name: &str, text: &str| fs_err::write(root.join(name), text).unwrap();
+        fs_err::write(all.path().join("outside.txt"), "secret==1\n").unwrap();
+        fs_err::os::unix::fs::symlink("../outside.txt", root.join("link.txt")).unwrap();
+        fs_err::os::unix::fs::symlink("requirements/base.txt", root.join("inside.txt")).unwrap();
+        write("requirements/base.txt", "a==1\n-r more.txt\n");
+        write("more.txt", "b==1\n-r requirements/../more.txt\n");
+        write("huge.txt", &"six==1\n".repeat(200_000));
+        let pipe = std::process::Command::new("mkfifo").arg(root.join("pipe.txt")).status();
+        assert!(pipe.unwrap().success());
+        let outside = all.path().join("outside.txt");
+        let paths = ["../outside.txt", "link.txt", "huge.txt", "pipe.txt", "requirements"];
+        for path in paths.into_iter().chain(["/dev/zero", outside.to_str().unwrap()]) {
+            write("requirements.txt", &format!("-r {path}\nc==1\n-r inside.txt\n"));
+            let found = read(&root, "requirements.txt");
+            let name = Path::new(path).file_name().unwrap().to_str().unwrap();
+            assert_eq!(found.uncacheable, Some(format!("{name} cannot be read")));
+            assert_eq!(found.packages.into_keys().collect::<Vec<_>>(), ["a", "b", "c"], "{path}");
+        }
+    }
+
+    #[test]
+    fn files_that_include_each_other_without_end_come_to_one() {
+        let root = tempfile::tempdir().unwrap();
+        for number in 0..2 * FILES {
+            let text = format!("package-{number}==1\n-r {}.txt\n", number + 1);
+            fs_err::write(root.path().join(format!("{number}.txt")), text).unwrap();
+        }
+        let found = read(root.path(), "0.txt");
+        assert_eq!(found.packages.len(), FILES);
+        assert_eq!(found.uncacheable, Some(format!("{FILES}.txt cannot be read")));
     }
 }

@@ -30,13 +30,14 @@ pub(crate) async fn list(
     Ok(lists::list(&headers, items))
 }
 
+/// One release, which `current` names too.
 pub(crate) async fn info(
     State(platform): State<Platform>,
     Path((app, release)): Path<(String, String)>,
 ) -> Answer {
     let app = platform.app(&app)?;
     let (release, current) = platform.inner.db.read(|db| {
-        Ok((db::release::find(db, app.id, &release)?, db::release::current(db, app.id)?))
+        Ok((db::release::named(db, app.id, &release)?, db::release::current(db, app.id)?))
     })?;
     let release = release.ok_or_else(no_such_release)?;
     Ok(ok(render(&platform, &app, &release, current.as_ref())?))
@@ -48,7 +49,7 @@ pub(crate) async fn config_vars(
     Path((app, release)): Path<(String, String)>,
 ) -> Answer {
     let app = platform.app(&app)?;
-    let release = platform.inner.db.read(|db| db::release::find(db, app.id, &release))?;
+    let release = platform.inner.db.read(|db| db::release::named(db, app.id, &release))?;
     Ok(ok(json!(release.ok_or_else(no_such_release)?.config_vars)))
 }
 

@@ -125,6 +125,14 @@ pub(crate) fn current(db: &Connection, app: Uuid) -> rusqlite::Result<Option<Rel
     db.query_row(&sql, [app.to_string()], from_row).optional()
 }
 
+/// The release that an API call names: by its version, its id, or as `current`.
+pub(crate) fn named(db: &Connection, app: Uuid, name: &str) -> rusqlite::Result<Option<Release>> {
+    match name {
+        "" | "current" => current(db, app),
+        name => find(db, app, name),
+    }
+}
+
 /// All releases of an app, oldest first.
 pub(crate) fn of_app(db: &Connection, app: Uuid) -> rusqlite::Result<Vec<Release>> {
     let sql = format!("{SELECT} WHERE app_id = ? ORDER BY version");

@@ -176,13 +176,11 @@ fn process(text: &str) -> Result<(String, String), String> {
 
 /// The slug of a release, of the current one where none is named: the version and the slug.
 async fn slug_of(app: &App, release: Option<&str>) -> Result<(u64, Value), CommandError> {
-    let found = if let Some(release) = release {
-        let version = release.trim_start_matches('v');
-        app.client.get(&app.path(&format!("/releases/{version}"))).await?
-    } else {
-        let releases = app.client.get(&app.path("/releases")).await?;
-        let mut releases = releases.as_array().cloned().unwrap_or_default().into_iter();
-        releases.find(|release| release["current"] == true).unwrap_or_default()
+    let name = archive::percent(release.unwrap_or("current"));
+    let path = app.path(&format!("/releases/{name}"));
+    let found = match release {
+        Some(_) => app.client.get(&path).await?,
+        None => app.client.find(&path, "release").await?.unwrap_or_default(),
     };
     let id = found["slug"]["id"].as_str().ok_or_else(|| SlugExchangeError::NoSlug {
         app: app.name.to_string(),
