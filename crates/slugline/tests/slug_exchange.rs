@@ -1,6 +1,8 @@
 //! Slugs in and out by the command line, against a server: as Heroku packs them, and as images.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
+#[path = "../../slugline-store/tests/scene/debian.rs"]
+mod debian;
 #[path = "support/ports.rs"]
 mod ports;
 #[path = "../../slugline-store/tests/registry/real.rs"]
