@@ -1,6 +1,7 @@
 //! A tree of this machine as a layer: what dynos run on, or a root file system of the operator's.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::fs::Metadata;
 use std::io;
@@ -138,14 +139,14 @@ impl fmt::Display for HostTree {
 
 struct Listing {
     tree: HostTree,
-    /// The first path of each file with several names.
-    first: HashMap<(u64, u64), Vec<u8>>,
+    /// The inodes of files with several names, by each of the names.
+    inodes: HashMap<Vec<u8>, (u64, u64)>,
 }
 
 impl Listing {
     fn new(root: PathBuf, is_host: bool) -> Self {
         let tree = HostTree { root, is_host, entries: Vec::new(), bytes: 0 };
-        Self { tree, first: HashMap::new() }
+        Self { tree, inodes: HashMap::new() }
     }
 
     fn finish(mut self) -> HostTree {
@@ -153,7 +154,27 @@ impl Listing {
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         // A directory that is made anyway may be one of the host's too.
         entries.dedup_by(|later, earlier| later.path == earlier.path);
+        self.link_names();
         self.tree
+    }
+
+    /// Of a file with several names the first in order holds the content: whoever unpacks a layer
+    /// must have met it before the others.
+    fn link_names(&mut self) {
+        let mut first: HashMap<(u64, u64), Vec<u8>> = HashMap::new();
+        for entry in &mut self.tree.entries {
+            let Kind::File { size } = entry.kind else { continue };
+            let Some(inode) = self.inodes.get(&entry.path) else { continue };
+            match first.entry(*inode) {
+                Entry::Occupied(first) => {
+                    self.tree.bytes -= size;
+                    entry.kind = Kind::HardLink { first: first.get().clone() };
+                }
+                Entry::Vacant(place) => {
+                    place.insert(entry.path.clone());
+                }
+            }
+        }
     }
 
     /// One of ours, which the host need not have.
@@ -211,18 +232,45 @@ impl Listing {
     fn file(&mut self, path: &[u8], metadata: &Metadata) -> Kind {
         let size = metadata.len();
         self.tree.bytes += size;
-        if metadata.nlink() < 2 {
-            return Kind::File { size };
+        if metadata.nlink() > 1 {
+            self.inodes.insert(path.to_vec(), (metadata.dev(), metadata.ino()));
         }
-        match self.first.entry((metadata.dev(), metadata.ino())) {
-            std::collections::hash_map::Entry::Occupied(first) => {
-                self.tree.bytes -= size;
-                Kind::HardLink { first: first.get().clone() }
-            }
-            std::collections::hash_map::Entry::Vacant(place) => {
-                place.insert(path.to_vec());
-                Kind::File { size }
+        Kind::File { size }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_a_file_never_comes_before_the_one_with_the_content() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["m", "z", "a"] {
+            for number in 0..30 {
+                let path = directory.path().join(format!("{name}{number}"));
+                let first = directory.path().join(format!("m{number}"));
+                let made = if name == "m" {
+                    std::fs::write(&path, "x")
+                } else {
+                    std::fs::hard_link(first, &path)
+                };
+                made.unwrap();
             }
         }
+        let tree = HostTree::root(directory.path()).unwrap();
+        let (mut whole, mut links) = (std::collections::HashSet::new(), 0);
+        for entry in &tree.entries {
+            match &entry.kind {
+                Kind::File { .. } => drop(whole.insert(entry.path.clone())),
+                Kind::HardLink { first } => {
+                    assert!(whole.contains(first), "{:?} names {first:?}", entry.path);
+                    links += 1;
+                }
+                _ => panic!("{entry:?}"),
+            }
+        }
+        assert_eq!((whole.len(), links, tree.bytes), (30, 60, 30));
+        assert_eq!(tree.key(), HostTree::root(directory.path()).unwrap().key());
     }
 }
