@@ -76,7 +76,7 @@ impl Store {
         let ingested = self.ingest_by(&staging, tree, request, progress);
         if ingested.is_err() {
             drop(lock);
-            self.take_back(staging);
+            self.take_back(&staging);
         }
         ingested
     }

@@ -85,8 +85,8 @@ impl Staging {
     }
 
     /// The objects that this brought and that have their names already.
-    pub(crate) fn into_placed(self) -> Vec<ObjectKey> {
-        std::mem::take(&mut *self.placed.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn placed(&self) -> Vec<ObjectKey> {
+        self.placed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Stages a file that is whole.

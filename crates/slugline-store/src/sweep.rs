@@ -78,14 +78,17 @@ impl Store {
     /// Takes back what a failed ingest brought, but for what slugs need that became visible
     /// meanwhile: they may have found it here. While others store something, or where a slug cannot
     /// be read, this is left to the next sweep. The caller has let go of its lock.
-    pub(crate) fn take_back(&self, staging: Staging) {
-        let placed = staging.into_placed();
+    pub(crate) fn take_back(&self, staging: &Staging) {
+        let placed = staging.placed();
         if placed.is_empty() {
             return;
         }
-        let Ok(Some(_lock)) = Lock::try_exclusive(&self.layout.lock()) else { return };
+        let lock = Lock::try_exclusive(&self.layout.lock()).ok().flatten();
         let mut live = Live::default();
-        if self.slugs().and_then(|slugs| self.mark_all(&mut live, &slugs)).is_err() {
+        let marked = self.slugs().and_then(|slugs| self.mark_all(&mut live, &slugs));
+        if lock.is_none() || marked.is_err() {
+            // They stay, and nothing will tell any more that they are not safe on the disk.
+            let _ = self.sync_all();
             return;
         }
         for object in placed.iter().filter(|object| !live.objects.contains_key(object)) {
