@@ -37,6 +37,7 @@ impl Layout {
     pub(crate) fn known(&self) -> Vec<PathBuf> {
         let packed = self.packed();
         let mut all = vec![packed.with_extension("new"), packed, self.lock(), self.checkout_lock()];
+        all.extend([self.layers(), self.buckets()]);
         all.extend(self.directories());
         all
     }
@@ -106,7 +107,11 @@ impl Layout {
 
     /// What is known of a bucket.
     pub(crate) fn bucket(&self, mark: &str) -> PathBuf {
-        self.root.join("bucket").join(mark)
+        self.buckets().join(mark)
+    }
+
+    fn buckets(&self) -> PathBuf {
+        self.root.join("bucket")
     }
 
     /// Held shared by everything that adds or reads, exclusively by what removes.

@@ -152,8 +152,25 @@ fn skopeo_copies_an_image_and_it_comes_back_as_the_same_slug() {
     assert_eq!(loaded["Layers"].as_array().unwrap().len(), 4);
 }
 
+/// The image has a user of its own, whom podman gives an ordinary user only a uid of a range for.
+fn need_uids() {
+    if rustix::process::geteuid().is_root() {
+        return;
+    }
+    let name = text(&run(Command::new("id").arg("-un")));
+    let ranges = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
+    let has_range = ranges.lines().any(|line| line.split(':').next() == Some(name.trim()));
+    assert!(
+        has_range,
+        "podman needs uids for this user: `sudo apt-get install uidmap; sudo usermod \
+         --add-subuids 100000-165535 --add-subgids 100000-165535 {}`, or run the test as root",
+        name.trim()
+    );
+}
+
 /// podman with nothing but what is in this directory.
 fn podman(root: &Path) -> Command {
+    need_uids();
     program("runc");
     let mut podman = program("podman");
     for (option, name) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {

@@ -22,6 +22,11 @@ impl Store {
         out: &mut dyn Write,
     ) -> Result<Exported, ImageError> {
         let mut tar = TarWriter::new(Hashed::new(out));
+        // Without them skopeo makes them itself, and fails to give them to root where it is not.
+        for directory in [&b"blobs"[..], b"blobs/sha256"] {
+            tar.directory(directory, 0o755, Owner::ROOT)
+                .map_err(|source| ImageError::Write { source })?;
+        }
         for (path, bytes) in documents(image, name)? {
             file(&mut tar, &path, bytes.len() as u64, &mut bytes.as_slice())?;
         }

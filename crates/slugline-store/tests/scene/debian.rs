@@ -15,7 +15,12 @@ pub(crate) fn program(name: &str) -> Command {
             "{name} is needed: install it (on Debian `sudo apt-get install {name}`)"
         );
     }
-    Command::new(name)
+    let mut program = Command::new(name);
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // A user without a session has none, and a file of logins is looked for in it.
+        program.env("XDG_RUNTIME_DIR", std::env::temp_dir());
+    }
+    program
 }
 
 fn is_there(name: &str) -> bool {
