@@ -6,6 +6,7 @@
 pub mod name;
 pub mod procfile;
 pub mod slugignore;
+pub mod tar_extended;
 
 pub mod build;
 pub mod care;

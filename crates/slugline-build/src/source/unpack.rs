@@ -8,7 +8,7 @@ use flate2::read::MultiGzDecoder;
 use slugline_model::limits::Limits;
 use tar::{Archive, Entry, EntryType};
 
-use super::extended::Extended;
+use super::extended::{Extended, take};
 use super::place::{self, Unplaceable};
 use crate::files;
 
@@ -113,7 +113,7 @@ pub(crate) fn unpack(tarball: &Path, root: &Path, limits: &Limits) -> Result<(),
         let mut entry = entry.map_err(read_error)?;
         let kind = entry.header().entry_type();
         unpacking.count_entry()?;
-        if !extended.take(kind, &mut entry).map_err(read_error)? {
+        if !take(&mut extended, kind, &mut entry).map_err(read_error)? {
             unpacking.entry(&mut entry, std::mem::take(&mut extended))?;
         }
     }

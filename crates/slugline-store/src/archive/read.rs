@@ -7,7 +7,7 @@ use flate2::bufread::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 
 use super::bounded::{Bounded, over_bound};
-use super::extended::Extended;
+use super::extended::{Extended, take};
 
 /// How much an archive may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +178,7 @@ pub(crate) fn each_unpacked<E: From<ArchiveError>>(
         }
         let mut entry = entry.map_err(|error| failed(number, error))?;
         let kind = entry.header().entry_type();
-        if !extended.take(kind, &mut entry).map_err(|error| failed(number, error))? {
+        if !take(&mut extended, kind, &mut entry).map_err(|error| failed(number, error))? {
             one(&mut entry, std::mem::take(&mut extended), &mut visit)?;
         }
     }
