@@ -2,15 +2,18 @@
 
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal, kill_process};
-use slugline_model::dyno::{DynoId, DynoSpec};
-use slugline_model::port::{Adopted, Engine, EngineError, EventSink};
+use slugline_model::dyno::{DynoId, DynoSpec, ExecRequest};
+use slugline_model::port::{Adopted, Engine, EngineError, EventSink, Session};
 
 use crate::follow::Follower;
 use crate::op_error::{OpError, Operation};
@@ -167,6 +170,20 @@ impl Engine for LocalEngine {
 
     fn catch_up(&self, id: DynoId) {
         self.follower.catch_up(id);
+    }
+
+    fn dial(&self, _: DynoId) -> Result<OwnedFd, EngineError> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let made = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None);
+        made.op(|| "make a socket".to_owned()).map_err(Into::into)
+    }
+
+    fn attach(&self, id: DynoId) -> Result<Session, EngineError> {
+        Err(Errno::NOSYS).op(|| format!("attach to {id}")).map_err(Into::into)
+    }
+
+    fn exec(&self, id: DynoId, _: &ExecRequest) -> Result<Session, EngineError> {
+        Err(Errno::NOSYS).op(|| format!("run a command in {id}")).map_err(Into::into)
     }
 }
 

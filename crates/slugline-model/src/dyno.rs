@@ -46,6 +46,56 @@ pub struct DynoSpec {
     /// What it may use.
     #[serde(default)]
     pub resources: Resources,
+    /// Which network it sees.
+    #[serde(default)]
+    pub network: Network,
+    /// Where its command's input comes from, and its output goes to.
+    #[serde(default)]
+    pub streams: Streams,
+}
+
+/// Which network a dyno sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// One of its own: it reaches the outside, and only the router reaches it.
+    #[default]
+    Own,
+    /// The machine's. Builds see it: their mirrors and proxies may be there.
+    Host,
+}
+
+/// Where a command's input comes from, and its output goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Streams {
+    /// No input; each line of output is an [`Event::Line`].
+    #[default]
+    Lines,
+    /// Whoever attaches to the dyno, by bytes as they are.
+    Attached,
+    /// Whoever attaches to the dyno, by a terminal of this size.
+    Terminal(TerminalSize),
+}
+
+/// The size of a terminal (characters).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalSize {
+    /// Characters in a line.
+    pub columns: u16,
+    /// Lines.
+    pub rows: u16,
+}
+
+/// A command to run inside a dyno that runs already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecRequest {
+    /// Given to bash, after the profile scripts.
+    pub command: String,
+    /// The whole environment of the command.
+    pub env: BTreeMap<String, String>,
+    /// The terminal that it gets; without one, both of its outputs are one stream of bytes.
+    pub terminal: Option<TerminalSize>,
 }
 
 /// A path of the host seen in the dyno.

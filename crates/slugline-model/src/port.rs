@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use crate::care::{Checked, Removed};
-use crate::dyno::{DynoId, DynoSpec, DynoState, TimedEvent};
+use crate::dyno::{DynoId, DynoSpec, DynoState, ExecRequest, TimedEvent};
 use crate::limits::Limits;
 use crate::listing::Listing;
 use crate::message::Message;
@@ -36,6 +37,24 @@ pub trait Engine: Send + Sync {
     fn remove_tree(&self, tree: &Path) -> Result<(), EngineError>;
     /// Reports the events of an adopted dyno that nobody has taken yet.
     fn catch_up(&self, id: DynoId);
+    /// Makes a socket in a dyno's network; see [`crate::route::Dial`].
+    fn dial(&self, id: DynoId) -> Result<OwnedFd, EngineError>;
+    /// Attaches to the command of a dyno that was started for that. Once only: whoever comes second
+    /// gets an error. Waits until the command runs.
+    fn attach(&self, id: DynoId) -> Result<Session, EngineError>;
+    /// Runs a command in a dyno beside its own, on the same layer and in the same network.
+    fn exec(&self, id: DynoId, request: &ExecRequest) -> Result<Session, EngineError>;
+}
+
+/// Somebody who talks to a command in a dyno.
+#[derive(Debug)]
+pub struct Session {
+    /// Its input and output: the near side of its terminal, where it has one, or a socket. Reading
+    /// ends, for a terminal with the error EIO, when nobody has the other side any more.
+    pub stream: OwnedFd,
+    /// A socket that gives the command's status, as a shell counts, in decimal and with a newline,
+    /// once it has ended. Closing it before hangs the command up (SIGHUP).
+    pub end: OwnedFd,
 }
 
 /// A dyno that an earlier server started.

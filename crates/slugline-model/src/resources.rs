@@ -66,16 +66,48 @@ impl Priority {
 pub struct DynoSize {
     /// As the API spells it.
     pub name: &'static str,
-    /// Memory (bytes).
+    /// Memory (bytes): beyond it R14 is logged.
     pub memory: u64,
+    /// Beyond so many percent of it the dyno is ended, which is R15.
+    pub memory_kill_percent: u64,
     /// Processes and threads at a time.
     pub processes: u64,
+    /// Its share of the processor beside others (percent of the smallest size's). Heroku states
+    /// such numbers loosely (`1x to 4x`); ours grow with the memory.
+    pub cpu_percent: u64,
 }
 
 impl DynoSize {
-    /// Heroku's smallest size without a sleep: what a dyno has that nobody resized.
-    pub const STANDARD_1X: DynoSize =
-        DynoSize { name: "Standard-1X", memory: 512 << 20, processes: 256 };
+    /// All of them, smallest first. Memory and processes are Heroku's; so is where R15 begins.
+    pub const ALL: [DynoSize; 9] = [
+        size("Eco", 512, 200, 256, 100),
+        size("Basic", 512, 200, 256, 100),
+        size("Standard-1X", 512, 200, 256, 100),
+        size("Standard-2X", 1_024, 200, 512, 200),
+        size("Performance-M", 2_560, 200, 16_384, 500),
+        size("Performance-L", 14 * 1_024, 200, 32_768, 2_500),
+        size("Performance-L-RAM", 30 * 1_024, 120, 32_768, 2_500),
+        size("Performance-XL", 62 * 1_024, 120, 32_768, 5_000),
+        size("Performance-2XL", 126 * 1_024, 120, 32_768, 10_000),
+    ];
+
+    /// What a dyno has that nobody resized.
+    pub const BASIC: DynoSize = Self::ALL[1];
+
+    /// The size of this name, in whatever case.
+    pub fn named(name: &str) -> Option<DynoSize> {
+        Self::ALL.into_iter().find(|size| size.name.eq_ignore_ascii_case(name))
+    }
+}
+
+const fn size(
+    name: &'static str,
+    mebibytes: u64,
+    memory_kill_percent: u64,
+    processes: u64,
+    cpu_percent: u64,
+) -> DynoSize {
+    DynoSize { name, memory: mebibytes << 20, memory_kill_percent, processes, cpu_percent }
 }
 
 impl Resources {
@@ -107,7 +139,7 @@ impl Resources {
 /// Those of a dyno that nobody resized.
 impl Default for Resources {
     fn default() -> Self {
-        Self::of_dyno(DynoSize::STANDARD_1X, &Limits::default())
+        Self::of_dyno(DynoSize::BASIC, &Limits::default())
     }
 }
 

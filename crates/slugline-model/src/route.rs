@@ -1,9 +1,11 @@
 //! Which dyno answers a request: the router's table, made by the platform, read by the router.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use crate::code::Code;
+use crate::dyno::DynoId;
 use crate::name::{AppName, DynoName};
 
 /// Hosts and the apps behind them.
@@ -38,9 +40,15 @@ pub enum Serving {
 pub struct Backend {
     /// Its name, for the log line.
     pub dyno: DynoName,
-    /// Where it listens.
-    pub address: SocketAddr,
+    /// This run of it.
+    pub id: DynoId,
+    /// Where it listens, on the loopback of its own network.
+    pub port: u16,
 }
+
+/// Makes a socket in a dyno's own network: TCP over IPv4, connected to nothing, non-blocking. May
+/// wait for the dyno's init, a few microseconds mostly.
+pub type Dial = Arc<dyn Fn(DynoId) -> std::io::Result<OwnedFd> + Send + Sync>;
 
 impl RouteTable {
     /// The app behind a `Host` header, whose port and letter case do not matter.

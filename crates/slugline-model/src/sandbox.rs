@@ -205,7 +205,7 @@ fn stack_paths(host: &HostFacts) -> Vec<Step> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dyno::Times;
+    use crate::dyno::{Network, Streams, Times};
     use crate::resources::Resources;
     use std::collections::BTreeMap;
 
@@ -224,6 +224,8 @@ mod tests {
             host_uid: None,
             times: Times { boot: 1, stop: 1, run: None },
             resources: Resources::default(),
+            network: Network::Own,
+            streams: Streams::Lines,
         }
     }
 

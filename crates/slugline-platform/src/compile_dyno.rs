@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use slugline_model::dyno::{Bind, DynoSpec, Times};
+use slugline_model::dyno::{Bind, DynoSpec, Network, Streams, Times};
 use slugline_model::name::{DynoName, ProcessType};
 use slugline_model::resources::Resources;
 use uuid::Uuid;
@@ -64,6 +64,8 @@ impl Platform {
             host_uid: None,
             times: Times { boot: 0, stop: millis(limits.stop), run: Some(millis(limits.build)) },
             resources: Resources::of_build(limits),
+            network: Network::Host,
+            streams: Streams::Lines,
         }
     }
 

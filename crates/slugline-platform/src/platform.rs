@@ -13,7 +13,7 @@ use slugline_model::mirror::Mirror;
 use slugline_model::name::AppName;
 use slugline_model::port::{Engine, EngineError, SlugStore};
 use slugline_model::retention::Policy;
-use slugline_model::route::RouteTable;
+use slugline_model::route::{Dial, RouteTable};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::cancel::Cancels;
@@ -185,6 +185,12 @@ impl Platform {
     /// The router's table, kept true.
     pub fn routes(&self) -> watch::Receiver<Arc<RouteTable>> {
         self.inner.routes.subscribe()
+    }
+
+    /// How the router gets into the networks of dynos.
+    pub fn dial(&self) -> Dial {
+        let engine = Arc::clone(&self.inner.engine);
+        Arc::new(move |id| engine.dial(id).map_err(std::io::Error::other))
     }
 
     /// Stops every dyno as if it were scaled down, and waits until the last receipt is written.

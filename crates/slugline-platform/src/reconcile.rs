@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use slugline_model::code::Code;
-use slugline_model::dyno::{DynoId, DynoSpec, DynoState, Event, TimedEvent, Times};
+use slugline_model::dyno::{
+    DynoId, DynoSpec, DynoState, Event, Network, Streams, TimedEvent, Times,
+};
 use slugline_model::name::{AppName, DynoName};
 use slugline_model::plan::{Action, Desired, dynos, plan};
 use slugline_model::port::{Adopted, EngineError};
@@ -222,7 +224,9 @@ impl Platform {
             port,
             host_uid: None,
             times: Times { boot: millis(limits.boot), stop: millis(limits.stop), run: None },
-            resources: Resources::of_dyno(DynoSize::STANDARD_1X, limits),
+            resources: Resources::of_dyno(DynoSize::BASIC, limits),
+            network: Network::Own,
+            streams: Streams::Lines,
         }
     }
 

@@ -1,7 +1,6 @@
 //! The router's table, from what is alive.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use slugline_model::code::Code;
@@ -53,8 +52,7 @@ impl Platform {
             .iter()
             .filter(|dyno| dyno.state == DynoState::Up)
             .filter_map(|dyno| {
-                let address = SocketAddr::from(([127, 0, 0, 1], dyno.port?));
-                Some(Backend { dyno: dyno.name.clone(), address })
+                Some(Backend { dyno: dyno.name.clone(), id: dyno.id, port: dyno.port? })
             })
             .collect();
         if !backends.is_empty() {

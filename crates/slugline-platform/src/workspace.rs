@@ -222,10 +222,11 @@ pub(crate) fn salvage(left: &[PathBuf], data_dir: &Path, engine: &dyn Engine) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::OwnedFd;
     use std::os::unix::fs::PermissionsExt as _;
 
-    use slugline_model::dyno::{DynoId, DynoSpec};
-    use slugline_model::port::{Adopted, EngineError};
+    use slugline_model::dyno::{DynoId, DynoSpec, ExecRequest};
+    use slugline_model::port::{Adopted, EngineError, Session};
 
     use super::*;
 
@@ -250,6 +251,15 @@ mod tests {
             Ok(())
         }
         fn catch_up(&self, _: DynoId) {}
+        fn dial(&self, _: DynoId) -> Result<OwnedFd, EngineError> {
+            unreachable!()
+        }
+        fn attach(&self, _: DynoId) -> Result<Session, EngineError> {
+            unreachable!()
+        }
+        fn exec(&self, _: DynoId, _: &ExecRequest) -> Result<Session, EngineError> {
+            unreachable!()
+        }
     }
 
     fn workspace(data: &Path) -> Workspace {

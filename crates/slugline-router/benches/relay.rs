@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use slugline_model::dyno::DynoId;
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogLine, LogSink};
 use slugline_model::route::{AppRoute, Backend, RouteTable, Serving};
@@ -76,13 +78,17 @@ fn measure<F: Future<Output = ()>>(
 }
 
 async fn route(listener: TcpListener, dyno: SocketAddr, stop: oneshot::Receiver<()>) {
-    let backend = Backend { dyno: "web.1".parse().unwrap(), address: dyno };
+    let backend = Backend { dyno: "web.1".parse().unwrap(), id: DynoId::nil(), port: dyno.port() };
     let serving = Serving::Dynos(vec![backend]);
     let route = AppRoute { app: "owl".parse().unwrap(), serving };
     let hosts = [("owl.localhost".to_owned(), route)].into();
     let (_keep, routes) = watch::channel(Arc::new(RouteTable { hosts }));
     let stop = async { stop.await.unwrap_or_default() };
-    Router::serve(listener, routes, Arc::new(Nowhere), Limits::default(), stop).await;
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let dial = Arc::new(move |_| {
+        Ok(rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?)
+    });
+    Router::serve(listener, routes, Arc::new(Nowhere), dial, Limits::default(), stop).await;
 }
 
 /// The floor: what the system calls of any relay cost.

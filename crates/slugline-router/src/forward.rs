@@ -111,7 +111,7 @@ impl Router {
         };
         match failure.take_message() {
             Some(request) if reached.used => {
-                let Ok(again) = self.connect(reached.dyno, true).await else {
+                let Ok(again) = self.connect(&reached.dyno, true).await else {
                     return Err(failure.into_error());
                 };
                 *reached = again;
@@ -137,7 +137,7 @@ impl Router {
         // A connection that was asked to change over is not used again.
         let Reached { dyno, sender, .. } = reached;
         let connection: Option<(_, _, Sender)> =
-            (!upgrade).then(|| (Arc::clone(&self.pool), dyno, sender));
+            (!upgrade).then(|| (Arc::clone(&self.pool), dyno.id, sender));
         let patience = self.limits.idle;
         let answer =
             Answer { body, exchange, client, connection, patience, silence: None, over: false };

@@ -19,13 +19,13 @@ mod tunnel;
 mod upload;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use slugline_model::dyno::DynoId;
 use slugline_model::limits::Limits;
 use slugline_model::logline::LogSink;
-use slugline_model::route::RouteTable;
+use slugline_model::route::{Dial, RouteTable};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -39,11 +39,12 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 pub struct Router {
     routes: watch::Receiver<Arc<RouteTable>>,
     log: Arc<dyn LogSink>,
+    dial: Dial,
     limits: Limits,
     /// Connections to dynos that wait for another request.
     pool: Arc<Pool>,
     /// Dynos that could not be connected to, and when: others are tried first for a while.
-    shunned: Mutex<HashMap<SocketAddr, Instant>>,
+    shunned: Mutex<HashMap<DynoId, Instant>>,
     /// Whether the router is shutting down.
     closing: watch::Receiver<bool>,
 }
@@ -57,6 +58,7 @@ impl Router {
         listener: TcpListener,
         mut routes: watch::Receiver<Arc<RouteTable>>,
         log: Arc<dyn LogSink>,
+        dial: Dial,
         limits: Limits,
         shutdown: impl Future<Output = ()>,
     ) {
@@ -64,7 +66,7 @@ impl Router {
         let patience = limits.stop;
         let pool = Arc::new(Pool::default());
         let shunned = Mutex::default();
-        let shared = Self { routes: routes.clone(), log, limits, pool, shunned, closing };
+        let shared = Self { routes: routes.clone(), log, dial, limits, pool, shunned, closing };
         let shared = Arc::new(shared);
         let mut clients = JoinSet::new();
         let mut shutdown = std::pin::pin!(shutdown);

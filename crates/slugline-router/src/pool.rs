@@ -1,12 +1,12 @@
 //! Connections to dynos that wait for another request.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use hyper::client::conn::http1::SendRequest;
+use slugline_model::dyno::DynoId;
 use slugline_model::route::{RouteTable, Serving};
 
 use crate::upload::Upload;
@@ -24,12 +24,12 @@ pub(crate) type Sender = SendRequest<Upload>;
 #[derive(Default)]
 pub(crate) struct Pool {
     /// By dyno, the longest idle first.
-    idle: Mutex<HashMap<SocketAddr, Vec<(Sender, Instant)>>>,
+    idle: Mutex<HashMap<DynoId, Vec<(Sender, Instant)>>>,
 }
 
 impl Pool {
     /// A connection that is ready for a request, if there is one.
-    pub(crate) fn take(&self, dyno: SocketAddr) -> Option<Sender> {
+    pub(crate) fn take(&self, dyno: DynoId) -> Option<Sender> {
         let mut idle = self.lock();
         let waiting = idle.get_mut(&dyno)?;
         while let Some((mut sender, since)) = waiting.pop() {
@@ -42,7 +42,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose response was read to its end.
-    pub(crate) fn put(&self, dyno: SocketAddr, sender: Sender) {
+    pub(crate) fn put(&self, dyno: DynoId, sender: Sender) {
         if sender.is_closed() {
             return;
         }
@@ -57,15 +57,15 @@ impl Pool {
 
     /// Forgets the dynos that serve no more.
     pub(crate) fn keep(&self, routes: &RouteTable) {
-        let addresses = routes.hosts.values().flat_map(|route| match &route.serving {
+        let backends = routes.hosts.values().flat_map(|route| match &route.serving {
             Serving::Dynos(dynos) => dynos.as_slice(),
             Serving::Booting | Serving::Nobody(_) => &[],
         });
-        let serving: HashSet<SocketAddr> = addresses.map(|dyno| dyno.address).collect();
+        let serving: HashSet<DynoId> = backends.map(|dyno| dyno.id).collect();
         self.lock().retain(|dyno, _| serving.contains(dyno));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<SocketAddr, Vec<(Sender, Instant)>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<DynoId, Vec<(Sender, Instant)>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,14 +1,15 @@
 //! Finding a dyno that takes the request: wait for one to boot, choose at random, try another.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, TcpStream as StdStream};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper_util::rt::TokioIo;
 use slugline_model::code::Code;
+use slugline_model::dyno::DynoId;
 use slugline_model::route::{Backend, RouteTable, Serving};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::Router;
 use crate::client::MAX_HEADERS;
@@ -22,7 +23,7 @@ const SHUNNED: Duration = Duration::from_secs(5);
 
 /// A connection to a dyno.
 pub(crate) struct Reached {
-    pub(crate) dyno: SocketAddr,
+    pub(crate) dyno: Backend,
     pub(crate) sender: Sender,
     /// Whether it carried a request before.
     pub(crate) used: bool,
@@ -42,14 +43,14 @@ impl Router {
             let Some(backend) = self.choose(&routes, &exchange.host, &tried) else { break };
             exchange.dyno = Some(backend.dyno.clone());
             let start = Instant::now();
-            let reached = self.connect(backend.address, fresh).await;
+            let reached = self.connect(backend, fresh).await;
             exchange.connect = Some(start.elapsed());
             match reached {
                 Ok(reached) => return Ok(reached),
                 Err(code) => {
                     failure = code;
-                    self.shun(backend.address);
-                    tried.push(backend.address);
+                    self.shun(backend.id);
+                    tried.push(backend.id);
                 }
             }
         }
@@ -84,29 +85,26 @@ impl Router {
         &self,
         routes: &'a RouteTable,
         host: &str,
-        tried: &[SocketAddr],
+        tried: &[DynoId],
     ) -> Option<&'a Backend> {
         let Serving::Dynos(dynos) = &routes.find(host)?.serving else { return None };
         let mut shunned = self.shunned.lock().unwrap_or_else(PoisonError::into_inner);
         shunned.retain(|_, since| since.elapsed() < SHUNNED);
-        let good = |dyno: &&Backend| {
-            !tried.contains(&dyno.address) && !shunned.contains_key(&dyno.address)
-        };
-        random(dynos, good).or_else(|| random(dynos, |dyno| !tried.contains(&dyno.address)))
+        let good = |dyno: &&Backend| !tried.contains(&dyno.id) && !shunned.contains_key(&dyno.id);
+        random(dynos, good).or_else(|| random(dynos, |dyno| !tried.contains(&dyno.id)))
     }
 
-    fn shun(&self, dyno: SocketAddr) {
+    fn shun(&self, dyno: DynoId) {
         let mut shunned = self.shunned.lock().unwrap_or_else(PoisonError::into_inner);
         shunned.insert(dyno, Instant::now());
     }
 
     /// An idle connection or a new one.
-    pub(crate) async fn connect(&self, dyno: SocketAddr, fresh: bool) -> Result<Reached, Code> {
-        if let Some(sender) = self.pool.take(dyno).filter(|_| !fresh) {
-            return Ok(Reached { dyno, sender, used: true });
+    pub(crate) async fn connect(&self, dyno: &Backend, fresh: bool) -> Result<Reached, Code> {
+        if let Some(sender) = self.pool.take(dyno.id).filter(|_| !fresh) {
+            return Ok(Reached { dyno: dyno.clone(), sender, used: true });
         }
-        let stream = match tokio::time::timeout(self.limits.connect, TcpStream::connect(dyno)).await
-        {
+        let stream = match tokio::time::timeout(self.limits.connect, self.dial(dyno)).await {
             Ok(stream) => stream.map_err(|_| Code::H21)?,
             Err(_) => return Err(Code::H19),
         };
@@ -117,7 +115,16 @@ impl Router {
         let (sender, connection) = handshake.await.map_err(|_| Code::H21)?;
         // It ends when the dyno closes it, or when the sender is dropped.
         tokio::spawn(connection.with_upgrades());
-        Ok(Reached { dyno, sender, used: false })
+        Ok(Reached { dyno: dyno.clone(), sender, used: false })
+    }
+
+    /// A connection from inside the dyno's own network.
+    async fn dial(&self, dyno: &Backend) -> std::io::Result<TcpStream> {
+        let (dial, id) = (Arc::clone(&self.dial), dyno.id);
+        // It asks the dyno's init, which a dyno that takes all of its processor time keeps waiting.
+        let socket = tokio::task::spawn_blocking(move || dial(id)).await??;
+        let socket = TcpSocket::from_std_stream(StdStream::from(socket));
+        socket.connect((Ipv4Addr::LOCALHOST, dyno.port).into()).await
     }
 }
 

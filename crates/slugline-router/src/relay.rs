@@ -1,6 +1,5 @@
 //! A response's body on its way to the client.
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,6 +13,7 @@ use tokio::time::Sleep;
 use crate::client::Client;
 use crate::exchange::Exchange;
 use crate::pool::{Pool, Sender};
+use slugline_model::dyno::DynoId;
 
 /// Why a response ends before its end; the client's connection is closed without one, so that it
 /// notices.
@@ -35,7 +35,7 @@ pub(crate) struct Answer {
     pub(crate) exchange: Exchange,
     pub(crate) client: Arc<Client>,
     /// The connection, kept for another request once the body is read.
-    pub(crate) connection: Option<(Arc<Pool>, SocketAddr, Sender)>,
+    pub(crate) connection: Option<(Arc<Pool>, DynoId, Sender)>,
     /// How long the dyno may be silent.
     pub(crate) patience: Duration,
     /// Runs while the dyno is silent.

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use slugline_dyno::LocalEngine;
-use slugline_model::dyno::{DynoSpec, Event, TimedEvent, Times};
+use slugline_model::dyno::{DynoSpec, Event, Network, Streams, TimedEvent, Times};
 use slugline_model::port::Engine as _;
 use slugline_model::resources::Resources;
 use slugline_model::slug::SlugView;
@@ -145,6 +145,8 @@ fn spec(slug: SlugView) -> Result<DynoSpec, Failed> {
         host_uid: None,
         times: Times { boot: 1_000, stop: 1_000, run: None },
         resources: Resources::default(),
+        network: Network::Own,
+        streams: Streams::Lines,
     })
 }
 

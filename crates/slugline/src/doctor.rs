@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use slugline_dyno::{LocalEngine, Mechanism};
 use slugline_model::build::exit_code;
-use slugline_model::dyno::{DynoSpec, Event, Times};
+use slugline_model::dyno::{DynoSpec, Event, Network, Streams, Times};
 use slugline_model::name::DynoName;
 use slugline_model::port::Engine as _;
 use slugline_model::resources::Resources;
@@ -180,5 +180,7 @@ fn spec() -> Result<DynoSpec, String> {
         host_uid: None,
         times: Times { boot: 0, stop: 1_000, run: Some(10_000) },
         resources: Resources::default(),
+        network: Network::Own,
+        streams: Streams::Lines,
     })
 }

@@ -113,7 +113,8 @@ impl Server {
         let ports = ports(&config, &hub, store)?;
         let platform = Platform::start(config, ports).await?;
         let table = platform.routes();
-        tokio::spawn(Router::serve(router, table, hub, limits, std::future::pending()));
+        let forever = std::future::pending();
+        tokio::spawn(Router::serve(router, table, hub, platform.dial(), limits, forever));
         let service = platform.api();
         tokio::spawn(async move { axum::serve(api, service).await });
         Ok(Self { platform, token, api_port: args.api_port, _lock: lock })

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use slugline_dyno::LocalEngine;
-use slugline_model::dyno::{DynoId, DynoSpec, Event, TimedEvent, Times};
+use slugline_model::dyno::{DynoId, DynoSpec, Event, Network, Streams, TimedEvent, Times};
 use slugline_model::ledger::Receipt;
 use slugline_model::limits::Limits;
 use slugline_model::port::Engine;
@@ -78,6 +78,8 @@ impl Host {
             host_uid: None,
             times: Times { boot: 2_000, stop: 1_000, run: None },
             resources: Resources::default(),
+            network: Network::Own,
+            streams: Streams::Lines,
         }
     }
 

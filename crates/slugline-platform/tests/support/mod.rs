@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use slugline_model::build::{CompileResult, TreeSize};
 use slugline_model::care::{Checked, Damage, Finding, Hit, PartKind, Removed};
-use slugline_model::dyno::{DynoId, DynoSpec, Event, TimedEvent};
+use slugline_model::dyno::{DynoId, DynoSpec, Event, ExecRequest, TimedEvent};
 use slugline_model::exchange::{
     Checksum, ExchangeError, ExportFormat, Exported, ImportRequest, Imported, RegistryTarget,
     SlugExchange, StackChoice,
@@ -26,7 +27,7 @@ use slugline_model::name::AppName;
 use slugline_model::parts::Part;
 use slugline_model::port::{
     Adopted, CheckRequest, CheckoutError, Engine, EngineError, IngestError, Keep, ReadError,
-    SlugStore, SweepError,
+    Session, SlugStore, SweepError,
 };
 use slugline_model::procfile::{self, ProcessTypes};
 use slugline_model::retention::{Object, Policy};
@@ -139,6 +140,23 @@ impl Engine for FakeEngine {
     }
 
     fn catch_up(&self, _: DynoId) {}
+
+    fn dial(&self, _: DynoId) -> Result<OwnedFd, EngineError> {
+        Err(nobody_there())
+    }
+
+    fn attach(&self, _: DynoId) -> Result<Session, EngineError> {
+        Err(nobody_there())
+    }
+
+    fn exec(&self, _: DynoId, _: &ExecRequest) -> Result<Session, EngineError> {
+        Err(nobody_there())
+    }
+}
+
+/// Dynos of this engine have no processes.
+fn nobody_there() -> EngineError {
+    EngineError { operation: "reach a dyno".to_owned(), source: "it has no processes".into() }
 }
 
 /// Holds one slug, whatever is stored; notes how many slugs each sweep kept.

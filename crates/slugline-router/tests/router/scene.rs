@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogLine, LogSink};
-use slugline_model::route::{AppRoute, Backend, RouteTable, Serving};
+use slugline_model::route::{AppRoute, Backend, Dial, RouteTable, Serving};
 use slugline_router::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -45,7 +46,7 @@ impl Scene {
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async { stopped.await.unwrap_or_default() };
         let log = Arc::new(Lines(lines));
-        let served = tokio::spawn(Router::serve(listener, seen, log, limits, stopped));
+        let served = tokio::spawn(Router::serve(listener, seen, log, dial(), limits, stopped));
         Self { address, routes, lines: written, stop: Some(stop), served }
     }
 
@@ -89,6 +90,18 @@ fn table(serving: Serving) -> Arc<RouteTable> {
     Arc::new(RouteTable { hosts: [("owl.localhost".to_owned(), route)].into() })
 }
 
+/// Dynos of these tests are in the network of the tests.
+fn dial() -> Dial {
+    Arc::new(|_| {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        Ok(rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?)
+    })
+}
+
+fn backend(name: &str, address: std::net::SocketAddr) -> Backend {
+    Backend { dyno: name.parse().unwrap(), id: uuid::Uuid::new_v4(), port: address.port() }
+}
+
 /// A dyno that does `answer` with each connection.
 pub(crate) async fn dyno<F>(answer: impl Fn(TcpStream) -> F + Send + 'static) -> Backend
 where
@@ -101,7 +114,7 @@ where
             tokio::spawn(answer(stream));
         }
     });
-    Backend { dyno: "web.1".parse().unwrap(), address }
+    backend("web.1", address)
 }
 
 /// A dyno that answers each request of each connection with these bytes.
@@ -119,7 +132,7 @@ pub(crate) async fn saying(answer: &'static str) -> Serving {
 /// A dyno whose port nobody listens on.
 pub(crate) async fn dead() -> Backend {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    Backend { dyno: "web.2".parse().unwrap(), address: listener.local_addr().unwrap() }
+    backend("web.2", listener.local_addr().unwrap())
 }
 
 /// Reads up to and with a blank line; empty when the other side has closed.
