@@ -9,12 +9,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal, kill_process};
 use slugline_model::dyno::{DynoId, DynoSpec, ExecRequest};
 use slugline_model::port::{Adopted, Engine, EngineError, EventSink, Session};
 
+use crate::control::Request;
+use crate::dial::{self, Dials};
 use crate::follow::Follower;
 use crate::op_error::{OpError, Operation};
 use crate::{discard, host, limits, spool, supervisor};
@@ -33,6 +33,7 @@ pub struct LocalEngine {
     follower: Arc<Follower>,
     /// Supervisors that this server started, so that they leave no zombie.
     children: Mutex<HashMap<DynoId, Child>>,
+    dials: Dials,
 }
 
 impl std::fmt::Debug for LocalEngine {
@@ -51,6 +52,7 @@ impl LocalEngine {
             program: program.to_path_buf(),
             follower: Follower::start(sink)?,
             children: Mutex::default(),
+            dials: Dials::default(),
         })
     }
 
@@ -83,6 +85,12 @@ impl LocalEngine {
 
     fn is_running_child(&self, id: DynoId) -> bool {
         self.children().get_mut(&id).is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    fn begin(&self, id: DynoId, request: &Request) -> Result<Session, EngineError> {
+        let directory = self.directory(id);
+        let may_come = || supervisor::is_alive(&directory) || self.is_running_child(id);
+        Ok(dial::begin(&directory, request, may_come)?)
     }
 
     fn launch(&self, spec: &DynoSpec, directory: &Path) -> Result<(), OpError> {
@@ -134,6 +142,7 @@ impl Engine for LocalEngine {
 
     fn forget(&self, id: DynoId) -> Result<(), EngineError> {
         self.follower.forget(id);
+        self.dials.forget(id);
         if let Some(mut child) = self.children().remove(&id) {
             let _ = child.wait();
         }
@@ -172,18 +181,16 @@ impl Engine for LocalEngine {
         self.follower.catch_up(id);
     }
 
-    fn dial(&self, _: DynoId) -> Result<OwnedFd, EngineError> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let made = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None);
-        made.op(|| "make a socket".to_owned()).map_err(Into::into)
+    fn dial(&self, id: DynoId) -> Result<OwnedFd, EngineError> {
+        Ok(self.dials.socket(id, &self.directory(id))?)
     }
 
     fn attach(&self, id: DynoId) -> Result<Session, EngineError> {
-        Err(Errno::NOSYS).op(|| format!("attach to {id}")).map_err(Into::into)
+        self.begin(id, &Request::Attach)
     }
 
-    fn exec(&self, id: DynoId, _: &ExecRequest) -> Result<Session, EngineError> {
-        Err(Errno::NOSYS).op(|| format!("run a command in {id}")).map_err(Into::into)
+    fn exec(&self, id: DynoId, request: &ExecRequest) -> Result<Session, EngineError> {
+        self.begin(id, &Request::Exec(request.clone()))
     }
 }
 

@@ -8,7 +8,7 @@ use rustix::process::{Gid, Signal, Uid};
 use slugline_model::dyno::DynoSpec;
 use slugline_model::sandbox::{DYNO_UID, Step};
 
-use crate::init::{self, Streams};
+use crate::init::{Init, Lines};
 use crate::launch::{FailedStep, launch, named};
 use crate::limits::{self, Group};
 use crate::op_error::{OpError, Operation};
@@ -24,7 +24,7 @@ pub(crate) fn run(
     group: &Group,
     ends: FarEnds,
 ) -> ! {
-    let FarEnds { stdout, stderr, go, failure, left, disk } = ends;
+    let FarEnds { stdout, stderr, go, failure, left, control, disk } = ends;
     limits::yield_to_others(spec.resources.priority);
     sys::forget_arguments();
     let prepared =
@@ -33,15 +33,14 @@ pub(crate) fn run(
             if is_gone(&failure) {
                 sys::exit(1);
             }
-            let streams = Streams { stdout, stderr };
-            let command = named("run", init::start(spec, group, streams))?;
-            Ok((command, signals))
+            let lines = Lines { stdout, stderr, control };
+            named("run", Init::start(spec, group, signals, lines))
         });
     match prepared {
-        Ok((command, signals)) => {
+        Ok(init) => {
             drop(failure);
             let left = spec.resources.strict.then_some(left);
-            sys::exit(init::reap(command, &signals, left))
+            sys::exit(init.run(left))
         }
         Err(failed) => {
             report(&failure, &failed);

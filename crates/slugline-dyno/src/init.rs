@@ -1,95 +1,209 @@
-//! Init, pid 1 of a dyno: starts the command, reaps, and passes SIGTERM to every process.
+//! Init, pid 1 of a dyno: reaps, passes SIGTERM to every process, and does what the server asks.
 
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal, WaitOptions, wait};
-use slugline_model::dyno::DynoSpec;
-use slugline_model::sandbox::COMMAND_PROFILE;
+use slugline_model::dyno::{DynoSpec, Streams};
 
-use crate::filter;
+use crate::command::{self, Ends, Start};
+use crate::control::{self, Answer, MOST_DESCRIPTORS, Request};
 use crate::left;
-use crate::limits::{self, Group};
+use crate::limits::Group;
 use crate::op_error::{OpError, Operation};
-use crate::sys::{self, Forked, Signals};
+use crate::sys::{self, Signals};
 
-/// The far ends of the pipes that a dyno writes to.
-pub(crate) struct Streams {
+/// What init lives on: each end of a pipe or a socket that it keeps.
+pub(crate) struct Lines {
     pub(crate) stdout: OwnedFd,
     pub(crate) stderr: OwnedFd,
+    /// Where the server asks.
+    pub(crate) control: OwnedFd,
 }
 
-/// Starts the command; the error is one of starting it.
-pub(crate) fn start(spec: &DynoSpec, group: &Group, streams: Streams) -> Result<Pid, OpError> {
-    match sys::fork(false).op(|| "fork".to_owned())? {
-        Forked::Parent(pid, _) => Ok(pid),
-        Forked::Child => {
-            // Whoever signals its own group must not reach init.
-            let _ = rustix::process::setpgid(None, None);
-            sys::as_a_shell_has_them();
-            limits::bound_command(&spec.resources, group);
-            let error = match sys::filter_calls(&filter::program()) {
-                Ok(()) => command(spec, streams).exec(),
-                Err(errno) => errno.into(),
-            };
-            // Init sees the status that a shell gives for a command that cannot be run.
-            eprintln_raw(&format!("bash: {error}\n"));
-            sys::exit(126)
+/// Init, once the dyno's command runs.
+pub(crate) struct Init<'a> {
+    spec: &'a DynoSpec,
+    group: &'a Group,
+    signals: Signals,
+    control: OwnedFd,
+    command: Pid,
+    /// The command's status, as a shell counts, once it has ended.
+    status: Option<i32>,
+    stopping: bool,
+    /// The near side of what the command reads and writes, until somebody attaches.
+    near: Option<OwnedFd>,
+    guests: Vec<Guest>,
+}
+
+/// Somebody who asks.
+struct Guest {
+    link: OwnedFd,
+    /// The command that ends with the link, if there is one.
+    command: Option<Pid>,
+    gone: bool,
+}
+
+impl<'a> Init<'a> {
+    /// Starts the command; the error is one of starting it.
+    pub(crate) fn start(
+        spec: &'a DynoSpec,
+        group: &'a Group,
+        signals: Signals,
+        lines: Lines,
+    ) -> Result<Self, OpError> {
+        let Lines { stdout, stderr, control } = lines;
+        let (near, ends) = match spec.streams {
+            Streams::Lines => (None, Ends::Pipes { stdout, stderr }),
+            Streams::Attached => Ends::pair(None).map(|(near, far)| (Some(near), far))?,
+            Streams::Terminal(size) => {
+                Ends::pair(Some(size)).map(|(near, far)| (Some(near), far))?
+            }
+        };
+        let (command, env, resources) = (&spec.command, &spec.env, &spec.resources);
+        let command = command::start(&Start { command, env, resources, group }, ends)?;
+        let (status, stopping, guests) = (None, false, Vec::new());
+        Ok(Self { spec, group, signals, control, command, status, stopping, near, guests })
+    }
+
+    /// Reaps until the command has exited, or, once asked to stop, until nobody is left. Gives the
+    /// command's status as a shell counts. Whoever is still there then is told to `left`, if given.
+    pub(crate) fn run(mut self, left: Option<OwnedFd>) -> i32 {
+        loop {
+            self.wait();
+            let others = self.reap();
+            if let Some(status) = self.status
+                && (!self.stopping || !others)
+            {
+                if let Some(left) = left.filter(|_| others) {
+                    left::tell(&left, || self.reap());
+                }
+                return status;
+            }
         }
     }
-}
 
-fn command(spec: &DynoSpec, streams: Streams) -> Command {
-    let mut command = Command::new("/bin/bash");
-    command
-        .args(["--norc", "--noprofile", "-c", COMMAND_PROFILE, "bash", &spec.command])
-        .env_clear()
-        .envs(&spec.env)
-        .current_dir("/app")
-        .stdin(Stdio::null())
-        .stdout(streams.stdout)
-        .stderr(streams.stderr);
-    command
-}
-
-fn eprintln_raw(text: &str) {
-    let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
-}
-
-/// Reaps until the command has exited, or, once asked to stop, until nobody is left. Gives the
-/// command's status as a shell counts. Whoever is still there then is told to `left`, if given.
-pub(crate) fn reap(command: Pid, signals: &Signals, left: Option<OwnedFd>) -> i32 {
-    let mut status = None;
-    let mut stopping = false;
-    loop {
-        if signals.next() == Ok(Signal::TERM) {
-            stopping = true;
+    /// Waits for the next thing to happen, and does what is asked.
+    fn wait(&mut self) {
+        let fixed = [self.signals.as_fd(), self.control.as_fd()];
+        let links = self.guests.iter().map(|guest| guest.link.as_fd());
+        let mut fds: Vec<PollFd<'_>> = fixed
+            .into_iter()
+            .chain(links)
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        if poll(&mut fds, None).is_err() {
+            return;
+        }
+        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        drop(fds);
+        if ready[0] && self.signals.next() == Ok(Signal::TERM) {
+            self.stopping = true;
             sys::kill_all(Signal::TERM);
         }
-        let others = reap_all(command, &mut status);
-        if let Some(status) = status
-            && (!stopping || !others)
-        {
-            if let Some(left) = left.filter(|_| others) {
-                left::tell(&left, || reap_all(command, &mut None));
-            }
-            return status;
+        for (place, _) in ready.iter().skip(2).enumerate().filter(|(_, ready)| **ready) {
+            self.hear(place);
         }
+        self.guests.retain(|guest| !guest.gone);
+        if ready[1] {
+            self.welcome();
+        }
+    }
+
+    fn welcome(&mut self) {
+        let flags = SocketFlags::CLOEXEC;
+        if let Ok(link) = rustix::net::accept_with(&self.control, flags) {
+            self.guests.push(Guest { link, command: None, gone: false });
+        }
+    }
+
+    /// Does what a guest asks, or, where it has left, ends what it ran.
+    fn hear(&mut self, place: usize) {
+        let asked = control::receive::<Request>(&self.guests[place].link);
+        let granted = match asked {
+            Ok((Some(request), _)) => self.grant(request, place),
+            Err(Errno::INTR | Errno::AGAIN) => return,
+            Ok((None, _)) | Err(_) => return self.hang_up(place),
+        };
+        let link = &self.guests[place].link;
+        let told = match granted {
+            Ok(descriptors) => {
+                let all: Vec<BorrowedFd<'_>> = descriptors.iter().map(|fd| fd.as_fd()).collect();
+                control::send(link, &Answer::Granted, &all)
+            }
+            Err(OpError { operation, source }) => {
+                let errno = source.raw_os_error().unwrap_or(libc::EIO);
+                control::send(link, &Answer::Refused { operation, errno }, &[])
+            }
+        };
+        if told.is_err() {
+            self.hang_up(place);
+        }
+    }
+
+    fn grant(&mut self, request: Request, place: usize) -> Result<Vec<OwnedFd>, OpError> {
+        match request {
+            Request::Sockets(count) => {
+                (0..count.min(MOST_DESCRIPTORS)).map(|_| tcp_socket()).collect()
+            }
+            Request::Attach => {
+                let near = self.near.take().ok_or(Errno::BUSY);
+                let near = near.op(|| "attach to the command".to_owned())?;
+                self.guests[place].command = Some(self.command);
+                Ok(vec![near])
+            }
+            Request::Exec(request) => {
+                let (near, far) = Ends::pair(request.terminal)?;
+                let (resources, group) = (&self.spec.resources, self.group);
+                let (command, env) = (&request.command, &request.env);
+                let pid = command::start(&Start { command, env, resources, group }, far)?;
+                self.guests[place].command = Some(pid);
+                Ok(vec![near])
+            }
+        }
+    }
+
+    /// A guest has left: what it ran hears of it as if its terminal was closed.
+    fn hang_up(&mut self, place: usize) {
+        let guest = &mut self.guests[place];
+        guest.gone = true;
+        if let Some(pid) = guest.command {
+            let _ = rustix::process::kill_process_group(pid, Signal::HUP);
+        }
+    }
+
+    /// Reaps everyone who has exited; says whether anyone is left.
+    fn reap(&mut self) -> bool {
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    let signaled = status.terminating_signal().map(|signal| 128 + signal);
+                    self.note_end(pid, status.exit_status().or(signaled).unwrap_or(1));
+                }
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+
+    fn note_end(&mut self, pid: Pid, status: i32) {
+        if pid == self.command {
+            self.status = Some(status);
+        }
+        for guest in self.guests.iter_mut().filter(|guest| guest.command == Some(pid)) {
+            let text = format!("{status}\n");
+            let flags = rustix::net::SendFlags::NOSIGNAL;
+            let _ = rustix::net::send(&guest.link, text.as_bytes(), flags);
+            (guest.command, guest.gone) = (None, true);
+        }
+        self.guests.retain(|guest| !guest.gone);
     }
 }
 
-/// Reaps everyone who has exited; says whether anyone is left.
-fn reap_all(command: Pid, command_status: &mut Option<i32>) -> bool {
-    loop {
-        match wait(WaitOptions::NOHANG) {
-            Ok(Some((pid, status))) if pid == command => {
-                let signaled = status.terminating_signal().map(|signal| 128 + signal);
-                *command_status = Some(status.exit_status().or(signaled).unwrap_or(1));
-            }
-            Ok(Some(_)) => {}
-            Ok(None) => return true,
-            Err(_) => return false,
-        }
-    }
+fn tcp_socket() -> Result<OwnedFd, OpError> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let made = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None);
+    made.op(|| "make a socket".to_owned())
 }

@@ -5,6 +5,9 @@
 //! again while dynos run. The supervisor starts init, pid 1 of the dyno, which starts the command.
 //! All `unsafe` of the workspace is in [`sys`].
 
+mod command;
+mod control;
+mod dial;
 mod discard;
 mod engine;
 mod filter;

@@ -17,6 +17,8 @@ pub(crate) struct Pipes {
     go: (OwnedFd, OwnedFd),
     failure: (OwnedFd, OwnedFd),
     left: (OwnedFd, OwnedFd),
+    /// Where init is to listen; no pipe, and only the dyno's side keeps it.
+    control: OwnedFd,
     pub(crate) disk: PathBuf,
 }
 
@@ -30,6 +32,8 @@ pub(crate) struct FarEnds {
     pub(crate) failure: OwnedFd,
     /// Takes what was left running when the command had exited.
     pub(crate) left: OwnedFd,
+    /// Where init listens.
+    pub(crate) control: OwnedFd,
     /// The directory of the layer, for a launch that opens it itself.
     pub(crate) disk: PathBuf,
 }
@@ -77,7 +81,7 @@ const STEPS: [&str; 13] = [
 ];
 
 impl Pipes {
-    pub(crate) fn new(disk: PathBuf) -> Result<Self, OpError> {
+    pub(crate) fn new(disk: PathBuf, control: OwnedFd) -> Result<Self, OpError> {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).op(|| "make a pipe".to_owned());
         Ok(Self {
             stdout: pipe()?,
@@ -85,6 +89,7 @@ impl Pipes {
             go: pipe()?,
             failure: pipe()?,
             left: pipe()?,
+            control,
             disk,
         })
     }
@@ -96,6 +101,7 @@ impl Pipes {
             go: self.go.0,
             failure: self.failure.1,
             left: self.left.1,
+            control: self.control,
             disk: self.disk,
         }
     }

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
 use slugline_model::dyno::{DynoSpec, Event};
 use slugline_model::sandbox::{DYNO_UID, Step, plan};
 
+use crate::control;
 use crate::launch::{FailedStep, named};
 use crate::limits::{self, Group, Guard};
 use crate::op_error::{OpError, Operation};
@@ -154,7 +155,14 @@ fn prepare(dyno_directory: &Path, signals: Signals) -> Result<Prepared, FailedSt
         } else {
             Group::default()
         };
-        Ok(Prepared { spec, steps, signals, trees, pipes: Pipes::new(disk)?, group })
+        Ok(Prepared {
+            spec,
+            steps,
+            signals,
+            trees,
+            pipes: Pipes::new(disk, control::listen(dyno_directory)?)?,
+            group,
+        })
     };
     named("prepare", prepared())
 }
