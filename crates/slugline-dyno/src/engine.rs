@@ -56,6 +56,12 @@ impl LocalEngine {
         })
     }
 
+    /// What a dyno reported before this position is saved where it belongs: a server that is started
+    /// after this one was killed is told from there on.
+    pub fn keep(&self, id: DynoId, position: u64) {
+        self.follower.keep(id, position);
+    }
+
     fn directory(&self, id: DynoId) -> PathBuf {
         self.root.join(id.to_string())
     }
@@ -97,7 +103,7 @@ impl LocalEngine {
         let mut spec = spec.clone();
         spec.host_uid = host::is_host_root().then(|| host_uid(spec.id));
         write_files(&spec, directory)?;
-        self.follower.follow(spec.id, directory)?;
+        self.follower.follow(&spec, directory)?;
         let child = self.spawn(directory)?;
         self.children().insert(spec.id, child);
         Ok(())
@@ -163,7 +169,7 @@ impl Engine for LocalEngine {
             let directory = entry.path();
             match supervisor::read_spec(&directory) {
                 Ok(spec) => {
-                    let state = self.follower.follow(spec.id, &directory)?;
+                    let state = self.follower.follow(&spec, &directory)?;
                     adopted.push(Adopted { spec, state });
                 }
                 // Its server died before it was started.

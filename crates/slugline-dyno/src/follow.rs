@@ -9,20 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
-use rustix::fs::{FallocateFlags, fallocate};
 use rustix::process::test_kill_process;
-use slugline_model::dyno::{DynoId, DynoState, Event, TimedEvent};
+use slugline_model::dyno::{DynoId, DynoSpec, DynoState, Event, TimedEvent};
 use slugline_model::port::EventSink;
 
+use crate::kept::Kept;
 use crate::op_error::{OpError, Operation};
 use crate::spool::{self, Spool};
 use crate::supervisor;
-
-/// The name of the file that says how far a spool was read.
-const OFFSET: &str = "offset";
-
-/// What was read is freed in steps of this size (bytes).
-const FREE_EVERY: u64 = 1 << 20;
 
 /// How long a dead supervisor's lock may outlive it.
 const LOCK_TRIES: u32 = 200;
@@ -34,6 +28,8 @@ pub(crate) struct Follower {
     /// By the kernel's watch number. Held while events are passed on, so that each dyno's events
     /// stay in order.
     tails: Mutex<HashMap<i32, Tail>>,
+    /// Apart from the tails: whoever passes events on may wait for the log, which waits for this.
+    kept: Mutex<HashMap<DynoId, Arc<Mutex<Kept>>>>,
     sink: EventSink,
 }
 
@@ -41,13 +37,15 @@ pub(crate) struct Follower {
 struct Tail {
     id: DynoId,
     directory: PathBuf,
-    spool: fs_err::File,
+    spool: Arc<fs_err::File>,
     offset: u64,
-    freed: u64,
+    kept: Arc<Mutex<Kept>>,
+    /// Whether events count as kept once they are passed on, since they become no lines of a log.
+    keeps_at_once: bool,
     /// What the events so far made of the dyno.
     state: DynoState,
-    /// Where the receipt begins, once it was passed on. The next server begins there: this one may
-    /// be killed before the receipt is written down.
+    /// Where the receipt begins, once it was passed on. The next server begins there at the latest:
+    /// this one may be killed before the receipt is written down.
     receipt_at: Option<u64>,
 }
 
@@ -55,7 +53,8 @@ impl Follower {
     /// Starts the thread.
     pub(crate) fn start(sink: EventSink) -> Result<Arc<Self>, OpError> {
         let inotify = inotify::init(CreateFlags::CLOEXEC).op(|| "start inotify".to_owned())?;
-        let follower = Arc::new(Self { inotify, tails: Mutex::default(), sink });
+        let (tails, kept) = (Mutex::default(), Mutex::default());
+        let follower = Arc::new(Self { inotify, tails, kept, sink });
         let thread = Arc::clone(&follower);
         std::thread::Builder::new()
             .name("spools".to_owned())
@@ -64,20 +63,43 @@ impl Follower {
         Ok(follower)
     }
 
-    /// Follows a dyno's spool, which must exist, from where it was read to.
+    /// Follows a dyno's spool, which must exist, from where it was kept to.
     /// Gives what the dyno was there.
-    pub(crate) fn follow(&self, id: DynoId, directory: &Path) -> Result<DynoState, OpError> {
+    pub(crate) fn follow(&self, spec: &DynoSpec, directory: &Path) -> Result<DynoState, OpError> {
         let path = directory.join(spool::NAME);
         let file = fs_err::OpenOptions::new().read(true).write(true).open(&path);
-        let file = file.op(|| format!("open {}", path.display()))?;
+        let file = Arc::new(file.op(|| format!("open {}", path.display()))?);
         let mut tails = self.tails();
         let flags = WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE;
         let watch = inotify::add_watch(&self.inotify, &path, flags)
             .op(|| format!("watch {}", path.display()))?;
-        let tail = Tail::new(id, directory, file);
-        let state = tail.state;
+        let kept = Arc::new(Mutex::new(Kept::open(directory, Arc::clone(&file))));
+        locked(&self.kept).insert(spec.id, Arc::clone(&kept));
+        let (offset, state) = {
+            let kept = locked(&kept);
+            (kept.offset, kept.state)
+        };
+        let tail = Tail {
+            id: spec.id,
+            directory: directory.to_path_buf(),
+            spool: file,
+            offset,
+            kept,
+            // The lines of a build go to its output.
+            keeps_at_once: spec.release == 0,
+            state,
+            receipt_at: None,
+        };
         tails.insert(watch, tail);
         Ok(state)
+    }
+
+    /// What began before this position in a dyno's spool need not be told to the next server.
+    pub(crate) fn keep(&self, id: DynoId, position: u64) {
+        let kept = locked(&self.kept).get(&id).map(Arc::clone);
+        if let Some(kept) = kept {
+            locked(&kept).keep(position);
+        }
     }
 
     /// Reads what is there, whether or not the kernel said so, and buries the dyno if its
@@ -98,10 +120,11 @@ impl Follower {
             let _ = inotify::remove_watch(&self.inotify, watch);
             tails.remove(&watch);
         }
+        locked(&self.kept).remove(&id);
     }
 
     fn tails(&self) -> MutexGuard<'_, HashMap<i32, Tail>> {
-        self.tails.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.tails)
     }
 
     fn run(&self) {
@@ -123,14 +146,11 @@ impl Follower {
     }
 }
 
-impl Tail {
-    fn new(id: DynoId, directory: &Path, spool: fs_err::File) -> Self {
-        let remembered = std::fs::read_to_string(directory.join(OFFSET)).unwrap_or_default();
-        let (offset, state) = recall(&remembered).unwrap_or((0, DynoState::Starting));
-        let directory = directory.to_path_buf();
-        Self { id, directory, spool, offset, freed: 0, state, receipt_at: None }
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
+impl Tail {
     /// Passes on every whole line that is new.
     fn pump(&mut self, sink: &EventSink) {
         let mut buffer = vec![0; 256 * 1024];
@@ -147,13 +167,16 @@ impl Tail {
                 self.pass_on(line, sink);
                 self.offset += line.len() as u64 + 1;
             }
-            self.remember();
+            if self.keeps_at_once {
+                locked(&self.kept).keep(self.receipt_at.unwrap_or(self.offset));
+            }
         }
     }
 
     fn pass_on(&mut self, line: &[u8], sink: &EventSink) {
         // A line that does not parse was cut by a full disk; what follows it is whole.
-        let Ok(event) = serde_json::from_slice::<TimedEvent>(line) else { return };
+        let Ok(mut event) = serde_json::from_slice::<TimedEvent>(line) else { return };
+        let before = self.state;
         match event.event {
             Event::Up => self.state = DynoState::Up,
             Event::Stopping => self.state = DynoState::Stopping,
@@ -161,23 +184,11 @@ impl Tail {
             Event::Discarded { .. } => self.receipt_at = Some(self.offset),
             _ => {}
         }
-        sink(self.id, event);
-    }
-
-    /// Keeps the offset for the next server, and gives the disk space back.
-    fn remember(&mut self) {
-        let offset = self.receipt_at.unwrap_or(self.offset);
-        // Of one width and written over, so that a killed server leaves the old text or the new.
-        let text = format!("{offset:020} {:8}\n", self.state.as_str());
-        let mut options = std::fs::OpenOptions::new();
-        let file =
-            options.write(true).create(true).truncate(false).open(self.directory.join(OFFSET));
-        let _ = file.and_then(|file| file.write_all_at(text.as_bytes(), 0));
-        if self.receipt_at.is_none() && self.offset - self.freed >= FREE_EVERY {
-            let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            let _ = fallocate(self.spool.file(), hole, 0, self.offset);
-            self.freed = self.offset;
+        if self.state != before {
+            locked(&self.kept).note(self.offset, self.state);
         }
+        event.position = self.offset;
+        sink(self.id, event);
     }
 
     /// A supervisor that was killed leaves no receipt: it is written here instead.
@@ -217,26 +228,21 @@ impl Tail {
     }
 }
 
-/// Reads what [`Tail::remember`] wrote.
-fn recall(text: &str) -> Option<(u64, DynoState)> {
-    let (offset, state) = text.trim().split_once(' ')?;
-    let states = [DynoState::Up, DynoState::Stopping, DynoState::Down];
-    let state = states.into_iter().find(|known| known.as_str() == state.trim());
-    Some((offset.parse().ok()?, state.unwrap_or(DynoState::Starting)))
-}
-
 #[cfg(test)]
 mod tests {
     use slugline_model::ledger::{Change, ChangeKind, Receipt};
 
     use super::*;
 
-    type Taken = Arc<Mutex<Vec<Event>>>;
+    type Taken = Arc<Mutex<Vec<(u64, Event)>>>;
 
     fn follower() -> (Arc<Follower>, Taken) {
         let taken = Taken::default();
         let sink = Arc::clone(&taken);
-        let sink = Box::new(move |_, timed: TimedEvent| sink.lock().unwrap().push(timed.event));
+        let take = move |_, timed: TimedEvent| {
+            sink.lock().unwrap().push((timed.position, timed.event));
+        };
+        let sink = Box::new(take);
         (Follower::start(sink).unwrap(), taken)
     }
 
@@ -250,41 +256,58 @@ mod tests {
         }
     }
 
+    fn spec(directory: &Path) -> DynoSpec {
+        let text = serde_json::json!({
+            "id": DynoId::nil(), "app": "owl", "dyno": "web.1", "release": 1, "command": "",
+            "env": {}, "slug": null, "binds": [], "port": null, "host_uid": null,
+            "times": { "boot": 1, "stop": 1, "run": null },
+        });
+        std::fs::write(directory.join(supervisor::SPEC), text.to_string()).unwrap();
+        serde_json::from_value(text).unwrap()
+    }
+
+    fn told(directory: &Path) -> (Arc<Follower>, DynoState, Taken) {
+        let (follower, taken) = follower();
+        let state = follower.follow(&spec(directory), directory).unwrap();
+        follower.catch_up(DynoId::nil());
+        (follower, state, taken)
+    }
+
     #[test]
-    fn a_receipt_that_a_killed_server_took_is_told_to_the_next_one_and_nothing_else_twice() {
+    fn the_next_server_is_told_from_the_last_event_on_that_was_kept() {
         let directory = tempfile::tempdir().unwrap();
-        let id = DynoId::nil();
         let mut receipt = Receipt::default();
         receipt.add(Change { path: "/app/a".into(), kind: ChangeKind::Created, bytes: 7 });
         let discarded = Event::Discarded { receipt: receipt.finish() };
         let line = Event::Line { text: "a".into(), partial: false };
-        let events = [Event::Up, line, Event::Exited { status: 0 }, discarded.clone()];
+        let events = [Event::Up, line, Event::Exited { status: 0 }, discarded];
         spool(directory.path(), &events);
-        for expected in [&events[..], &[discarded]] {
-            let (follower, taken) = follower();
-            follower.follow(id, directory.path()).unwrap();
-            follower.catch_up(id);
-            assert_eq!(taken.lock().unwrap().as_slice(), expected);
+        for first in 0..events.len() {
+            let (follower, state, taken) = told(directory.path());
+            let taken: Vec<(u64, Event)> = std::mem::take(&mut *taken.lock().unwrap());
+            let all: Vec<Event> = taken.iter().map(|(_, event)| event.clone()).collect();
+            assert_eq!(all, events[first..], "from {first} on");
+            let states = [DynoState::Starting, DynoState::Up, DynoState::Up, DynoState::Down];
+            assert_eq!(state, states[first]);
+            if let Some((position, _)) = taken.get(1) {
+                follower.keep(DynoId::nil(), *position);
+            }
         }
     }
 
     #[test]
     fn a_dyno_that_was_stopping_is_adopted_as_such() {
         let directory = tempfile::tempdir().unwrap();
-        let id = DynoId::nil();
-        let events = [Event::Started { pid: 1 }, Event::Up, Event::Stopping];
-        spool(directory.path(), &[]);
+        let _ = spec(directory.path());
+        let events = [Event::Started { pid: 1 }, Event::Up, Event::Stopping, Event::BootTimeout];
+        spool(directory.path(), &events);
         let _supervisor = supervisor::lock(directory.path()).unwrap();
-        for (count, state) in
-            [DynoState::Starting, DynoState::Up, DynoState::Stopping].into_iter().enumerate()
+        for state in [DynoState::Starting, DynoState::Starting, DynoState::Up, DynoState::Stopping]
         {
-            spool(directory.path(), &events[..=count]);
-            let _ = std::fs::remove_file(directory.path().join(OFFSET));
-            let (first, _) = follower();
-            first.follow(id, directory.path()).unwrap();
-            first.catch_up(id);
-            let (next, _) = follower();
-            assert_eq!(next.follow(id, directory.path()).unwrap(), state);
+            let (follower, found, taken) = told(directory.path());
+            assert_eq!(found, state);
+            let next = taken.lock().unwrap().get(1).map(|(position, _)| *position);
+            follower.keep(DynoId::nil(), next.unwrap_or(0));
         }
     }
 }

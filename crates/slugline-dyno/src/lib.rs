@@ -15,6 +15,7 @@ mod first;
 mod follow;
 mod host;
 mod init;
+mod kept;
 mod launch;
 mod left;
 mod limits;

@@ -14,10 +14,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use slugline_model::dyno::DynoId;
 use slugline_model::limits::Limits;
-use slugline_model::logline::{LogFilter, LogLine, LogSink};
+use slugline_model::logline::{LogFilter, LogLine, LogSink, Origin};
 
 use crate::history::History;
+use crate::segment::Numbered;
 use crate::writer::Writer;
 
 pub use crate::segment::LogsError;
@@ -28,6 +30,8 @@ pub struct Hub {
     /// Held only to find or add an app; each history has a lock of its own.
     apps: Mutex<HashMap<String, Arc<History>>>,
     writer: Option<Writer>,
+    /// Of dynos that an earlier server was told of: the last event whose line is kept.
+    seen: HashMap<DynoId, Origin>,
     /// Lines kept per app.
     kept: usize,
     /// A line's length (bytes); longer ones are split.
@@ -38,17 +42,29 @@ impl Hub {
     /// Logs that end with the process.
     pub fn in_memory(limits: &Limits) -> Self {
         let (kept, longest) = (limits.log_history, limits.log_line);
-        Self { apps: Mutex::default(), writer: None, kept, longest }
+        Self { apps: Mutex::default(), writer: None, seen: HashMap::new(), kept, longest }
     }
 
-    /// Logs that are kept in a directory too, and taken up again from there.
-    pub fn open(directory: &Path, limits: &Limits) -> Result<Self, LogsError> {
+    /// Logs that are kept in a directory too, and taken up again from there. `on_saved` is told,
+    /// from a thread of the hub's, of dynos' events whose lines are saved: what began before such an
+    /// event need not be told again.
+    pub fn open(
+        directory: &Path,
+        limits: &Limits,
+        on_saved: impl Fn(Origin) + Send + 'static,
+    ) -> Result<Self, LogsError> {
         let mut hub = Self::in_memory(limits);
-        for (app, lines) in segment::load_all(directory, hub.kept)? {
-            let history = Arc::new(History::new(hub.kept, lines));
+        for (app, lines) in segment::load_all(directory)? {
+            let origins = lines.iter().filter_map(|(_, _, origin)| *origin);
+            hub.seen.extend(origins.map(|origin| (origin.dyno, origin)));
+            let lines = lines.into_iter().map(|(number, line, _)| (number, line));
+            let lines: Vec<Numbered> = lines.collect();
+            let recent = lines.len().saturating_sub(hub.kept);
+            let history = Arc::new(History::new(hub.kept, lines[recent..].to_vec()));
             hub.lock().insert(app, history);
         }
-        hub.writer = Some(Writer::start(directory.to_owned(), hub.kept)?);
+        let on_saved = Box::new(on_saved);
+        hub.writer = Some(Writer::start(directory.to_owned(), hub.kept, on_saved)?);
         Ok(hub)
     }
 
@@ -96,14 +112,29 @@ impl Hub {
     }
 }
 
+impl Hub {
+    fn take(&self, app: &str, line: LogLine, origin: Option<Origin>) {
+        let history = self.history(app);
+        let lines = split::split(line, self.longest).into_iter();
+        let lines = lines.map(|line| (history.push(line.clone()), line, origin)).collect();
+        if let Some(writer) = &self.writer {
+            writer.save(app, lines);
+        }
+    }
+}
+
 impl LogSink for Hub {
     fn write(&self, app: &str, line: LogLine) {
-        let history = self.history(app);
-        for line in split::split(line, self.longest) {
-            let number = history.push(line.clone());
-            if let Some(writer) = &self.writer {
-                writer.save(app, number, line);
-            }
+        self.take(app, line, None);
+    }
+
+    fn write_once(&self, app: &str, line: LogLine, origin: Origin) {
+        if self.seen.get(&origin.dyno).is_none_or(|seen| *seen < origin) {
+            self.take(app, line, Some(origin));
         }
+    }
+
+    fn has_room(&self) -> bool {
+        self.writer.as_ref().is_none_or(Writer::has_room)
     }
 }

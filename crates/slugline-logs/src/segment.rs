@@ -3,11 +3,14 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use slugline_model::logline::LogLine;
+use slugline_model::logline::{LogLine, Origin};
 use slugline_model::name::AppName;
 
 /// A line and its number.
 pub(crate) type Numbered = (u64, LogLine);
+
+/// The same as it is saved, with what it tells of.
+pub(crate) type Saved = (u64, LogLine, Option<Origin>);
 
 /// Why the logs could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +58,7 @@ impl Segments {
     /// begun.
     pub(crate) fn append(
         &self,
-        lines: &[Numbered],
+        lines: &[Saved],
         written: &mut usize,
         most: usize,
     ) -> io::Result<()> {
@@ -90,8 +93,8 @@ impl Segments {
         Ok(())
     }
 
-    /// The last `kept` lines, in the order of their numbers. What a crash has torn is left out.
-    fn load(&self, kept: usize) -> Result<Vec<Numbered>, LogsError> {
+    /// All lines, in the order of their numbers. What a crash has torn is left out.
+    fn load(&self) -> Result<Vec<Saved>, LogsError> {
         let mut lines = Vec::new();
         for path in [&self.older, &self.current] {
             let text = match fs_err::read(path) {
@@ -104,9 +107,9 @@ impl Segments {
                 self.end_torn_line();
             }
         }
-        lines.sort_by_key(|(number, _)| *number);
-        lines.dedup_by_key(|(number, _)| *number);
-        Ok(lines.split_off(lines.len().saturating_sub(kept)))
+        lines.sort_by_key(|(number, ..)| *number);
+        lines.dedup_by_key(|(number, ..)| *number);
+        Ok(lines)
     }
 
     fn end_torn_line(&self) {
@@ -117,10 +120,7 @@ impl Segments {
 }
 
 /// The logs of all apps in a directory, which is made if need be.
-pub(crate) fn load_all(
-    directory: &Path,
-    kept: usize,
-) -> Result<Vec<(String, Vec<Numbered>)>, LogsError> {
+pub(crate) fn load_all(directory: &Path) -> Result<Vec<(String, Vec<Saved>)>, LogsError> {
     let error = |source| LogsError::Directory { path: directory.to_owned(), source };
     fs_err::create_dir_all(directory).map_err(error)?;
     let mut all = Vec::new();
@@ -129,12 +129,12 @@ pub(crate) fn load_all(
         let app = name.to_str().and_then(|name| name.strip_suffix(".log"));
         let Some(app) = app else { continue };
         if let Some(segments) = Segments::of(directory, app) {
-            all.push((app.to_owned(), segments.load(kept)?));
+            all.push((app.to_owned(), segments.load()?));
         }
     }
     Ok(all)
 }
 
-fn parse(text: &[u8]) -> Option<Numbered> {
+fn parse(text: &[u8]) -> Option<Saved> {
     serde_json::from_slice(text).ok()
 }

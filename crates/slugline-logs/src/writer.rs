@@ -3,21 +3,25 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use slugline_model::logline::LogLine;
+use slugline_model::logline::Origin;
 
-use crate::segment::{LogsError, Numbered, Segments};
+use crate::segment::{LogsError, Saved, Segments};
 
-/// Lines that may wait for the disk. Further ones are shown but not saved.
+/// Told of the last event of a dyno whose line is saved.
+pub(crate) type OnSaved = Box<dyn Fn(Origin) + Send>;
+
+/// Messages that may wait for the disk. Further ones are shown but not saved.
 const WAITING: usize = 16_384;
 /// Lines that are written at once.
 const BATCH: usize = 1_024;
 
 enum Message {
-    Line(String, Numbered),
+    /// Written all at once.
+    Lines(String, Vec<Saved>),
     Forget(String),
 }
 
@@ -26,27 +30,41 @@ pub(crate) struct Writer {
     messages: Option<SyncSender<Message>>,
     thread: Option<JoinHandle<()>>,
     unsaved: Arc<AtomicU64>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Writer {
     /// Writes below a directory, `most` lines to a file.
-    pub(crate) fn start(directory: PathBuf, most: usize) -> Result<Self, LogsError> {
+    pub(crate) fn start(
+        directory: PathBuf,
+        most: usize,
+        on_saved: OnSaved,
+    ) -> Result<Self, LogsError> {
         let (messages, received) = sync_channel(WAITING);
-        let unsaved = Arc::new(AtomicU64::new(0));
-        let disk = Disk { directory, most, counts: HashMap::new(), unsaved: Arc::clone(&unsaved) };
+        let (unsaved, waiting) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (counts, shared) = (HashMap::new(), (Arc::clone(&unsaved), Arc::clone(&waiting)));
+        let disk = Disk { directory, most, counts, on_saved, unsaved: shared.0, waiting: shared.1 };
         let thread = std::thread::Builder::new().name("logs".to_owned());
         let thread = thread.spawn(move || disk.run(&received));
         let thread = Some(thread.map_err(|source| LogsError::Thread { source })?);
-        Ok(Self { messages: Some(messages), thread, unsaved })
+        Ok(Self { messages: Some(messages), thread, unsaved, waiting })
     }
 
-    /// Saves a line soon. Never waits: with too many waiting already, the line is only counted.
-    pub(crate) fn save(&self, app: &str, number: u64, line: LogLine) {
-        let message = Message::Line(app.to_owned(), (number, line));
+    /// Saves lines soon. Never waits: with too many waiting already, they are only counted.
+    pub(crate) fn save(&self, app: &str, lines: Vec<Saved>) {
+        let count = lines.len() as u64;
+        let message = Message::Lines(app.to_owned(), lines);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         let sent = self.messages.as_ref().map(|messages| messages.try_send(message));
         if !matches!(sent, Some(Ok(()))) {
-            count_unsaved(&self.unsaved, 1);
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            count_unsaved(&self.unsaved, count);
         }
+    }
+
+    /// Whether whoever can wait may go on.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) < WAITING / 2
     }
 
     /// Removes what is saved of an app, after the lines that wait already.
@@ -77,16 +95,21 @@ struct Disk {
     most: usize,
     /// Lines in each app's current file.
     counts: HashMap<String, usize>,
+    on_saved: OnSaved,
     unsaved: Arc<AtomicU64>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Disk {
     fn run(mut self, messages: &Receiver<Message>) {
         while let Ok(first) = messages.recv() {
-            let mut lines: HashMap<String, Vec<Numbered>> = HashMap::new();
+            let mut lines: HashMap<String, Vec<Saved>> = HashMap::new();
             for message in std::iter::once(first).chain(messages.try_iter().take(BATCH)) {
                 match message {
-                    Message::Line(app, line) => lines.entry(app).or_default().push(line),
+                    Message::Lines(app, more) => {
+                        self.waiting.fetch_sub(1, Ordering::Relaxed);
+                        lines.entry(app).or_default().extend(more);
+                    }
                     Message::Forget(app) => {
                         lines.remove(&app);
                         self.forget(&app);
@@ -95,11 +118,22 @@ impl Disk {
             }
             for (app, lines) in &lines {
                 self.append(app, lines);
+                self.tell(lines);
             }
         }
     }
 
-    fn append(&mut self, app: &str, lines: &[Numbered]) {
+    /// Says how far each dyno's lines are saved. Those that a full disk refused count too: they
+    /// were shown, and would be refused again.
+    fn tell(&self, lines: &[Saved]) {
+        let origins = lines.iter().filter_map(|(_, _, origin)| *origin);
+        let last: HashMap<_, _> = origins.map(|origin| (origin.dyno, origin)).collect();
+        for origin in last.into_values() {
+            (self.on_saved)(origin);
+        }
+    }
+
+    fn append(&mut self, app: &str, lines: &[Saved]) {
         let Some(segments) = Segments::of(&self.directory, app) else { return };
         let count = self.counts.entry(app.to_owned()).or_insert_with(|| segments.count());
         if let Err(error) = segments.append(lines, count, self.most) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use slugline_logs::{Hub, Session};
 use slugline_model::limits::Limits;
-use slugline_model::logline::{LogFilter, LogLine, LogSink, Source};
+use slugline_model::logline::{LogFilter, LogLine, LogSink, Origin, Source};
 
 fn line(process: &str, text: impl Into<String>) -> LogLine {
     LogLine { time: 1, source: Source::App, process: process.into(), text: text.into() }
@@ -113,7 +113,7 @@ async fn history_survives_a_restart_and_stays_bounded() {
     let directory = tempfile::tempdir().unwrap();
     let limits = Limits { log_history: 100, ..Limits::default() };
     for start in 0..5 {
-        let hub = Hub::open(directory.path(), &limits).unwrap();
+        let hub = Hub::open(directory.path(), &limits, |_| ()).unwrap();
         for number in 0..70 {
             hub.write("owl", line("web.1", (start * 70 + number).to_string()));
         }
@@ -125,12 +125,12 @@ async fn history_survives_a_restart_and_stays_bounded() {
     torn.extend_from_slice(b"[351,{\"ti");
     fs_err::write(&path, torn).unwrap();
     for _ in 0..2 {
-        let hub = Hub::open(directory.path(), &limits).unwrap();
+        let hub = Hub::open(directory.path(), &limits, |_| ()).unwrap();
         let kept = texts(hub.session("owl", LogFilter::default(), usize::MAX, false)).await;
         assert_eq!(kept.len(), 100);
         hub.write("owl", line("web.1", "more"));
     }
-    let hub = Hub::open(directory.path(), &limits).unwrap();
+    let hub = Hub::open(directory.path(), &limits, |_| ()).unwrap();
     let mut last = hub.session("owl", LogFilter::default(), 2, false);
     assert_eq!([next(&mut last).await.unwrap().0, next(&mut last).await.unwrap().0], [351, 352]);
     let lines = |name| fs_err::read_to_string(directory.path().join(name)).unwrap().lines().count();
@@ -144,7 +144,7 @@ async fn history_survives_a_restart_and_stays_bounded() {
 async fn a_disk_that_fails_stops_nobody_and_is_counted() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("logs");
-    let hub = Hub::open(&path, &Limits::default()).unwrap();
+    let hub = Hub::open(&path, &Limits::default(), |_| ()).unwrap();
     fs_err::create_dir(path.join("owl.log")).unwrap();
     let mut session = hub.session("owl", LogFilter::default(), 0, true);
     hub.write("owl", line("web.1", "shown"));
@@ -159,10 +159,35 @@ async fn a_disk_that_fails_stops_nobody_and_is_counted() {
 async fn long_lines_are_split_and_none_leads_out_of_the_directory() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("logs");
-    let hub = Hub::open(&path, &Limits { log_line: 4, ..Limits::default() }).unwrap();
+    let hub = Hub::open(&path, &Limits { log_line: 4, ..Limits::default() }, |_| ()).unwrap();
     hub.write("owl", line("web.1", "aäbcö"));
     assert_eq!(texts(hub.session("owl", web(), 9, false)).await, ["aäb", "cö"]);
     hub.write("../owl", line("web.1", "x"));
     drop(hub);
     assert_eq!(fs_err::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_line_of_a_dyno_that_is_told_again_after_a_kill_is_kept_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let limits = Limits::default();
+    let (dyno, app) = (uuid::Uuid::from_u128(7), "owl");
+    let origin = |position, part| Origin { dyno, position, part };
+    let (send, saved) = std::sync::mpsc::channel();
+    let hub =
+        Hub::open(directory.path(), &limits, move |origin| send.send(origin).unwrap()).unwrap();
+    hub.write_once(app, line("web.1", "a"), origin(10, 0));
+    hub.write_once(app, line("web.1", "b"), origin(20, 0));
+    assert!(hub.has_room());
+    drop(hub);
+    assert_eq!(saved.iter().last(), Some(origin(20, 0)));
+    // The last event again, of which one line was saved and another was not.
+    let hub = Hub::open(directory.path(), &limits, |_| ()).unwrap();
+    hub.write_once(app, line("web.1", "b"), origin(20, 0));
+    hub.write_once(app, line("web.1", "c"), origin(20, 1));
+    hub.write_once(app, line("web.1", "d"), origin(30, 0));
+    let other = Origin { dyno: uuid::Uuid::from_u128(8), position: 1, part: 0 };
+    hub.write_once(app, line("web.1", "e"), other);
+    let all = texts(hub.session(app, LogFilter::default(), 100, false)).await;
+    assert_eq!(all, ["a", "b", "c", "d", "e"]);
 }

@@ -190,6 +190,9 @@ pub enum Event {
 pub struct TimedEvent {
     /// Microseconds since 1970.
     pub time: i64,
+    /// Where it stands in what its supervisor reported (bytes): later events have larger ones.
+    #[serde(skip)]
+    pub position: u64,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
@@ -260,7 +263,11 @@ mod tests {
 
     #[test]
     fn events_keep_their_shape_in_the_spool() {
-        let line = TimedEvent { time: 7, event: Event::Line { text: "a".into(), partial: false } };
+        let line = TimedEvent {
+            time: 7,
+            position: 0,
+            event: Event::Line { text: "a".into(), partial: false },
+        };
         let json = serde_json::to_string(&line).unwrap();
         assert_eq!(json, r#"{"time":7,"event":"line","text":"a"}"#);
         assert_eq!(serde_json::from_str::<TimedEvent>(&json).unwrap(), line);

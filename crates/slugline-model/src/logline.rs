@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::dyno::DynoId;
+
 /// Who a line comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -65,6 +67,28 @@ pub fn timestamp(micros: i64) -> String {
 pub trait LogSink: Send + Sync {
     /// Takes one line of one app. Must not block.
     fn write(&self, app: &str, line: LogLine);
+    /// The same for a line that a dyno is the origin of. One that is kept from an earlier server is
+    /// not taken again.
+    fn write_once(&self, app: &str, line: LogLine, origin: Origin) {
+        let _ = origin;
+        self.write(app, line);
+    }
+    /// Whether another line can be taken without losing one.
+    fn has_room(&self) -> bool {
+        true
+    }
+}
+
+/// Which event of a dyno a line tells of. What a server was told of and has not kept when it is
+/// killed is told to the next one again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Origin {
+    /// The run of the dyno.
+    pub dyno: DynoId,
+    /// The event's position.
+    pub position: u64,
+    /// Which of the event's lines.
+    pub part: u32,
 }
 
 /// Which lines a reader wants.

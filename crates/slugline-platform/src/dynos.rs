@@ -1,8 +1,11 @@
 //! What is alive: every dyno, and every crash that waits for its next start.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use slugline_model::dyno::{DynoId, DynoSpec, DynoState, STEADY_RUN, TimedEvent, cool_off};
+use slugline_model::logline::Origin;
 use slugline_model::name::{AppName, DynoName};
 use slugline_model::plan::{CoolingOff, Seen};
 use slugline_model::slug::SlugId;
@@ -22,6 +25,28 @@ pub(crate) struct Dyno {
     pub(crate) since: i64,
     pub(crate) started_at: i64,
     pub(crate) role: Role,
+    /// While one of its events is told: which line of which event comes next.
+    pub(crate) telling: Arc<Telling>,
+}
+
+/// Counts the lines that an event is told in.
+#[derive(Debug, Default)]
+pub(crate) struct Telling {
+    position: u64,
+    parts: AtomicU32,
+}
+
+impl Telling {
+    /// Of the event at this position.
+    pub(crate) fn of(position: u64) -> Arc<Self> {
+        Arc::new(Self { position, parts: AtomicU32::new(0) })
+    }
+
+    /// Where the next line of it stands.
+    pub(crate) fn next(&self, dyno: DynoId) -> Origin {
+        let part = self.parts.fetch_add(1, Ordering::Relaxed);
+        Origin { dyno, position: self.position, part }
+    }
 }
 
 /// What a dyno is there for.
@@ -90,6 +115,7 @@ impl Dynos {
             since: now,
             started_at: now,
             role,
+            telling: Arc::default(),
         };
         self.alive.insert(spec.id, dyno);
         self.count.send_replace(self.alive.len());

@@ -3,29 +3,34 @@
 use slugline_model::code::Code;
 use slugline_model::dyno::{DynoId, DynoState, Event, TimedEvent};
 use slugline_model::ledger::Receipt;
-use slugline_model::logline::Source;
+use slugline_model::logline::{LogLine, Source};
 use tokio::sync::mpsc;
 
 use crate::db;
 use crate::db::receipt::DynoReceipt;
-use crate::dynos::{Dyno, Role};
+use crate::dynos::{Dyno, Role, Telling};
 use crate::platform::Platform;
+
+/// How long to wait for the log.
+const FOR_ROOM: std::time::Duration = std::time::Duration::from_millis(2);
 
 impl Platform {
     /// Takes events until the engine is gone.
-    pub(crate) async fn take_events(
-        self,
-        mut events: mpsc::UnboundedReceiver<(DynoId, TimedEvent)>,
-    ) {
+    pub(crate) async fn take_events(self, mut events: mpsc::Receiver<(DynoId, TimedEvent)>) {
         while let Some((id, event)) = events.recv().await {
+            // What cannot be taken now waits in the spool, whose bounds are known.
+            while !self.inner.log.has_room() {
+                tokio::time::sleep(FOR_ROOM).await;
+            }
             self.take_event(id, event);
         }
     }
 
     pub(crate) fn take_event(&self, id: DynoId, event: TimedEvent) {
-        let Some(dyno) = self.dynos().alive.get(&id).cloned() else {
+        let Some(mut dyno) = self.dynos().alive.get(&id).cloned() else {
             return;
         };
+        dyno.telling = Telling::of(event.position);
         if let Some(watcher) = self.dynos().watchers.get(&id) {
             let _ = watcher.send(event.clone());
         }
@@ -50,7 +55,7 @@ impl Platform {
             // Only builds are told what they left.
             Event::Started { .. } | Event::LeftRunning { .. } => {}
             Event::Line { text, .. } => {
-                self.write_log(&dyno.app, Source::App, &dyno.name.to_string(), time, &text);
+                self.tell_as(dyno, (Source::App, &dyno.name.to_string()), time, &text);
             }
             Event::Up => {
                 self.enter(dyno, DynoState::Up, time);
@@ -71,7 +76,7 @@ impl Platform {
             }
             Event::Dropped { lines } => {
                 let text = format!("{}: {lines} messages dropped", error_line(Code::L10));
-                self.write_log(&dyno.app, Source::Heroku, "logplex", time, &text);
+                self.tell_as(dyno, (Source::Heroku, "logplex"), time, &text);
             }
             Event::LaunchFailed { step, error, remedy } => {
                 self.tell(dyno, time, &format!("Could not be started: {step}: {error}"));
@@ -89,8 +94,16 @@ impl Platform {
     }
 
     fn tell(&self, dyno: &Dyno, time: i64, text: &str) {
-        let process = dyno.name.to_string();
-        self.write_log(&dyno.app, Source::Heroku, &process, time, text);
+        self.tell_as(dyno, (Source::Heroku, &dyno.name.to_string()), time, text);
+    }
+
+    /// A line of the event at hand, which is told once whatever becomes of servers.
+    fn tell_as(&self, dyno: &Dyno, (source, process): (Source, &str), time: i64, text: &str) {
+        for text in text.split('\n') {
+            let (process, text) = (process.to_owned(), text.to_owned());
+            let line = LogLine { time, source, process, text };
+            self.inner.log.write_once(dyno.app.as_str(), line, dyno.telling.next(dyno.id));
+        }
     }
 
     fn tell_boot_timeout(&self, dyno: &Dyno, time: i64) {

@@ -75,7 +75,7 @@ pub struct Ports {
     /// Where dynos run.
     pub engine: Arc<dyn Engine>,
     /// What dynos report; the engine's sink sends here.
-    pub events: mpsc::UnboundedReceiver<(DynoId, TimedEvent)>,
+    pub events: mpsc::Receiver<(DynoId, TimedEvent)>,
     /// Where slugs are.
     pub store: Arc<dyn SlugStore>,
     /// Where slugs come from and go to, in foreign formats.

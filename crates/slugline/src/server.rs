@@ -4,12 +4,13 @@ use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::StreamExt as _;
 use rustix::fs::{FlockOperation, flock};
 use slugline_dyno::LocalEngine;
 use slugline_logs::Hub;
+use slugline_model::logline::Origin;
 use slugline_platform::{Config, LogQuery, LogSessions, Platform, Ports};
 use slugline_router::Router;
 use slugline_store::Store;
@@ -91,7 +92,15 @@ impl Server {
         let token = token(&data_dir)?;
         let limits = args.limits.limits();
         let logs = data_dir.join("logs");
-        let hub = Hub::open(&logs, &limits).map_err(|error| CommandError::Logs {
+        // What is saved of a dyno's events need not be told to the next server.
+        let engine = Arc::new(OnceLock::<Arc<LocalEngine>>::new());
+        let keeper = Arc::clone(&engine);
+        let on_saved = move |origin: Origin| {
+            if let Some(engine) = keeper.get() {
+                engine.keep(origin.dyno, origin.position);
+            }
+        };
+        let hub = Hub::open(&logs, &limits, on_saved).map_err(|error| CommandError::Logs {
             path: logs,
             source: std::io::Error::other(error),
         })?;
@@ -110,7 +119,7 @@ impl Server {
             retention: configuration.retention,
         };
         let store = store(&config.data_dir, configuration.bucket)?;
-        let ports = ports(&config, &hub, store)?;
+        let ports = ports(&config, &hub, store, &engine)?;
         let platform = Platform::start(config, ports).await?;
         let table = platform.routes();
         let forever = std::future::pending();
@@ -131,16 +140,26 @@ fn store(data_dir: &Path, bucket: Option<BucketSettings>) -> Result<Store, Comma
     Ok(store.with_bucket(bucket)?)
 }
 
-fn ports(config: &Config, hub: &Arc<Hub>, store: Store) -> Result<Ports, CommandError> {
+/// Events that may wait between the engine and the platform. Further ones wait in their spools.
+const EVENTS: usize = 4_096;
+
+fn ports(
+    config: &Config,
+    hub: &Arc<Hub>,
+    store: Store,
+    keeper: &OnceLock<Arc<LocalEngine>>,
+) -> Result<Ports, CommandError> {
     let store = Arc::new(LocalSlugs::new(store, &config.data_dir));
-    let (send, events) = mpsc::unbounded_channel();
+    let (send, events) = mpsc::channel(EVENTS);
     let sink = Box::new(move |id, event| {
         // The platform takes events for as long as it lives.
-        let _ = send.send((id, event));
+        let _ = send.blocking_send((id, event));
     });
     let engine = LocalEngine::open(&config.data_dir.join("dynos"), &config.program, sink)?;
+    let engine = Arc::new(engine);
+    let _ = keeper.set(Arc::clone(&engine));
     Ok(Ports {
-        engine: Arc::new(engine),
+        engine,
         events,
         store: Arc::clone(&store) as _,
         exchange: store,

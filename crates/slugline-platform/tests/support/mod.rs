@@ -50,7 +50,7 @@ pub(crate) struct Script {
 
 /// Starts nothing: one-off dynos end as the script says, others when the test says.
 pub(crate) struct FakeEngine {
-    events: mpsc::UnboundedSender<(DynoId, TimedEvent)>,
+    events: mpsc::Sender<(DynoId, TimedEvent)>,
     pub(crate) running: Mutex<HashMap<DynoId, DynoSpec>>,
     pub(crate) script: Mutex<Script>,
     pub(crate) procfile: Mutex<String>,
@@ -66,7 +66,7 @@ impl FakeEngine {
     pub(crate) fn emit(&self, id: DynoId, event: Event) {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let time = i64::try_from(now.as_micros()).unwrap();
-        let _ = self.events.send((id, TimedEvent { time, event }));
+        let _ = self.events.try_send((id, TimedEvent { time, position: 0, event }));
     }
 
     fn end(&self, id: DynoId, status: i32) {
@@ -336,7 +336,7 @@ impl TestPlatform {
 
     pub(crate) async fn with(limits: Limits, retention: Policy) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let (send, events) = mpsc::unbounded_channel();
+        let (send, events) = mpsc::channel(100_000);
         let engine = Arc::new(FakeEngine {
             events: send,
             running: Mutex::default(),
