@@ -171,6 +171,8 @@ impl<'a> Init<'a> {
         guest.gone = true;
         if let Some(pid) = guest.command {
             let _ = rustix::process::kill_process_group(pid, Signal::HUP);
+            // One that was started this moment leads no group yet.
+            let _ = rustix::process::kill_process(pid, Signal::HUP);
         }
     }
 
