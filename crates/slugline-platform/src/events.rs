@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use crate::db;
 use crate::db::receipt::DynoReceipt;
 use crate::dynos::{Dyno, Role};
+use crate::over;
 use crate::platform::Platform;
 
 impl Platform {
@@ -65,9 +66,11 @@ impl Platform {
             }
             Event::ExitTimeout => self.tell_exit_timeout(dyno, time),
             Event::RunTimeout => self.tell(dyno, time, "Time is up: stopping"),
-            Event::LimitExceeded { excess } => {
-                let allowed = excess.allowed_text();
-                self.tell(dyno, time, &format!("It took more than {allowed} and was ended"));
+            Event::MemoryQuota { used, allowed } => {
+                self.tell_all(dyno, time, &over::above_quota(used, allowed));
+            }
+            Event::LimitExceeded { excess, biggest } => {
+                self.tell_all(dyno, time, &over::ended(&excess, &biggest));
             }
             Event::Dropped { lines } => {
                 let text = format!("{}: {lines} messages dropped", error_line(Code::L10));
@@ -91,6 +94,12 @@ impl Platform {
     fn tell(&self, dyno: &Dyno, time: i64, text: &str) {
         let process = dyno.name.to_string();
         self.write_log(&dyno.app, Source::Heroku, &process, time, text);
+    }
+
+    fn tell_all(&self, dyno: &Dyno, time: i64, lines: &[String]) {
+        for line in lines {
+            self.tell(dyno, time, line);
+        }
     }
 
     fn tell_boot_timeout(&self, dyno: &Dyno, time: i64) {

@@ -103,6 +103,10 @@ struct ServerArgs {
     /// Where the Platform API listens, on loopback
     #[arg(long, env = "SLUGLINE_API_PORT", default_value_t = 5055)]
     api_port: u16,
+    /// Write each dyno's load and memory into its app's log every 20 s, as Heroku's
+    /// log-runtime-metrics does
+    #[arg(long, env = "SLUGLINE_RUNTIME_METRICS")]
+    runtime_metrics: bool,
     #[command(flatten)]
     limits: limit_args::LimitArgs,
 }
