@@ -20,6 +20,8 @@ pub(crate) struct Processes {
     proc: OwnedFd,
     /// Whose descendants the dyno's processes are; none where there are no others.
     init: Option<u32>,
+    /// The dyno's `/dev/shm`.
+    shared: Option<OwnedFd>,
 }
 
 /// One process, from `/proc/PID/stat`.
@@ -41,15 +43,16 @@ impl Processes {
     /// Those of the dyno whose init this is, as the host counts.
     pub(crate) fn of(init: Pid) -> Option<Self> {
         let init = init.as_raw_nonzero().get().unsigned_abs();
+        let shared = directory(CWD, &format!("/proc/{init}/root/dev/shm")).ok();
         if let Ok(proc) = directory(CWD, &format!("/proc/{init}/root/proc"))
             && fstatfs(&proc).is_ok_and(|found| found.f_type == PROC_MAGIC)
             // Init may not have come to its root yet.
             && is_of_one_dyno(&proc)
         {
-            return Some(Self { proc, init: None });
+            return Some(Self { proc, init: None, shared });
         }
         let proc = directory(CWD, "/proc").ok()?;
-        Some(Self { proc, init: Some(init) })
+        Some(Self { proc, init: Some(init), shared: None })
     }
 
     /// All of them.
@@ -81,6 +84,12 @@ impl Processes {
         }
         text.truncate(length);
         Some(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// What the files of its `/dev/shm` hold (bytes): memory, whether or not a process has it mapped.
+    pub(crate) fn shared_files(&self) -> u64 {
+        let found = self.shared.as_ref().and_then(|shared| rustix::fs::fstatvfs(shared).ok());
+        found.map_or(0, |found| found.f_blocks.saturating_sub(found.f_bfree) * found.f_frsize)
     }
 
     /// The numbers of the threads of a process.

@@ -81,10 +81,10 @@ fn waited(processes: &Processes, path: &str) -> u64 {
 /// Without a group that counts: what processes have, shared pages counted for each that has them.
 fn counted_memory(processes: &Processes, all: &[Process]) -> Memory {
     let sum = |lines: &[&str]| {
-        all.iter().filter_map(|process| processes.sum(process.pid, "status", lines)).sum()
+        all.iter().filter_map(|process| processes.sum(process.pid, "status", lines)).sum::<u64>()
     };
     Memory {
-        rss: sum(&["RssAnon:", "RssShmem:"]),
+        rss: sum(&["RssAnon:"]) + sum(&["RssShmem:"]).max(processes.shared_files()),
         cache: sum(&["RssFile:"]),
         swap: sum(&["VmSwap:"]),
         ..Memory::default()

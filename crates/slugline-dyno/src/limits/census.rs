@@ -26,26 +26,28 @@ impl<'a> Census<'a> {
         self.all.iter().map(|process| process.ticks).sum()
     }
 
-    /// How much memory the processes have (bytes), exact only where it is above a limit. Files of
-    /// memory that no process has open count for nobody.
+    /// How much memory the dyno has (bytes), exact only where it is above a limit. Files of memory
+    /// that have no name, and that no process has mapped, are not seen.
     pub(crate) fn memory(&self, limit: u64) -> u64 {
+        let files = self.processes.shared_files();
         let pages: u64 = self.all.iter().map(|process| process.resident_pages).sum();
         let resident = pages * rustix::param::page_size() as u64;
-        if resident <= limit {
-            return resident;
+        if resident + files <= limit {
+            return resident + files;
         }
-        let own = |pid| self.processes.sum(pid, "status", &["RssAnon:", "RssShmem:"]);
-        let roughly = self.sum(own);
+        let roughly = self.sum("status", "RssAnon:") + self.sum("status", "RssShmem:").max(files);
         if roughly <= limit {
             return roughly;
         }
-        let shared = ["Pss_Anon:", "Pss_Shmem:"];
-        let exact = |pid| self.processes.sum(pid, "smaps_rollup", &shared);
-        self.sum(|pid| exact(pid).or_else(|| own(pid)))
+        let exact = "smaps_rollup";
+        let exact = self.sum(exact, "Pss_Anon:") + self.sum(exact, "Pss_Shmem:").max(files);
+        // Where the kernel tells nobody, it counts for each process that shares it.
+        if exact > files { exact } else { roughly }
     }
 
-    fn sum(&self, of: impl Fn(u32) -> Option<u64>) -> u64 {
-        self.all.iter().filter_map(|process| of(process.pid)).sum()
+    fn sum(&self, file: &str, line: &str) -> u64 {
+        let of = |process: &Process| self.processes.sum(process.pid, file, &[line]);
+        self.all.iter().filter_map(of).sum()
     }
 }
 

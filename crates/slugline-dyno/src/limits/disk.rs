@@ -33,6 +33,9 @@ const HASTE: u32 = 10;
 const TOLD: usize = 4;
 const MOST_TOLD: usize = 3;
 
+/// Files as large as this (bytes) are told like directories.
+const LARGE: u64 = 16 << 20;
+
 /// A directory that holds this part (percent) of what the one above it holds is told in its place.
 const MOST_OF_IT: u64 = 80;
 
@@ -202,8 +205,12 @@ impl Measuring {
                 return;
             }
             let Ok(stat) = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let bytes = u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
             if stat.st_nlink == 1 || self.is_new((stat.st_dev, stat.st_ino)) {
-                self.bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
+                self.bytes += bytes;
+            }
+            if let Some(path) = path.filter(|_| bytes >= LARGE) {
+                self.told.push((format!("{path}/{}", name.to_string_lossy()), bytes));
             }
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 let is_told = |path: &&str| path.matches('/').count() < TOLD;
