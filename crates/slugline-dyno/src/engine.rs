@@ -12,12 +12,13 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use slugline_model::dyno::{DynoId, DynoSpec, ExecRequest};
 use slugline_model::port::{Adopted, Engine, EngineError, EventSink, Session};
+use slugline_model::usage::Usage;
 
 use crate::control::Request;
 use crate::dial::{self, Dials};
 use crate::follow::Follower;
 use crate::op_error::{OpError, Operation};
-use crate::{discard, host, limits, spool, supervisor};
+use crate::{discard, host, limits, spool, supervisor, usage};
 
 /// Uids of dynos on a host where the server is root lie above this, clear of the ranges that
 /// distributions, systemd and other engines hand out.
@@ -197,6 +198,10 @@ impl Engine for LocalEngine {
 
     fn exec(&self, id: DynoId, request: &ExecRequest) -> Result<Session, EngineError> {
         self.begin(id, &Request::Exec(request.clone()))
+    }
+
+    fn usage(&self, id: DynoId) -> Option<Usage> {
+        usage::usage(&self.directory(id))
     }
 }
 

@@ -23,11 +23,14 @@ mod lines;
 mod listen;
 mod op_error;
 mod pipes;
+mod processes;
 mod scan;
+mod seen;
 mod spool;
 mod supervisor;
 mod sys;
 mod trees;
+mod usage;
 mod view;
 mod watch;
 

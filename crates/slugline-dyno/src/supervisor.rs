@@ -129,7 +129,7 @@ struct Prepared {
     /// dyno's first process opens it, in its own user namespace.
     trees: Option<Trees>,
     pipes: Pipes,
-    /// Control groups, for a strict dyno where there are any.
+    /// Its control groups, as far as there are any.
     group: Group,
 }
 
@@ -149,12 +149,8 @@ fn prepare(dyno_directory: &Path, signals: Signals) -> Result<Prepared, FailedSt
             Some(owner) => Some(open_trees(&spec, &disk, &steps, Some(&owner))?),
             None => None,
         };
-        let strict = spec.resources.strict;
-        let group = if strict {
-            Group::make(spec.id, &spec.resources, dyno_directory)
-        } else {
-            Group::default()
-        };
+        let mut group = Group::make(spec.id, dyno_directory);
+        group.limit(&spec.resources);
         Ok(Prepared {
             spec,
             steps,
@@ -185,9 +181,8 @@ impl Prepared {
         match launched {
             Ok(output) => {
                 spool.write(Event::Started { pid: pid.as_raw_nonzero().get().unsigned_abs() });
-                let guard = self.spec.resources.strict;
-                let guard = guard.then(|| Guard::new(&self.spec, &disk, self.group, pid));
-                Ok(Watch::new(&self.spec, pid, pidfd, self.signals, output, guard))
+                let guard = Guard::new(&self.spec, &disk, self.group, pid);
+                Ok(Watch::new(&self.spec, pid, pidfd, self.signals, output, Some(guard)))
             }
             Err(failed) => {
                 let _ = pidfd_send_signal(&pidfd, Signal::KILL);
@@ -203,7 +198,7 @@ impl Prepared {
             match sys::clone_into_namespaces(Some(group.as_fd())) {
                 Err(Errno::ACCESS | Errno::PERM | Errno::BUSY | Errno::OPNOTSUPP) => {
                     // Made beside the server's own, yet closed to it.
-                    self.group = Group::default();
+                    self.group.lose_unified();
                 }
                 cloned => return cloned.op(|| "make namespaces".to_owned()),
             }

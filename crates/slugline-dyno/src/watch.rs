@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
 use slugline_model::dyno::{DynoSpec, Event, Times};
 
 use crate::left;
-use crate::limits::Guard;
+use crate::limits::{Finding, Guard};
 use crate::lines::Lines;
 use crate::listen::listens;
 use crate::pipes::Output;
@@ -20,6 +20,9 @@ const BUFFER: usize = 16 * 1024;
 
 /// The most that a pipe can hold (bytes): the kernel's `fs.pipe-max-size` for ordinary users.
 const FULLEST_PIPE: usize = 1 << 20;
+
+/// As a shell counts what SIGKILL ended.
+const KILLED: i32 = 137;
 
 /// How often a booting web dyno's port is looked at.
 const BOOT_POLL: Duration = Duration::from_millis(20);
@@ -37,8 +40,10 @@ pub(crate) struct Watch {
     /// When SIGTERM becomes SIGKILL; known once the dyno is stopping.
     kill_at: Option<Instant>,
     killed: bool,
-    /// Of a strict dyno, until it has gone beyond a limit.
+    /// Until the dyno has gone beyond a limit.
     guard: Option<Guard>,
+    /// Whether it was ended at a limit.
+    over: bool,
     /// Where init tells what was left running.
     left: OwnedFd,
 }
@@ -64,6 +69,7 @@ impl Watch {
             kill_at: None,
             killed: false,
             guard,
+            over: false,
             left: output.left,
         }
     }
@@ -94,6 +100,9 @@ impl Watch {
             [out, err].iter().enumerate().filter(|(_, p)| p.is_some()).map(|(i, _)| i).collect();
         for (fd, _) in [out, err].into_iter().flatten() {
             fds.push(PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN));
+        }
+        if let Some(notice) = self.guard.as_ref().and_then(Guard::notice) {
+            fds.push(PollFd::new(notice, PollFlags::IN));
         }
         let timeout = self.timeout();
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
@@ -182,16 +191,31 @@ impl Watch {
 
     /// One that goes beyond a limit gets no time to stop, in which it would go on.
     fn look_at_limits(&mut self, spool: &mut Spool) {
-        let Some(excess) = self.guard.as_mut().and_then(Guard::look) else { return };
-        self.guard = None;
-        self.kill();
-        spool.write(Event::LimitExceeded { excess });
+        let Some(guard) = self.guard.as_mut().filter(|_| !self.killed) else { return };
+        match guard.look() {
+            None => {}
+            Some(Finding::AboveQuota(used)) => {
+                spool.write(Event::MemoryQuota { used, allowed: guard.quota() });
+            }
+            Some(over) => {
+                self.guard = None;
+                self.kill();
+                self.tell_over(over, spool);
+            }
+        }
+    }
+
+    fn tell_over(&mut self, finding: Finding, spool: &mut Spool) {
+        if let Finding::Over { excess, biggest } = finding {
+            self.over = true;
+            spool.write(Event::LimitExceeded { excess, biggest });
+        }
     }
 
     /// What can only be told at the end.
     fn look_back(&mut self, spool: &mut Spool) {
-        if let Some(excess) = self.guard.take().as_mut().and_then(Guard::last_look) {
-            spool.write(Event::LimitExceeded { excess });
+        if let Some(finding) = self.guard.take().as_mut().and_then(Guard::last_look) {
+            self.tell_over(finding, spool);
         }
         let commands = left::read(&self.left);
         if !commands.is_empty() && self.kill_at.is_none() {
@@ -217,6 +241,8 @@ impl Watch {
     fn status(&self) -> i32 {
         let Ok(Some((_, status))) = waitpid(Some(self.pid), WaitOptions::empty()) else { return 1 };
         let signaled = status.terminating_signal().map(|signal| 128 + signal);
-        status.exit_status().or(signaled).unwrap_or(1)
+        // The kernel may have ended another process than the command, at the same limit.
+        let status = if self.over { Some(KILLED) } else { status.exit_status() };
+        status.or(signaled).unwrap_or(1)
     }
 }

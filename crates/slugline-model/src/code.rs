@@ -37,6 +37,10 @@ pub enum Code {
     R10,
     /// Exit timeout.
     R12,
+    /// Memory quota exceeded.
+    R14,
+    /// Memory quota vastly exceeded.
+    R15,
     /// Slug checksum mismatch.
     R17,
     /// Log output buffer overflow.
@@ -45,7 +49,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Code; 19] = [
+    pub const ALL: [Code; 21] = [
         Code::H10,
         Code::H11,
         Code::H12,
@@ -63,6 +67,8 @@ impl Code {
         Code::H81,
         Code::R10,
         Code::R12,
+        Code::R14,
+        Code::R15,
         Code::R17,
         Code::L10,
     ];
@@ -101,6 +107,8 @@ impl Code {
             Code::H81 => ("H81", "Blank app", 502),
             Code::R10 => ("R10", "Boot timeout", 0),
             Code::R12 => ("R12", "Exit timeout", 0),
+            Code::R14 => ("R14", "Memory quota exceeded", 0),
+            Code::R15 => ("R15", "Memory quota vastly exceeded", 0),
             Code::R17 => ("R17", "Checksum error", 0),
             Code::L10 => ("L10", "output buffer overflow", 0),
         }

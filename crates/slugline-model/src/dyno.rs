@@ -153,6 +153,16 @@ pub enum Event {
         /// Which, and how far.
         #[serde(flatten)]
         excess: Excess,
+        /// Where a disk's room went: the directories that hold most, with their bytes.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        biggest: Vec<(String, u64)>,
+    },
+    /// It has more memory than its quota, and goes on: R14. Told every 20 s for as long.
+    MemoryQuota {
+        /// What it has (bytes): resident and swapped, without what the kernel can drop.
+        used: u64,
+        /// Its quota (bytes).
+        allowed: u64,
     },
     /// Its command has exited, and left these running, which are ended with it.
     LeftRunning {

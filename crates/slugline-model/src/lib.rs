@@ -17,6 +17,7 @@ pub mod layer;
 pub mod ledger;
 pub mod listing;
 pub mod mirror;
+pub mod neighbours;
 pub mod parts;
 pub mod provenance;
 pub mod resources;
@@ -26,6 +27,7 @@ pub mod sbom;
 pub mod slug;
 pub mod stack;
 pub mod static_site;
+pub mod usage;
 
 pub mod code;
 pub mod limits;

@@ -24,6 +24,8 @@ pub struct Limits {
     /// What a build may keep on the disk, its cache and its source among it (bytes). Ours: Heroku
     /// states none.
     pub build_disk: u64,
+    /// What a dyno's layer may hold (bytes). Ours: Heroku states none.
+    pub dyno_disk: u64,
     /// Open files of one process. Heroku: 10,000.
     pub open_files: u64,
     /// An app's build cache (bytes); one above it is purged before the next build. Ours: Heroku
@@ -63,6 +65,7 @@ impl Default for Limits {
             build_memory: 2560 * mib,
             build_processes: 4_096,
             build_disk: 10 * 1024 * mib,
+            dyno_disk: 4 * 1024 * mib,
             open_files: 10_000,
             cache: 4096 * mib,
             replayable_builds: 5,

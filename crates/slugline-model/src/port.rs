@@ -14,6 +14,7 @@ use crate::name::AppName;
 use crate::procfile::ProcessTypes;
 use crate::retention::Object;
 use crate::slug::{SlugId, SlugSummary, SlugView};
+use crate::usage::Usage;
 
 /// Takes what dynos report. Called from the engine's own thread; must not block for long.
 pub type EventSink = Box<dyn Fn(DynoId, TimedEvent) + Send + Sync>;
@@ -44,6 +45,8 @@ pub trait Engine: Send + Sync {
     fn attach(&self, id: DynoId) -> Result<Session, EngineError>;
     /// Runs a command in a dyno beside its own, on the same layer and in the same network.
     fn exec(&self, id: DynoId, request: &ExecRequest) -> Result<Session, EngineError>;
+    /// What a dyno uses now; none for one that is gone or has not begun.
+    fn usage(&self, id: DynoId) -> Option<Usage>;
 }
 
 /// Somebody who talks to a command in a dyno.

@@ -1,5 +1,7 @@
 //! What a dyno may use of its machine, and how it stands beside others.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
@@ -8,19 +10,35 @@ use crate::size::{count, human, slug_size};
 /// The share of its machine that one dyno has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
-    /// Memory (bytes). The dyno reads it where buildpacks look for it.
+    /// Memory (bytes): its quota. The dyno reads it where buildpacks look for it.
     pub memory: u64,
+    /// Where more memory ends it (bytes). For a build that is the quota itself.
+    #[serde(default = "unbounded")]
+    pub memory_kill: u64,
     /// Processes and threads at a time.
     pub processes: u64,
     /// Open files of one process.
     pub open_files: u64,
     /// What its layer and its writable binds may hold (bytes).
     pub disk: u64,
+    /// Its share of the processors and disks beside others (percent of the smallest size's).
+    #[serde(default = "whole")]
+    pub cpu_percent: u64,
     /// Who goes first.
     pub priority: Priority,
-    /// Whether the dyno is ended when it takes more memory, processes or disk than it may. Builds
-    /// are. Dynos of the formation are not: there Heroku warns first (R14), and lets them swap.
+    /// Whether it is ended at its quota of memory and at its most processes, and when it leaves
+    /// nothing of the disk to others. Builds are. Other dynos go on above their quota (R14), get
+    /// EAGAIN for one process too many, and are ended for a full disk only if they filled it.
     pub strict: bool,
+}
+
+/// What a spec of before says of what it does not name.
+fn unbounded() -> u64 {
+    u64::MAX
+}
+
+fn whole() -> u64 {
+    100
 }
 
 /// Who goes first where there is not enough for all: the server, then dynos, then builds.
@@ -115,9 +133,11 @@ impl Resources {
     pub fn of_dyno(size: DynoSize, limits: &Limits) -> Self {
         Self {
             memory: size.memory,
+            memory_kill: size.memory * size.memory_kill_percent / 100,
             processes: size.processes,
             open_files: limits.open_files,
-            disk: u64::MAX,
+            disk: limits.dyno_disk,
+            cpu_percent: size.cpu_percent,
             priority: Priority::Dyno,
             strict: false,
         }
@@ -127,9 +147,11 @@ impl Resources {
     pub fn of_build(limits: &Limits) -> Self {
         Self {
             memory: limits.build_memory,
+            memory_kill: limits.build_memory,
             processes: limits.build_processes,
             open_files: limits.open_files,
             disk: limits.build_disk,
+            cpu_percent: Priority::Build.cpu_percent(),
             priority: Priority::Build,
             strict: true,
         }
@@ -189,6 +211,33 @@ impl Excess {
     }
 }
 
+/// Whether a dyno is ended for what is on the disk: beyond its own allowance always, and where less
+/// is free than must be, a strict one always, any other one if ending it frees more than is left.
+/// So whoever filled the disk goes, and the innocent stay.
+pub fn disk_excess(resources: &Resources, used: u64, free: u64, reserve: u64) -> Option<Excess> {
+    let allowed = resources.disk;
+    if used > allowed {
+        return Some(Excess { resource: Resource::Disk, found: used, allowed });
+    }
+    let ends = free < reserve && (resources.strict || used > free);
+    ends.then_some(Excess { resource: Resource::FreeDisk, found: free, allowed: reserve })
+}
+
+/// The most that a dyno is expected to take of memory or of a disk in a second (bytes).
+const FASTEST: u64 = 1 << 30;
+
+/// How soon, and how late, a dyno is looked at again.
+const SOONEST: Duration = Duration::from_millis(100);
+const LATEST: Duration = Duration::from_secs(4);
+
+/// When to look again at what a dyno takes, where the kernel does not bound it: before it could have
+/// taken `room` (bytes), later while it takes nothing, and never so often that many sleeping dynos
+/// keep a machine awake.
+pub fn next_look(room: u64, idle: bool) -> Duration {
+    let time = Duration::from_millis(room.saturating_mul(1_000) / FASTEST).max(SOONEST);
+    if idle { (time * 4).min(LATEST) } else { time.min(LATEST) }
+}
+
 /// How much of a file system must stay free for a strict dyno to go on (bytes): two percent, but
 /// no more than 256 MiB. A small disk is not eaten up by the reserve, and on a large one there is
 /// room for what the server has to write while the dyno is ended.
@@ -212,6 +261,38 @@ mod tests {
     fn the_reserve_is_small_on_a_small_disk_and_bounded_on_a_large_one() {
         assert_eq!(disk_reserve(100 << 20), 2 << 20);
         assert_eq!(disk_reserve(1 << 40), 256 << 20);
+    }
+
+    #[test]
+    fn a_dyno_is_ended_where_its_size_says_and_a_build_at_its_quota() {
+        let limits = Limits::default();
+        let of = |name| Resources::of_dyno(DynoSize::named(name).unwrap(), &limits);
+        assert_eq!(of("basic").memory_kill, 1 << 30);
+        assert_eq!(of("performance-xl").memory_kill, of("performance-xl").memory * 120 / 100);
+        let build = Resources::of_build(&limits);
+        assert_eq!(build.memory_kill, build.memory);
+    }
+
+    #[test]
+    fn whoever_filled_the_disk_goes_and_the_innocent_stay() {
+        let dyno = Resources::default();
+        let found = |resources: &Resources, used, free| {
+            disk_excess(resources, used, free, 1_000).map(|excess| excess.resource)
+        };
+        assert_eq!(found(&dyno, dyno.disk + 1, u64::MAX), Some(Resource::Disk));
+        assert_eq!(found(&dyno, dyno.disk, 1_000), None);
+        assert_eq!(found(&dyno, 900, 999), None, "it took less than is left");
+        assert_eq!(found(&dyno, 900, 800), Some(Resource::FreeDisk));
+        let build = Resources::of_build(&Limits::default());
+        assert_eq!(found(&build, 0, 999), Some(Resource::FreeDisk));
+    }
+
+    #[test]
+    fn a_dyno_is_looked_at_before_it_can_take_what_it_has_and_rarely_while_it_sleeps() {
+        assert_eq!(next_look(1 << 30, false), Duration::from_secs(1));
+        assert_eq!(next_look(1 << 30, true), LATEST);
+        assert_eq!(next_look(0, false), SOONEST);
+        assert_eq!(next_look(u64::MAX, false), LATEST);
     }
 
     #[test]

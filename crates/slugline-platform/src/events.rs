@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use crate::db;
 use crate::db::receipt::DynoReceipt;
 use crate::dynos::{Dyno, Role, Telling};
+use crate::over;
 use crate::platform::Platform;
 
 /// How long to wait for the log.
@@ -70,9 +71,11 @@ impl Platform {
             }
             Event::ExitTimeout => self.tell_exit_timeout(dyno, time),
             Event::RunTimeout => self.tell(dyno, time, "Time is up: stopping"),
-            Event::LimitExceeded { excess } => {
-                let allowed = excess.allowed_text();
-                self.tell(dyno, time, &format!("It took more than {allowed} and was ended"));
+            Event::MemoryQuota { used, allowed } => {
+                self.tell_all(dyno, time, &over::above_quota(used, allowed));
+            }
+            Event::LimitExceeded { excess, biggest } => {
+                self.tell_all(dyno, time, &over::ended(&excess, &biggest));
             }
             Event::Dropped { lines } => {
                 let text = format!("{}: {lines} messages dropped", error_line(Code::L10));
@@ -103,6 +106,12 @@ impl Platform {
             let (process, text) = (process.to_owned(), text.to_owned());
             let line = LogLine { time, source, process, text };
             self.inner.log.write_once(dyno.app.as_str(), line, dyno.telling.next(dyno.id));
+        }
+    }
+
+    fn tell_all(&self, dyno: &Dyno, time: i64, lines: &[String]) {
+        for line in lines {
+            self.tell(dyno, time, line);
         }
     }
 

@@ -58,7 +58,7 @@ impl Platform {
             match event {
                 Event::Line { text, .. } => on_line(&text),
                 Event::RunTimeout => at_a_limit = Some(Ending::OutOfTime),
-                Event::LimitExceeded { excess } => at_a_limit = Some(Ending::OverLimit(excess)),
+                Event::LimitExceeded { excess, .. } => at_a_limit = Some(Ending::OverLimit(excess)),
                 Event::LeftRunning { commands } => {
                     for line in excess::left_running(&commands) {
                         on_line(&line);

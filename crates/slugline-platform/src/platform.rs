@@ -20,6 +20,7 @@ use crate::cancel::Cancels;
 use crate::clock;
 use crate::db::{Db, DbError};
 use crate::dynos::Dynos;
+use crate::metrics::Metrics;
 use crate::outputs::Outputs;
 use crate::pins::Pins;
 use crate::store_care::Care;
@@ -50,6 +51,8 @@ pub struct Config {
     pub limits: Limits,
     /// Which slugs are kept.
     pub retention: Policy,
+    /// Whether every app's log has Heroku's runtime metrics.
+    pub runtime_metrics: bool,
 }
 
 /// What a reader of logs asks for.
@@ -138,6 +141,7 @@ pub(crate) struct Inner {
     /// Slugs that builds have stored and not released yet.
     pub(crate) pins: Pins,
     pub(crate) care: Care,
+    pub(crate) metrics: Metrics,
 }
 
 impl std::fmt::Debug for Platform {
@@ -173,12 +177,14 @@ impl Platform {
             cancels: Cancels::default(),
             pins: Pins::default(),
             care: Care::default(),
+            metrics: Metrics::default(),
         };
         let platform = Self { inner: Arc::new(inner) };
         platform.recover().await?;
         tokio::spawn(platform.clone().take_events(ports.events));
         tokio::spawn(platform.clone().reconcile_for_ever());
         tokio::spawn(platform.clone().care_for_ever());
+        tokio::spawn(platform.clone().measure_for_ever());
         Ok(platform)
     }
 

@@ -260,6 +260,9 @@ mod tests {
         fn exec(&self, _: DynoId, _: &ExecRequest) -> Result<Session, EngineError> {
             unreachable!()
         }
+        fn usage(&self, _: DynoId) -> Option<slugline_model::usage::Usage> {
+            unreachable!()
+        }
     }
 
     fn workspace(data: &Path) -> Workspace {

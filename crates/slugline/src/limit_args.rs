@@ -1,4 +1,4 @@
-//! The limits of builds, as the operator sets them.
+//! The limits of builds and dynos, as the operator sets them.
 
 use std::time::Duration;
 
@@ -27,6 +27,11 @@ pub(crate) struct LimitArgs {
     #[arg(long = "build-disk", env = "SLUGLINE_BUILD_DISK", value_name = "MIB")]
     #[arg(default_value_t = LimitArgs::default().disk)]
     disk: u64,
+    /// What a dyno may keep on the disk, in MiB
+    #[arg(long = "dyno-disk", env = "SLUGLINE_DYNO_DISK", value_name = "MIB")]
+    #[arg(default_value_t = LimitArgs::default().dyno_disk)]
+    #[arg(help_heading = "Limits of a dyno")]
+    dyno_disk: u64,
 }
 
 impl Default for LimitArgs {
@@ -37,6 +42,7 @@ impl Default for LimitArgs {
             memory: limits.build_memory / MIB,
             processes: limits.build_processes,
             disk: limits.build_disk / MIB,
+            dyno_disk: limits.dyno_disk / MIB,
         }
     }
 }
@@ -49,6 +55,7 @@ impl LimitArgs {
             build_memory: self.memory.saturating_mul(MIB),
             build_processes: self.processes,
             build_disk: self.disk.saturating_mul(MIB),
+            dyno_disk: self.dyno_disk.saturating_mul(MIB),
             ..Limits::default()
         }
     }

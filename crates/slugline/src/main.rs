@@ -19,6 +19,7 @@ mod slugs;
 mod source;
 mod static_server;
 mod store_care;
+mod top;
 mod up;
 
 use std::path::PathBuf;
@@ -41,6 +42,9 @@ enum Command {
     /// Run the server: the Platform API, the router, and the dynos of every app
     #[command(after_help = "Example:\n  slugline serve --data-dir /var/lib/slugline")]
     Serve(ServerArgs),
+    /// Show what every dyno uses: processors, memory, disk, network
+    #[command(after_help = "Examples:\n  slugline top\n  slugline top --once --sort memory")]
+    Top(top::TopArgs),
     /// Say whether this machine can run dynos, and what it lacks
     Doctor,
     /// Hold what Slugline does against what others publish
@@ -103,6 +107,10 @@ struct ServerArgs {
     /// Where the Platform API listens, on loopback
     #[arg(long, env = "SLUGLINE_API_PORT", default_value_t = 5055)]
     api_port: u16,
+    /// Write each dyno's load and memory into its app's log every 20 s, as Heroku's
+    /// log-runtime-metrics does
+    #[arg(long, env = "SLUGLINE_RUNTIME_METRICS")]
+    runtime_metrics: bool,
     #[command(flatten)]
     limits: limit_args::LimitArgs,
 }
@@ -125,6 +133,7 @@ fn main() {
         Command::SlugExchange(command) => console::run(slug_exchange::run(command)),
         Command::SlugReading(command) => console::run(slug_reading::run(command)),
         Command::StoreCare(command) => console::run(store_care::run(command)),
+        Command::Top(args) => console::run(top::top(args)),
         Command::Doctor => doctor::doctor(),
     };
     std::process::exit(code);

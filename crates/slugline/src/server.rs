@@ -117,6 +117,7 @@ impl Server {
             mirrors: configuration.mirrors,
             limits: limits.clone(),
             retention: configuration.retention,
+            runtime_metrics: args.runtime_metrics,
         };
         let store = store(&config.data_dir, configuration.bucket)?;
         let ports = ports(&config, &hub, store, &engine)?;

@@ -1,103 +1,54 @@
 //! Counting a dyno's processes and their memory where no control group does.
 //!
-//! The processes of a pid namespace all descend from its init, so one look at `/proc` finds them.
 //! Memory is looked at in three steps, each dearer and more exact than the one before it.
 
-use std::collections::HashMap;
-
-use rustix::process::Pid;
+use crate::processes::{Process, Processes};
 
 /// What a dyno's processes come to.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Census {
-    pids: Vec<u32>,
+pub(crate) struct Census<'a> {
+    processes: &'a Processes,
+    all: Vec<Process>,
+}
+
+impl<'a> Census<'a> {
+    /// Counts all processes of a dyno.
+    pub(crate) fn take(processes: &'a Processes) -> Self {
+        Self { processes, all: processes.list() }
+    }
+
     /// Processes and threads, init among them.
-    pub(super) tasks: u64,
-    /// Resident pages, those of files and shared ones counted for each process that has them.
-    resident_pages: u64,
-}
-
-/// One process, from `/proc/PID/stat`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Row {
-    parent: u32,
-    threads: u64,
-    resident_pages: u64,
-}
-
-impl Census {
-    /// Counts init and all that descend from it.
-    pub(super) fn take(init: Pid) -> Self {
-        Self::count(init.as_raw_nonzero().get().unsigned_abs(), &all_processes())
+    pub(crate) fn tasks(&self) -> u64 {
+        self.all.iter().map(|process| process.threads).sum()
     }
 
-    fn count(init: u32, rows: &HashMap<u32, Row>) -> Self {
-        let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-        for (pid, row) in rows {
-            children.entry(row.parent).or_default().push(*pid);
-        }
-        let mut census = Census::default();
-        let mut ahead = vec![init];
-        while let Some(pid) = ahead.pop() {
-            let Some(row) = rows.get(&pid) else { continue };
-            census.pids.push(pid);
-            census.tasks += row.threads;
-            census.resident_pages += row.resident_pages;
-            // Each has one parent, so nobody is met twice.
-            ahead.extend(children.remove(&pid).unwrap_or_default());
-        }
-        census
+    /// Their time on processors (the kernel's ticks).
+    pub(crate) fn ticks(&self) -> u64 {
+        self.all.iter().map(|process| process.ticks).sum()
     }
 
-    /// How much memory the processes have (bytes), exact only where it is above a limit.
-    pub(super) fn memory(&self, limit: u64) -> u64 {
-        let resident = self.resident_pages * rustix::param::page_size() as u64;
-        if resident <= limit {
-            return resident;
+    /// How much memory the dyno has (bytes), exact only where it is above a limit. Files of memory
+    /// that have no name, and that no process has mapped, are not seen.
+    pub(crate) fn memory(&self, limit: u64) -> u64 {
+        let files = self.processes.shared_files();
+        let pages: u64 = self.all.iter().map(|process| process.resident_pages).sum();
+        let resident = pages * rustix::param::page_size() as u64;
+        if resident + files <= limit {
+            return resident + files;
         }
-        let own = self.sum(|pid| sum_of(pid, "status", &["RssAnon:", "RssShmem:"]));
-        if own <= limit {
-            return own;
+        let roughly = self.sum("status", "RssAnon:") + self.sum("status", "RssShmem:").max(files);
+        if roughly <= limit {
+            return roughly;
         }
-        let exact = |pid| sum_of(pid, "smaps_rollup", &["Pss_Anon:", "Pss_Shmem:"]);
-        self.sum(|pid| exact(pid).or_else(|| sum_of(pid, "status", &["RssAnon:", "RssShmem:"])))
+        let exact = "smaps_rollup";
+        let exact = self.sum(exact, "Pss_Anon:") + self.sum(exact, "Pss_Shmem:").max(files);
+        // Where the kernel tells nobody, it counts for each process that shares it.
+        if exact > files { exact } else { roughly }
     }
 
-    fn sum(&self, of: impl Fn(u32) -> Option<u64>) -> u64 {
-        self.pids.iter().filter_map(|pid| of(*pid)).sum()
+    fn sum(&self, file: &str, line: &str) -> u64 {
+        let of = |process: &Process| self.processes.sum(process.pid, file, &[line]);
+        self.all.iter().filter_map(of).sum()
     }
-}
-
-fn all_processes() -> HashMap<u32, Row> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| {
-            let pid = entry.file_name().to_str()?.parse().ok()?;
-            let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-            Some((pid, parse(&String::from_utf8_lossy(&stat))?))
-        })
-        .collect()
-}
-
-/// Reads a line of `/proc/PID/stat`. The name in it may hold anything, a `)` even.
-fn parse(stat: &str) -> Option<Row> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    let parent = fields.nth(1)?.parse().ok()?;
-    let threads = fields.nth(15)?.parse().ok()?;
-    let resident_pages = fields.nth(3)?.parse().ok()?;
-    Some(Row { parent, threads, resident_pages })
-}
-
-/// The sum of some lines of a process's file that count in kB; none where it cannot be read.
-fn sum_of(pid: u32, file: &str, lines: &[&str]) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
-    let value = |line: &str| {
-        let rest = lines.iter().find_map(|name| line.strip_prefix(name))?;
-        rest.trim().strip_suffix(" kB")?.parse::<u64>().ok()
-    };
-    let values: Vec<u64> = text.lines().filter_map(value).collect();
-    (!values.is_empty()).then(|| values.iter().sum::<u64>() * 1_024)
 }
 
 #[cfg(test)]
@@ -105,23 +56,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_read_whatever_its_name() {
-        let stat = "7 (a) R 1 (b) S 5 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 3 0 99 1000 42 184467";
-        assert_eq!(parse(stat), Some(Row { parent: 5, threads: 3, resident_pages: 42 }));
-    }
-
-    #[test]
-    fn only_those_who_descend_from_init_count() {
-        let row = |parent, threads| Row { parent, threads, resident_pages: 10 };
-        let rows = [(10, row(1, 1)), (11, row(10, 4)), (12, row(11, 1)), (20, row(1, 7))];
-        let census = Census::count(10, &rows.into_iter().collect());
-        assert_eq!((census.pids.len(), census.tasks, census.resident_pages), (3, 6, 30));
-    }
-
-    #[test]
     fn this_process_has_threads_and_memory() {
-        let census = Census::take(rustix::process::getpid());
-        assert!(census.tasks >= 1, "{census:?}");
-        assert!(census.memory(u64::MAX) > 0 && census.memory(0) > 0, "{census:?}");
+        let processes = Processes::of(rustix::process::getpid()).unwrap();
+        let census = Census::take(&processes);
+        assert!(census.tasks() >= 1);
+        assert!(census.memory(u64::MAX) > 0 && census.memory(0) > 0);
     }
 }

@@ -5,11 +5,12 @@
 //! them, whatever became of its supervisor.
 
 use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::event::EventfdFlags;
 use rustix::process::Pid;
 use slugline_model::dyno::DynoId;
 use slugline_model::resources::Resources;
@@ -29,75 +30,143 @@ const REMOVE_PAUSE: Duration = Duration::from_millis(10);
 const WEIGHT: u64 = 100;
 const SHARES: u64 = 1_024;
 
+/// The most that BFQ takes as a weight.
+const MOST_BFQ: u64 = 1_000;
+
 /// The groups that hold a dyno; empty where none could be made.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
-    unified: bool,
-    memory: Option<PathBuf>,
+    /// One of the unified hierarchy, which counts time and pressure even where all controllers are
+    /// of the older kind.
+    pub(super) watched: Option<PathBuf>,
+    /// Whether that one has the controllers, too.
+    pub(super) unified: bool,
+    pub(super) memory: Option<PathBuf>,
     pids: Option<PathBuf>,
     cpu: Option<PathBuf>,
+    pub(super) disk: Option<PathBuf>,
 }
 
 impl Group {
-    /// Makes the groups of a dyno as far as this machine lets us, with its limits in them.
-    pub(crate) fn make(id: DynoId, resources: &Resources, dyno_directory: &Path) -> Self {
+    /// Makes the groups of a dyno as far as this machine lets us. They limit nothing yet.
+    pub(crate) fn make(id: DynoId, dyno_directory: &Path) -> Self {
         let hierarchy = Hierarchy::of_this_process();
         let record = dyno_directory.join(RECORD);
         let name = format!("slugline-{id}");
         if let Some(base) = unified_base(&hierarchy) {
             let group = base.join(&name);
-            let made = write_record(&record, std::slice::from_ref(&group))
-                && std::fs::create_dir(&group).is_ok();
-            if made && limit_unified(&group, resources) {
-                let memory = Some(group.clone());
-                return Self { unified: true, memory, pids: Some(group.clone()), cpu: Some(group) };
+            if write_record(&record, std::slice::from_ref(&group)) && made(&group) {
+                return Self::of_unified(group);
             }
             remove(dyno_directory);
         }
+        let watched = hierarchy.v2.as_ref().map(|(_, own)| own.join(&name));
         // The older ones can be handed to nobody but root.
-        if host::is_host_root() {
-            Self::make_v1(&hierarchy, &name, resources, &record)
-        } else {
-            Self::default()
-        }
-    }
-
-    fn make_v1(hierarchy: &Hierarchy, name: &str, resources: &Resources, record: &Path) -> Self {
-        let place = |controller: &str| hierarchy.v1(controller).map(|own| own.join(name));
+        let older = |name| hierarchy.v1(name).filter(|_| host::is_host_root());
+        let place = |controller| older(controller).map(|own| own.join(&name));
+        let disk = place("blkio").filter(|_| has_fair_disks());
         let (memory, pids, cpu) = (place("memory"), place("pids"), place("cpu"));
-        let all: Vec<PathBuf> = [&memory, &pids, &cpu].into_iter().flatten().cloned().collect();
-        if all.is_empty() || !write_record(record, &all) {
+        let all = [&watched, &memory, &pids, &cpu, &disk];
+        let all: Vec<PathBuf> = all.into_iter().flatten().cloned().collect();
+        if all.is_empty() || !write_record(&record, &all) {
             return Self::default();
         }
+        let made = |place: Option<PathBuf>| place.filter(|group| made(group));
+        let (watched, memory, pids) = (made(watched), made(memory), made(pids));
+        Self { unified: false, watched, memory, pids, cpu: made(cpu), disk: made(disk) }
+    }
+
+    fn of_unified(group: PathBuf) -> Self {
+        let group = Some(group);
+        let [memory, pids, cpu, disk] = std::array::from_fn(|_| group.clone());
+        Self { unified: true, watched: group, memory, pids, cpu, disk }
+    }
+
+    /// The groups that were made for a dyno before, by whoever.
+    pub(crate) fn found(dyno_directory: &Path) -> Self {
+        let mut found = Self::default();
+        for group in recorded(&dyno_directory.join(RECORD)) {
+            let has = |name: &str| group.join(name).exists();
+            if has("memory.max") {
+                return Self::of_unified(group);
+            }
+            let place = if has("cgroup.controllers") {
+                &mut found.watched
+            } else if has("memory.limit_in_bytes") {
+                &mut found.memory
+            } else if has("pids.max") {
+                &mut found.pids
+            } else if has("cpu.shares") {
+                &mut found.cpu
+            } else if has("cgroup.procs") {
+                &mut found.disk
+            } else {
+                continue;
+            };
+            *place = Some(group);
+        }
+        found
+    }
+
+    /// Sets what the dyno may have; a group that refuses it counts as none from then on. May be
+    /// called before and after a process has joined.
+    pub(crate) fn limit(&mut self, resources: &Resources) {
+        if self.unified {
+            return self.limit_unified(resources);
+        }
         // Where memory and swap are counted together, the sum is limited as memory alone is.
-        let memory_files = [
-            ("memory.limit_in_bytes", resources.memory),
-            ("memory.memsw.limit_in_bytes", resources.memory),
-        ];
-        let shares = SHARES * resources.priority.cpu_percent() / 100;
-        Self {
-            unified: false,
-            memory: memory.filter(|group| make_limited(group, &memory_files)),
-            pids: pids.filter(|group| make_limited(group, &[("pids.max", resources.processes)])),
-            cpu: cpu.filter(|group| make_limited(group, &[("cpu.shares", shares)])),
+        let kill = resources.memory_kill;
+        let memory = [("memory.limit_in_bytes", kill), ("memory.memsw.limit_in_bytes", kill)];
+        let shares = SHARES * resources.cpu_percent / 100;
+        let keep = |place: &mut Option<PathBuf>, files: &[(&str, u64)]| {
+            *place = place.take().filter(|group| take(group, files));
+        };
+        keep(&mut self.memory, &memory);
+        keep(&mut self.pids, &[("pids.max", resources.processes)]);
+        keep(&mut self.cpu, &[("cpu.shares", shares)]);
+        keep(&mut self.disk, &[("blkio.bfq.weight", disk_weight(resources).min(MOST_BFQ))]);
+    }
+
+    fn limit_unified(&mut self, resources: &Resources) {
+        let Some(group) = &self.watched else { return };
+        if !limit_unified(group, resources) {
+            let watched = self.watched.take();
+            *self = Self { watched, ..Self::default() };
         }
     }
 
     /// The group that a process can be cloned into.
     pub(crate) fn to_clone_into(&self) -> Option<OwnedFd> {
-        let group = self.memory.as_ref().filter(|_| self.unified)?;
+        let group = self.watched.as_ref()?;
         fs_err::File::open(group).ok().map(|directory| directory.into_parts().0.into())
     }
 
+    /// Does without the one that a process cannot be cloned into.
+    pub(crate) fn lose_unified(&mut self) {
+        if let Some(group) = self.watched.take() {
+            remove_group(&group);
+        }
+        if self.unified {
+            *self = Self::default();
+        }
+    }
+
     /// Puts a process that was cloned elsewhere into the groups; those that refuse it count as
-    /// none from then on.
+    /// none from then on. The first such group of a machine that was quiet takes about 10 ms, all
+    /// others next to nothing.
     pub(crate) fn join(&mut self, pid: Pid) {
         if self.unified {
             return;
         }
         let pid = pid.as_raw_nonzero().to_string();
-        for place in [&mut self.memory, &mut self.pids, &mut self.cpu] {
-            let joined = |group: &PathBuf| std::fs::write(group.join("cgroup.procs"), &pid).is_ok();
+        for place in [&mut self.memory, &mut self.pids, &mut self.cpu, &mut self.disk] {
+            let joined = |group: &PathBuf| {
+                let joined = std::fs::write(group.join("cgroup.procs"), &pid).is_ok();
+                if !joined {
+                    remove_group(group);
+                }
+                joined
+            };
             *place = place.take().filter(joined);
         }
     }
@@ -127,6 +196,18 @@ impl Group {
         self.memory.as_ref().is_some_and(|group| counted(&group.join(file), "oom_kill") > 0)
     }
 
+    /// Something that becomes readable when memory runs out in the group. The unified one ends all
+    /// processes at once and needs none.
+    pub(crate) fn out_of_memory_notice(&self) -> Option<OwnedFd> {
+        let group = self.memory.as_ref().filter(|_| !self.unified)?;
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let notice = rustix::event::eventfd(0, flags).ok()?;
+        let control = std::fs::File::open(group.join("memory.oom_control")).ok()?;
+        let words = format!("{} {}", notice.as_raw_fd(), control.as_raw_fd());
+        std::fs::write(group.join("cgroup.event_control"), words).ok()?;
+        Some(notice)
+    }
+
     /// Whether a process could not be started because there were too many.
     pub(crate) fn ran_out_of_processes(&self) -> bool {
         self.pids.as_ref().is_some_and(|group| counted(&group.join("pids.events"), "max") > 0)
@@ -135,13 +216,18 @@ impl Group {
 
 /// Removes the groups of a dyno whose processes are gone or going, if it has any.
 pub(crate) fn remove(dyno_directory: &Path) {
-    use std::os::unix::ffi::OsStringExt as _;
     let record = dyno_directory.join(RECORD);
-    let Ok(list) = std::fs::read(&record) else { return };
-    for line in list.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        remove_group(&PathBuf::from(std::ffi::OsString::from_vec(line.to_vec())));
+    for group in recorded(&record) {
+        remove_group(&group);
     }
     let _ = std::fs::remove_file(record);
+}
+
+fn recorded(record: &Path) -> Vec<PathBuf> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let list = std::fs::read(record).unwrap_or_default();
+    let lines = list.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| PathBuf::from(std::ffi::OsString::from_vec(line.to_vec()))).collect()
 }
 
 fn remove_group(group: &Path) {
@@ -189,22 +275,47 @@ fn is_delegated(group: &Path) -> bool {
 }
 
 fn limit_unified(group: &Path, resources: &Resources) -> bool {
+    let Resources { memory, memory_kill, strict, .. } = *resources;
     let write = |name: &str, value: String| std::fs::write(group.join(name), value).is_ok();
-    let weight = (WEIGHT * resources.priority.cpu_percent() / 100).to_string();
     // What the machine may lack: a processor's or a disk's weight, swap, or ending all at once.
-    write("cpu.weight", weight.clone());
-    write("io.weight", weight);
-    write("memory.swap.max", "0".to_owned());
+    write("cpu.weight", (WEIGHT * resources.cpu_percent / 100).clamp(1, 10_000).to_string());
+    write("io.weight", disk_weight(resources).to_string());
     write("memory.oom.group", "1".to_owned());
-    write("memory.max", resources.memory.to_string())
+    if strict {
+        write("memory.swap.max", "0".to_owned());
+    } else if has_swap() {
+        // Above its quota a dyno pages, as on Heroku. Without swap it would only be held back.
+        write("memory.high", memory.to_string());
+        write("memory.swap.max", memory_kill.saturating_sub(memory).to_string());
+    }
+    write("memory.max", memory_kill.to_string())
         && write("pids.max", resources.processes.to_string())
 }
 
-/// Makes an older group with its limits, of which the first must be taken.
-fn make_limited(group: &Path, files: &[(&str, u64)]) -> bool {
-    if std::fs::create_dir(group).is_err() {
-        return false;
-    }
+/// The weight beside other groups' where a disk is shared by weights.
+fn disk_weight(resources: &Resources) -> u64 {
+    (WEIGHT * resources.cpu_percent / 100).clamp(1, 10_000)
+}
+
+fn has_swap() -> bool {
+    std::fs::read_to_string("/proc/swaps").is_ok_and(|text| text.lines().count() > 1)
+}
+
+/// Whether some disk here is shared by the weights of older groups: the kernel's BFQ alone does
+/// that. Elsewhere such a group could only slow a dyno down for ever, which helps nobody.
+pub(crate) fn has_fair_disks() -> bool {
+    let disks = std::fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    disks.map(|disk| disk.path().join("queue/scheduler")).any(|scheduler| {
+        std::fs::read_to_string(scheduler).is_ok_and(|text| text.contains("[bfq]"))
+    })
+}
+
+fn made(group: &Path) -> bool {
+    std::fs::create_dir(group).is_ok()
+}
+
+/// Writes the limits of an older group, of which the first must be taken.
+fn take(group: &Path, files: &[(&str, u64)]) -> bool {
     let write =
         |(name, value): &(&str, u64)| std::fs::write(group.join(name), value.to_string()).is_ok();
     let taken: Vec<bool> = files.iter().map(write).collect();
@@ -222,7 +333,10 @@ fn listed(file: &Path) -> Vec<String> {
 
 /// The number behind a word that begins a line; 0 where there is none.
 fn counted(file: &Path, word: &str) -> u64 {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+    number(&std::fs::read_to_string(file).unwrap_or_default(), word).unwrap_or(0)
+}
+
+pub(super) fn number(text: &str, word: &str) -> Option<u64> {
     let number = |line: &str| line.strip_prefix(word)?.strip_prefix(' ')?.parse().ok();
-    text.lines().find_map(number).unwrap_or(0)
+    text.lines().find_map(number)
 }

@@ -2,33 +2,44 @@
 //! has, and a look now and then.
 
 mod census;
+mod counts;
 mod disk;
 mod group;
 mod hierarchy;
 mod own;
 
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 use slugline_model::dyno::{DynoId, DynoSpec};
 use slugline_model::limits::Limits;
-use slugline_model::resources::{Excess, Resource, Resources};
+use slugline_model::resources::{Excess, Resource, Resources, next_look};
 
+use crate::processes::Processes;
+use crate::seen::Seen;
 use census::Census;
-use disk::Disk;
+use disk::{Disk, Doing};
 pub(crate) use group::{Group, remove};
 pub(crate) use own::{bound_command, yield_to_others};
 
-/// How often the cheap things are looked at: how much of the disk is free, and whether the kernel
-/// counted a limit as reached.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often a strict dyno is looked at for cheap things: how much of the disk is free, and whether
+/// the kernel counted a limit as reached.
+const STRICT_LOOK: Duration = Duration::from_millis(100);
 
-/// How often processes are counted, where the kernel does not.
-const CENSUS: Duration = Duration::from_millis(500);
+/// How often processes of a strict dyno are counted, where the kernel does not.
+const STRICT_CENSUS: Duration = Duration::from_millis(500);
 
-/// What limits the memory and the processes of builds on a machine.
+/// How often it is said that a dyno is above its quota of memory. Heroku: 20 s.
+const QUOTA_LOOK: Duration = Duration::from_secs(20);
+
+/// Where the kernel cannot bound processes, those that have so many times as many as they may are
+/// ended.
+const TOO_MANY: u64 = 2;
+
+/// What limits the memory and the processes of dynos on a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mechanism {
     /// A control group of the unified hierarchy.
@@ -49,24 +60,47 @@ impl fmt::Display for Mechanism {
     }
 }
 
-/// Finds out what would limit a build here, by making its control groups and removing them.
+/// Finds out what would limit a dyno here, by making its control groups and removing them.
 /// `directory` is one of the caller's own, where nothing else is called `groups`.
 pub fn mechanism(directory: &Path) -> Mechanism {
     let resources = Resources::of_build(&Limits::default());
-    let group = Group::make(DynoId::from_u128(std::process::id().into()), &resources, directory);
+    let mut group = Group::make(DynoId::from_u128(std::process::id().into()), directory);
+    group.limit(&resources);
     let mechanism = group.mechanism();
     remove(directory);
     mechanism
 }
 
-/// Watches one strict dyno.
+/// What a look at a dyno found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// It has to be ended.
+    Over {
+        /// Why.
+        excess: Excess,
+        /// The directories that hold most, where it is about the disk.
+        biggest: Vec<(String, u64)>,
+    },
+    /// It has so much memory (bytes), which is more than its quota, and may go on.
+    AboveQuota(u64),
+}
+
+/// Watches one dyno.
 pub(crate) struct Guard {
     resources: Resources,
     group: Group,
-    init: Pid,
+    processes: Option<Processes>,
     disk: Disk,
+    seen: Seen,
+    /// Readable when memory ran out in an older group, whose processes the kernel ends one by one.
+    notice: Option<OwnedFd>,
+    /// Time on processors at the last look.
+    busy: Option<u64>,
+    /// Memory as it was counted last, where the kernel does not.
+    counted: u64,
     next_look: Instant,
     next_census: Instant,
+    next_quota: Instant,
 }
 
 impl Guard {
@@ -80,62 +114,160 @@ impl Guard {
         let now = Instant::now();
         Self {
             resources: spec.resources,
+            notice: group.out_of_memory_notice(),
             group,
-            init,
-            disk: Disk::new(roots, spec.resources.disk),
+            processes: Processes::of(init),
+            disk: Disk::new(roots, spec.resources),
+            seen: Seen::write_first(disk.parent(), init),
+            busy: None,
+            counted: 0,
             next_look: now,
-            next_census: now + CENSUS,
+            next_census: now + STRICT_CENSUS,
+            next_quota: now + QUOTA_LOOK,
         }
     }
 
     /// When it wants to look again.
     pub(crate) fn next_look(&self) -> Instant {
-        self.next_look
+        let census = self.needs_census().then_some(self.next_census);
+        let quota = (!self.resources.strict).then_some(self.next_quota);
+        [census, quota].into_iter().flatten().fold(self.next_look, Instant::min)
     }
 
-    /// What the dyno has too much of, if anything. Does nothing before it is time.
-    pub(crate) fn look(&mut self) -> Option<Excess> {
+    /// The dyno's quota of memory (bytes).
+    pub(crate) fn quota(&self) -> u64 {
+        self.resources.memory
+    }
+
+    /// What becomes readable when it has to look at once.
+    pub(crate) fn notice(&self) -> Option<&OwnedFd> {
+        self.notice.as_ref()
+    }
+
+    /// What there is to say of the dyno, if anything. Does nothing before it is time.
+    pub(crate) fn look(&mut self) -> Option<Finding> {
         let now = Instant::now();
-        if now < self.next_look {
+        let noticed = self.was_noticed();
+        if now < self.next_look() && !noticed {
             return None;
         }
-        self.next_look = now + LOOK;
-        let mut excess = self.told_by_the_kernel().or_else(|| self.disk.look(false));
-        if now >= self.next_census {
-            self.next_census = now + CENSUS;
-            excess = excess.or_else(|| self.counted());
+        if now >= self.next_look || noticed {
+            let found = self.told_by_the_kernel().or_else(|| self.look_at_disk());
+            if found.is_some() {
+                return found;
+            }
         }
-        excess
+        if self.needs_census()
+            && now >= self.next_census
+            && let Some(excess) = self.count()
+        {
+            return Some(over(excess));
+        }
+        if now >= self.next_quota {
+            self.next_quota = now + QUOTA_LOOK;
+            return self.above_quota();
+        }
+        None
     }
 
     /// The same for a dyno that has ended: it may have gone beyond a limit since the last look.
-    pub(crate) fn last_look(&mut self) -> Option<Excess> {
-        self.told_by_the_kernel().or_else(|| self.disk.look(true))
+    pub(crate) fn last_look(&mut self) -> Option<Finding> {
+        let excess = self.told_by_the_kernel();
+        excess.or_else(|| {
+            let excess = self.disk.look(Doing::Ended)?;
+            Some(Finding::Over { excess, biggest: self.disk.biggest() })
+        })
     }
 
-    fn told_by_the_kernel(&self) -> Option<Excess> {
-        let Resources { memory, processes, .. } = self.resources;
+    /// The kernel tells of it before it has ended the first process.
+    fn was_noticed(&mut self) -> bool {
+        let Some(notice) = &self.notice else { return false };
+        let noticed = rustix::io::read(notice, &mut [0; 8]).is_ok();
+        if noticed {
+            self.next_look = Instant::now();
+        }
+        noticed
+    }
+
+    fn told_by_the_kernel(&self) -> Option<Finding> {
+        let Resources { memory, memory_kill, processes, strict, .. } = self.resources;
         if self.group.ran_out_of_memory() {
-            return Some(Excess { resource: Resource::Memory, found: memory, allowed: memory });
+            let resource = Resource::Memory;
+            return Some(over(Excess { resource, found: memory_kill, allowed: memory }));
         }
         let resource = Resource::Processes;
         let excess = Excess { resource, found: processes, allowed: processes };
-        self.group.ran_out_of_processes().then_some(excess)
+        (strict && self.group.ran_out_of_processes()).then_some(over(excess))
     }
 
-    fn counted(&self) -> Option<Excess> {
-        if self.group.bounds_memory() && self.group.bounds_processes() {
+    fn look_at_disk(&mut self) -> Option<Finding> {
+        let doing = if self.has_slept() { Doing::Nothing } else { Doing::Something };
+        let found = self.disk.look(doing);
+        self.seen.note_layer(self.disk.used());
+        let next = self.disk.next_look(doing == Doing::Nothing);
+        let next = if self.resources.strict { STRICT_LOOK } else { next };
+        self.next_look = Instant::now() + next;
+        found.map(|excess| Finding::Over { excess, biggest: self.disk.biggest() })
+    }
+
+    /// Whether it used no processor since the last look. Builds are not asked: they hardly sleep.
+    fn has_slept(&mut self) -> bool {
+        if self.resources.strict {
+            return false;
+        }
+        let count = |processes: &Processes| Census::take(processes).ticks();
+        let busy = self.group.cpu().map(|(used, _)| used);
+        let busy = busy.or_else(|| self.processes.as_ref().map(count));
+        let before = std::mem::replace(&mut self.busy, busy);
+        busy.is_some() && busy == before
+    }
+
+    fn needs_census(&self) -> bool {
+        !self.group.bounds_memory() || !self.group.bounds_processes()
+    }
+
+    /// Counts what no control group bounds.
+    fn count(&mut self) -> Option<Excess> {
+        let Resources { memory, memory_kill, strict, .. } = self.resources;
+        let census = Census::take(self.processes.as_ref()?);
+        let tasks = census.tasks();
+        let found = if self.group.bounds_memory() { 0 } else { census.memory(memory) };
+        let slept = self.counted == found;
+        self.counted = found;
+        let next = next_look(memory_kill.saturating_sub(found), slept);
+        self.next_census = Instant::now() + if strict { STRICT_CENSUS } else { next };
+        if found > memory_kill {
+            return Some(Excess { resource: Resource::Memory, found, allowed: memory });
+        }
+        self.too_many(tasks)
+    }
+
+    fn too_many(&self, tasks: u64) -> Option<Excess> {
+        let Resources { processes, strict, .. } = self.resources;
+        // One that may start no more stays at its limit, but for those that end meanwhile.
+        let too_many = if strict { tasks + 2 >= processes } else { tasks > processes * TOO_MANY };
+        let resource = Resource::Processes;
+        (too_many && !self.group.bounds_processes()).then_some(Excess {
+            resource,
+            found: tasks,
+            allowed: processes,
+        })
+    }
+
+    /// Whether it has more memory than its quota, as Heroku counts: without cache, since the kernel
+    /// drops that when somebody needs the room.
+    fn above_quota(&self) -> Option<Finding> {
+        let Resources { memory, memory_kill, strict, .. } = self.resources;
+        let used = self.group.memory().map_or(self.counted, |found| found.used());
+        if strict || used <= memory {
             return None;
         }
-        let Resources { memory, processes, .. } = self.resources;
-        let census = Census::take(self.init);
-        // One that may start no more stays at its limit, but for those that end meanwhile.
-        if !self.group.bounds_processes() && census.tasks + 2 >= processes {
-            let resource = Resource::Processes;
-            return Some(Excess { resource, found: census.tasks, allowed: processes });
-        }
-        let found = if self.group.bounds_memory() { 0 } else { census.memory(memory) };
-        let resource = Resource::Memory;
-        (found > memory).then_some(Excess { resource, found, allowed: memory })
+        // Where memory and swap have a limit each, the sum has none.
+        let excess = Excess { resource: Resource::Memory, found: used, allowed: memory };
+        Some(if used > memory_kill { over(excess) } else { Finding::AboveQuota(used) })
     }
+}
+
+fn over(excess: Excess) -> Finding {
+    Finding::Over { excess, biggest: Vec::new() }
 }

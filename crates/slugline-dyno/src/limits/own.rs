@@ -28,9 +28,7 @@ pub(crate) fn yield_to_others(priority: Priority) {
 pub(crate) fn bound_command(resources: &Resources, group: &Group) {
     bound(Rlimit::Core, 0);
     bound(Rlimit::Nofile, resources.open_files);
-    if resources.strict {
-        bound(Rlimit::Fsize, resources.disk.saturating_add(BEYOND));
-    }
+    bound(Rlimit::Fsize, resources.disk.saturating_add(BEYOND));
     // The group's own count tells who reached the limit, this one does not.
     if !group.bounds_processes() && host::counts_processes_by_namespace() {
         bound(Rlimit::Nproc, resources.processes);

@@ -16,6 +16,7 @@ mod error;
 mod formation;
 mod list;
 mod log_session;
+mod metrics;
 mod receipt;
 mod release;
 mod slug;
@@ -82,6 +83,8 @@ impl Platform {
             .route("/apps/{app}/slugs/{slug}/sbom", get(slug_reading::sbom))
             .route("/apps/{app}/slugs/{slug}/provenance", get(slug_reading::provenance))
             .route("/apps/{app}/slugs/{slug}/actions/verify", post(slug_reading::verify))
+            .route("/dynos/usage", get(metrics::usage))
+            .route("/metrics", get(metrics::prometheus))
             .route("/store", get(store::usage))
             .route("/store/actions/gc", post(store::collect))
             .route("/store/actions/fsck", post(store::fsck))

@@ -32,6 +32,7 @@ use slugline_model::port::{
 use slugline_model::procfile::{self, ProcessTypes};
 use slugline_model::retention::{Object, Policy};
 use slugline_model::slug::{SlugId, SlugSummary, SlugView};
+use slugline_model::usage::{CpuTime, Memory, Usage};
 use slugline_platform::{Config, Platform, Ports};
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
@@ -151,6 +152,23 @@ impl Engine for FakeEngine {
 
     fn exec(&self, _: DynoId, _: &ExecRequest) -> Result<Session, EngineError> {
         Err(nobody_there())
+    }
+
+    fn usage(&self, id: DynoId) -> Option<Usage> {
+        let is_running = self.running.lock().unwrap().contains_key(&id);
+        is_running.then(busy_usage)
+    }
+}
+
+/// A dyno that keeps one processor busy.
+fn busy_usage() -> Usage {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros();
+    Usage {
+        at: i64::try_from(now).unwrap(),
+        cpu: CpuTime { used: u64::try_from(now).unwrap(), ..CpuTime::default() },
+        memory: Memory { rss: 100 << 20, cache: 1 << 20, quota: 512 << 20, ..Memory::default() },
+        runnable: 1,
+        ..Usage::default()
     }
 }
 
@@ -359,6 +377,7 @@ impl TestPlatform {
             mirrors: vec![],
             limits,
             retention,
+            runtime_metrics: false,
         };
         let store = Arc::<FakeStore>::default();
         let ports = Ports {

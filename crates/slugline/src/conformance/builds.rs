@@ -55,6 +55,7 @@ impl Builds {
             config: None,
             port,
             api_port,
+            runtime_metrics: false,
             limits: LimitArgs::default(),
         };
         let stack = configuration.stack.clone();

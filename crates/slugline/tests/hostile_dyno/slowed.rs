@@ -1,0 +1,22 @@
+//! One that takes all processors: the others are told who slows them.
+
+use super::stage::as_everybody_beside;
+
+const SPIN: &str = "#!/bin/bash\nfor number in 1 2 3 4 5 6 7 8 9 10 11 12; do\n  \
+    python3 -c 'while True: pass' &\ndone\nwait\n";
+
+/// Serves, and has something to do beside that.
+const WORKS: &str = "python3 -c 'while True: pass' & \
+    exec python3 -m http.server --bind 0.0.0.0 $PORT";
+
+#[test]
+fn whoever_waits_for_a_processor_is_told_who_has_it() {
+    as_everybody_beside(WORKS, SPIN, &[], |stage| {
+        let lines = stage.light();
+        stage.hears(lines, "State changed from starting to up");
+        let words = ["heroku[web.1]", "Slow: waited", "the processor", "shelf/bomb.2 ("];
+        stage.server.wait_for_line(lines, &words);
+        stage.put_out();
+        stage.is_gone();
+    });
+}

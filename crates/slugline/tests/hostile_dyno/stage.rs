@@ -1,0 +1,181 @@
+//! A server with an app of two dynos: one serves, the other one means harm.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::support::account::Account;
+use super::support::api::{Api, Dyno};
+use super::support::http::Request;
+use super::support::scene::Scene;
+use super::support::server::Server;
+use super::support::{trace, wait_for};
+
+/// What a limit needs to be noticed on a busy machine, too.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
+
+const NEIGHBOUR: &str = "exec python3 -m http.server --bind 0.0.0.0 $PORT";
+
+/// `slugline up` starts one of each process type: that one sleeps.
+const FUSE: &str = "if [ $DYNO = bomb.1 ]; then exec sleep 6000; fi; exec ./bomb";
+
+/// An app whose process type `bomb` runs what a test says, once that is lit.
+pub(crate) struct Stage<'a> {
+    pub(crate) server: Server<'a>,
+    pub(crate) api: Api,
+    neighbour: Neighbour,
+    /// What servers that were killed long ago left on this machine.
+    old_groups: Vec<String>,
+}
+
+/// Somebody who asks the dyno that serves, again and again.
+struct Neighbour {
+    end: Arc<AtomicBool>,
+    asking: JoinHandle<u64>,
+}
+
+impl<'a> Stage<'a> {
+    /// A server whose app serves by a command. `bomb` is the script of the one that means harm.
+    fn new(scene: &'a Scene, web: &str, bomb: &str, options: &[&str]) -> Self {
+        scene.write("bin/detect", "#!/bin/sh\necho Shelf\n");
+        scene.write("bin/compile", "#!/bin/sh\ntrue\n");
+        scene.write("bomb", bomb);
+        scene.write("Procfile", &format!("web: {web}\nbomb: {FUSE}\n"));
+        scene.write("index.html", "on the shelf");
+        let old_groups = control_groups();
+        let mut server = Server::start_with_options(scene, options);
+        server.wait_for_release(1);
+        let api = server.api();
+        Self { server, api, neighbour: Neighbour::start(scene), old_groups }
+    }
+
+    /// Starts the one that means harm; gives how many lines were said before.
+    pub(crate) fn light(&self) -> usize {
+        let lines = self.server.lines();
+        self.scale(2);
+        lines
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn put_out(&self) {
+        self.scale(1);
+    }
+
+    fn scale(&self, quantity: u32) {
+        let asked = json!({ "quantity": quantity });
+        self.api.json("PATCH", "/apps/shelf/formation/bomb", &asked);
+    }
+
+    /// Waits for a line of the platform about the dyno.
+    pub(crate) fn hears(&mut self, after: usize, text: &str) {
+        self.server.wait_for_line(after, &["heroku[bomb.2]", text]);
+    }
+
+    /// Waits for a line of the dyno itself.
+    pub(crate) fn says(&mut self, after: usize, text: &str) {
+        self.server.wait_for_line(after, &["app[bomb.2]", text]);
+    }
+
+    /// Waits until the dyno is gone.
+    pub(crate) fn is_gone(&self) {
+        wait_for("the dyno's end", PATIENCE, || {
+            let dynos = self.api.dynos("shelf");
+            let alive = |dyno: &&Dyno| dyno.name == "bomb.2" && dyno.state != "crashed";
+            (!dynos.iter().any(|dyno| alive(&dyno))).then_some(())
+        });
+    }
+
+    /// The state that the API tells of it.
+    pub(crate) fn state(&self) -> String {
+        let dynos = self.api.dynos("shelf");
+        let bomb = dynos.into_iter().find(|dyno| dyno.name == "bomb.2");
+        bomb.map(|dyno| dyno.state).unwrap_or_default()
+    }
+
+    /// Ends the server, and looks whether all went well beside it, and whether anything is left.
+    pub(crate) fn end(self) {
+        let answers = self.neighbour.end();
+        assert!(answers > 0, "nobody was asked");
+        let dynos = self.api.dynos("shelf");
+        let web = dynos.iter().find(|dyno| dyno.name == "web.1").expect("one that serves");
+        assert_eq!((web.state.as_str(), web.release), ("up", 1));
+        let scene = self.server.scene;
+        let ended = self.server.interrupt();
+        assert_eq!(ended.code, Some(0), "{}", ended.output);
+        let crashed = |line: &str| line.contains("heroku[web.1]") && line.contains("crashed");
+        assert!(!ended.output.lines().any(crashed), "{}", ended.output);
+        trace::assert_none(&scene.data());
+        let mut groups = control_groups();
+        groups.retain(|group| !self.old_groups.contains(group));
+        assert_eq!(groups, [""; 0]);
+    }
+}
+
+impl Neighbour {
+    fn start(scene: &Scene) -> Self {
+        let end = Arc::new(AtomicBool::new(false));
+        let (ended, port) = (Arc::clone(&end), scene.port);
+        let host = format!("{}.localhost:{port}", scene.app);
+        let ask = move || {
+            let mut answers = 0;
+            while !ended.load(Ordering::Relaxed) {
+                let (method, path, headers, body) = ("GET", "/", &[], &[]);
+                let request = Request { port, host: &host, method, path, headers, body };
+                let answer = request.send().expect("an answer");
+                assert_eq!((answer.status, answer.text().as_str()), (200, "on the shelf"));
+                answers += 1;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            answers
+        };
+        Self { end, asking: std::thread::spawn(ask) }
+    }
+
+    /// How many requests were answered: all of them.
+    fn end(self) -> u64 {
+        self.end.store(true, Ordering::Relaxed);
+        self.asking.join().expect("every request is answered")
+    }
+}
+
+/// Runs a test as root and as an ordinary user, where there is a choice.
+pub(crate) fn as_everybody(bomb: &str, options: &[&str], test: impl Fn(&mut Stage<'_>)) {
+    as_everybody_beside(NEIGHBOUR, bomb, options, test);
+}
+
+/// The same beside another neighbour.
+pub(crate) fn as_everybody_beside(
+    web: &str,
+    bomb: &str,
+    options: &[&str],
+    test: impl Fn(&mut Stage<'_>),
+) {
+    for account in Account::all() {
+        println!("as {account}:");
+        let scene = Scene::new(&account, "shelf");
+        let mut stage = Stage::new(&scene, web, bomb, options);
+        test(&mut stage);
+        stage.end();
+    }
+}
+
+/// Control groups of dynos whose processes are gone. Those of tests beside this one have some.
+fn control_groups() -> Vec<String> {
+    let found = std::process::Command::new("find")
+        .args(["/sys/fs/cgroup", "-maxdepth", "6", "-type", "d", "-name", "slugline-*"])
+        .output()
+        .expect("find runs");
+    let found = String::from_utf8_lossy(&found.stdout).into_owned();
+    found.lines().filter(|group| is_empty(group)).map(str::to_owned).collect()
+}
+
+/// For longer than a dyno needs to start or to end in it.
+fn is_empty(group: &str) -> bool {
+    (0..50).all(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        std::fs::read_to_string(format!("{group}/cgroup.procs")).is_ok_and(|text| text.is_empty())
+    })
+}
