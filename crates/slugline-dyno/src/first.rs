@@ -87,6 +87,8 @@ fn launched(
 /// the process's already.
 fn take_identity(spec: &DynoSpec) -> Result<(), OpError> {
     sys::leave_keyring().op(|| "leave the server's keyring".to_owned())?;
+    // By now the supervisor has put it into the dyno's own groups.
+    sys::leave_group_names().op(|| "make a cgroup namespace".to_owned())?;
     if spec.host_uid.is_some() {
         sys::drop_groups().op(|| "leave root's groups".to_owned())?;
         let gid = Gid::from_raw(DYNO_UID);

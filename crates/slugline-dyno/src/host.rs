@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use slugline_model::sandbox::{HOST_ETC, HostFacts, USR_NAMES};
+use slugline_model::sandbox::{HOST_ETC, HostFacts, PROC_MASKED, PROC_READ_ONLY, USR_NAMES};
 
 /// Reads what a launch needs to know of the host.
 pub(crate) fn host_facts() -> HostFacts {
@@ -16,10 +16,14 @@ pub(crate) fn host_facts() -> HostFacts {
                 .then(|| ((*name).to_owned(), target.map(|t| t.to_string_lossy().into_owned())))
         })
         .collect();
-    let exists = |name: &&&str| Path::new("/etc").join(name).exists();
+    let those_in = |directory: &str, names: &[&str]| -> Vec<String> {
+        let exists = |name: &&&str| Path::new(directory).join(name).exists();
+        names.iter().filter(exists).map(|name| (*name).to_owned()).collect()
+    };
     HostFacts {
         usr_names,
-        etc: HOST_ETC.iter().filter(exists).map(|name| (*name).to_owned()).collect(),
+        etc: those_in("/etc", &HOST_ETC),
+        proc: those_in("/proc", &[PROC_READ_ONLY.as_slice(), &PROC_MASKED].concat()),
         resolv_conf: std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
     }
 }

@@ -35,6 +35,17 @@ pub(crate) fn leave_mounts() -> Result<(), Errno> {
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }
 }
 
+/// Gives the calling process control groups that it sees as the whole: those that it is in.
+pub(crate) fn leave_group_names() -> Result<(), Errno> {
+    // SAFETY: descriptors and memory stay as they are; only what names of groups mean changes.
+    let left = unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWCGROUP) };
+    match left {
+        // A kernel without control groups names none.
+        Err(Errno::INVAL) => Ok(()),
+        other => other,
+    }
+}
+
 /// Forks into a new user namespace alone, or into none.
 pub(crate) fn fork(new_user_namespace: bool) -> Result<Forked, Errno> {
     clone(if new_user_namespace { libc::CLONE_NEWUSER } else { 0 }, None)
