@@ -16,6 +16,7 @@ use rustix::mount::{
 };
 use slugline_model::sandbox::Step;
 
+use crate::network;
 use crate::op_error::{OpError, Operation};
 use crate::sys;
 use crate::trees::{DEVICES, Trees};
@@ -34,7 +35,13 @@ pub(crate) struct FailedStep {
 }
 
 /// Carries out every step but [`Step::Run`].
-pub(crate) fn launch(steps: &[Step], trees: &Trees) -> Result<(), FailedStep> {
+///
+/// `outside` waits until the outside is joined.
+pub(crate) fn launch(
+    steps: &[Step],
+    trees: &Trees,
+    outside: impl Fn() -> Result<(), OpError>,
+) -> Result<(), FailedStep> {
     named("stage", stage(trees))?;
     for step in steps {
         let (name, result) = match step {
@@ -52,6 +59,9 @@ pub(crate) fn launch(steps: &[Step], trees: &Trees) -> Result<(), FailedStep> {
             Step::Mask { path } => ("proc", mask(&root(path))),
             Step::HostName { name } => ("hostname", host_name(name)),
             Step::Pivot => ("pivot", pivot()),
+            Step::Network { outside: way, closed } => {
+                ("network", network::set_up(*way, closed).and_then(|()| outside()))
+            }
             Step::DropPrivileges => ("privileges", drop_privileges()),
             Step::Run => ("run", Ok(())),
         };

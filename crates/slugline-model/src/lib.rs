@@ -17,6 +17,7 @@ pub mod layer;
 pub mod ledger;
 pub mod listing;
 pub mod mirror;
+pub mod network;
 pub mod parts;
 pub mod provenance;
 pub mod resources;

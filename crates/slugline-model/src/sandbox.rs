@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dyno::{Bind, DynoSpec};
+use crate::dyno::{Bind, DynoSpec, Network};
+use crate::network::{Outside, Subnet};
 
 /// The uid and gid that an app sees itself run under.
 pub const DYNO_UID: u32 = 1_000;
@@ -21,6 +22,10 @@ pub struct HostFacts {
     pub resolv_conf: String,
     /// Which of [`PROC_READ_ONLY`] and [`PROC_MASKED`] exist.
     pub proc: Vec<String>,
+    /// How a network of the dyno's own reaches the outside.
+    pub outside: Outside,
+    /// What it is told itself not to reach.
+    pub closed: Vec<Subnet>,
 }
 
 /// Parts of `/proc` that are the machine's and that a dyno may read: what container engines make
@@ -135,6 +140,13 @@ pub enum Step {
     },
     /// The overlay becomes `/`; the host's files are out of reach.
     Pivot,
+    /// Loopback comes up in the dyno's own network, and the outside is waited for.
+    Network {
+        /// How the outside is reached.
+        outside: Outside,
+        /// What is not reached, in the dyno's own table of routes.
+        closed: Vec<Subnet>,
+    },
     /// The dyno's host name.
     HostName {
         /// At most 63 bytes.
@@ -158,6 +170,9 @@ pub fn plan(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
     steps.extend(proc_parts(host));
     steps.push(Step::HostName { name: spec.id.to_string() });
     steps.push(Step::Pivot);
+    if spec.network == Network::Own {
+        steps.push(Step::Network { outside: host.outside, closed: host.closed.clone() });
+    }
     steps.push(Step::DropPrivileges);
     steps.push(Step::Run);
     steps
@@ -252,7 +267,7 @@ fn proc_parts(host: &HostFacts) -> impl Iterator<Item = Step> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dyno::{Network, Streams, Times};
+    use crate::dyno::{Streams, Times};
     use crate::resources::Resources;
     use std::collections::BTreeMap;
 
@@ -283,6 +298,8 @@ mod tests {
             etc: vec!["ssl/certs".into()],
             resolv_conf: String::new(),
             proc: vec!["sys".into(), "kcore".into()],
+            outside: Outside::Pasta,
+            closed: vec![],
         };
         let steps = plan(&spec(), &host);
         let at = |wanted: &dyn Fn(&Step) -> bool| steps.iter().position(wanted).unwrap();
@@ -290,7 +307,10 @@ mod tests {
         let first_bind = at(&|s| matches!(s, Step::Stack { .. }));
         let pivot = at(&|s| *s == Step::Pivot);
         assert!(overlay < first_bind && first_bind < pivot);
-        assert_eq!(steps[steps.len() - 2..], [Step::DropPrivileges, Step::Run]);
+        let network = Step::Network { outside: Outside::Pasta, closed: vec![] };
+        assert_eq!(steps[steps.len() - 3..], [network, Step::DropPrivileges, Step::Run]);
+        let build = plan(&DynoSpec { network: Network::Host, ..spec() }, &host);
+        assert!(!build.iter().any(|step| matches!(step, Step::Network { .. })));
         let bound: Vec<_> = steps
             .iter()
             .filter_map(|s| match s {
