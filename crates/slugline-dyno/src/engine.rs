@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use slugline_model::dyno::{DynoId, DynoSpec, ExecRequest};
+use slugline_model::network::NetworkOptions;
 use slugline_model::port::{Adopted, Engine, EngineError, EventSink, Session};
 use slugline_model::usage::Usage;
 
 use crate::control::Request;
 use crate::dial::{self, Dials};
 use crate::follow::Follower;
+use crate::network::{Given, Networks};
 use crate::op_error::{OpError, Operation};
 use crate::{discard, host, limits, spool, supervisor, usage};
 
@@ -35,6 +37,7 @@ pub struct LocalEngine {
     /// Supervisors that this server started, so that they leave no zombie.
     children: Mutex<HashMap<DynoId, Child>>,
     dials: Dials,
+    networks: Networks,
 }
 
 impl std::fmt::Debug for LocalEngine {
@@ -54,6 +57,7 @@ impl LocalEngine {
             follower: Follower::start(sink)?,
             children: Mutex::default(),
             dials: Dials::default(),
+            networks: Networks::new(root, NetworkOptions::default()),
         })
     }
 
@@ -61,6 +65,13 @@ impl LocalEngine {
     /// after this one was killed is told from there on.
     pub fn keep(&self, id: DynoId, position: u64) {
         self.follower.keep(id, position);
+    }
+
+    /// With what the operator decided of dynos' networks, before the first dyno is started.
+    #[must_use]
+    pub fn with_network(mut self, options: NetworkOptions) -> Self {
+        self.networks = Networks::new(&self.root, options);
+        self
     }
 
     fn directory(&self, id: DynoId) -> PathBuf {
@@ -103,22 +114,24 @@ impl LocalEngine {
     fn launch(&self, spec: &DynoSpec, directory: &Path) -> Result<(), OpError> {
         let mut spec = spec.clone();
         spec.host_uid = host::is_host_root().then(|| host_uid(spec.id));
+        let Given { order, namespace } = self.networks.give(&spec)?;
+        order.write(directory)?;
         write_files(&spec, directory)?;
         self.follower.follow(&spec, directory)?;
-        let child = self.spawn(directory)?;
+        let child = self.spawn(directory, namespace)?;
         self.children().insert(spec.id, child);
         Ok(())
     }
 
     /// A process group of its own keeps the terminal's Ctrl-C from it. Spawned, never forked: a
     /// fork of a large server takes as long as the server is large.
-    fn spawn(&self, directory: &Path) -> Result<Child, OpError> {
+    fn spawn(&self, directory: &Path, network: Option<OwnedFd>) -> Result<Child, OpError> {
         Command::new(&self.program)
             .arg("supervise")
             .arg(directory)
             .env_clear()
             .current_dir("/")
-            .stdin(Stdio::null())
+            .stdin(network.map_or_else(Stdio::null, Stdio::from))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)
@@ -133,6 +146,7 @@ impl Engine for LocalEngine {
         fs_err::create_dir_all(&directory).op(|| format!("make {}", directory.display()))?;
         self.launch(spec, &directory).map_err(|error| {
             self.follower.forget(spec.id);
+            self.networks.forget(spec.id);
             let _ = discard::remove_tree(&directory);
             error.into()
         })
@@ -155,11 +169,13 @@ impl Engine for LocalEngine {
         }
         let directory = self.directory(id);
         if !directory.exists() {
+            self.networks.forget(id);
             return Ok(());
         }
         // Kept until the directory is gone: a supervisor that was about to begin finds it so.
         let _lock = wait_for_lock(&directory);
         limits::remove(&directory);
+        self.networks.forget(id);
         discard::remove_tree(&directory).map_err(Into::into)
     }
 
@@ -177,6 +193,7 @@ impl Engine for LocalEngine {
                 Err(_) => drop(discard::remove_tree(&directory)),
             }
         }
+        self.networks.adopt(adopted.iter().map(|dyno| &dyno.spec))?;
         Ok(adopted)
     }
 

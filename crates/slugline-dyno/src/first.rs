@@ -27,8 +27,9 @@ pub(crate) fn run(
     let FarEnds { stdout, stderr, go, failure, left, control, disk } = ends;
     limits::yield_to_others(spec.resources.priority);
     sys::forget_arguments();
-    let prepared =
-        wait_for_ids(&go).and_then(|()| launched(spec, steps, trees, &disk)).and_then(|signals| {
+    let prepared = wait_for_ids(&go)
+        .and_then(|()| launched(spec, steps, trees, &disk, &go))
+        .and_then(|signals| {
             // It may have died while this process's wish to die with it was taken back.
             if is_gone(&failure) {
                 sys::exit(1);
@@ -58,10 +59,16 @@ fn is_gone(pipe: &OwnedFd) -> bool {
 
 fn wait_for_ids(go: &OwnedFd) -> Result<(), FailedStep> {
     let _ = sys::die_with_parent();
+    named("launch", wait_for_word(go))
+}
+
+/// Waits until the supervisor says that this process may go on: once when the ids are mapped, and
+/// again when the outside is joined, where that is awaited.
+fn wait_for_word(go: &OwnedFd) -> Result<(), OpError> {
     let mut word = [0; 2];
     let read = rustix::io::retry_on_intr(|| rustix::io::read(go, &mut word));
-    match named("launch", read.op(|| "wait for the supervisor".to_owned()))? {
-        // The supervisor died before it could map the ids: there is nobody to report to.
+    match read.op(|| "wait for the supervisor".to_owned())? {
+        // The supervisor died: there is nobody to report to.
         0 => sys::exit(1),
         _ => Ok(()),
     }
@@ -72,13 +79,14 @@ fn launched(
     steps: &[Step],
     trees: Option<Trees>,
     disk: &Path,
+    go: &OwnedFd,
 ) -> Result<Signals, FailedStep> {
     named("identity", take_identity(spec))?;
     let trees = match trees {
         Some(trees) => trees,
         None => named("trees", open_trees(spec, disk, steps, None))?,
     };
-    launch(steps, &trees)?;
+    launch(steps, &trees, || wait_for_word(go))?;
     let taken = Signals::take(&[Signal::TERM, Signal::CHILD]).op(|| "block signals".to_owned());
     named("launch", taken)
 }
@@ -87,6 +95,8 @@ fn launched(
 /// the process's already.
 fn take_identity(spec: &DynoSpec) -> Result<(), OpError> {
     sys::leave_keyring().op(|| "leave the server's keyring".to_owned())?;
+    // By now the supervisor has put it into the dyno's own groups.
+    sys::leave_group_names().op(|| "make a cgroup namespace".to_owned())?;
     if spec.host_uid.is_some() {
         sys::drop_groups().op(|| "leave root's groups".to_owned())?;
         let gid = Gid::from_raw(DYNO_UID);

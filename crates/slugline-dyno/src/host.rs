@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
-use slugline_model::sandbox::{HOST_ETC, HostFacts, USR_NAMES};
+use slugline_model::dyno::Network;
+use slugline_model::sandbox::{HOST_ETC, HostFacts, PROC_MASKED, PROC_READ_ONLY, USR_NAMES};
+
+use crate::network::Order;
 
 /// Reads what a launch needs to know of the host.
-pub(crate) fn host_facts() -> HostFacts {
+pub(crate) fn host_facts(network: Network, order: &Order) -> HostFacts {
     let usr_names = USR_NAMES
         .iter()
         .filter_map(|name| {
@@ -16,11 +19,33 @@ pub(crate) fn host_facts() -> HostFacts {
                 .then(|| ((*name).to_owned(), target.map(|t| t.to_string_lossy().into_owned())))
         })
         .collect();
-    let exists = |name: &&&str| Path::new("/etc").join(name).exists();
+    let those_in = |directory: &str, names: &[&str]| -> Vec<String> {
+        let exists = |name: &&&str| Path::new(directory).join(name).exists();
+        names.iter().filter(exists).map(|name| (*name).to_owned()).collect()
+    };
     HostFacts {
         usr_names,
-        etc: HOST_ETC.iter().filter(exists).map(|name| (*name).to_owned()).collect(),
-        resolv_conf: std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
+        etc: those_in("/etc", &HOST_ETC),
+        proc: those_in("/proc", &[PROC_READ_ONLY.as_slice(), &PROC_MASKED].concat()),
+        resolv_conf: resolv_conf(network).unwrap_or_default(),
+        outside: order.outside,
+        closed: order.closed(),
+    }
+}
+
+/// A resolver's configuration for a dyno. In a network of its own it cannot reach a resolver on the
+/// machine's loopback: what that one asks is then in a second file. None where nothing is known
+/// that a dyno can reach.
+pub(crate) fn resolv_conf(network: Network) -> Option<String> {
+    const FILES: [&str; 3] = [
+        "/etc/resolv.conf",
+        "/run/systemd/resolve/resolv.conf",
+        "/run/NetworkManager/no-stub-resolv.conf",
+    ];
+    let mut texts = FILES.map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    match network {
+        Network::Host => Some(std::mem::take(&mut texts[0])),
+        Network::Own => slugline_model::network::resolv_conf(texts.iter().map(String::as_str)),
     }
 }
 
@@ -60,6 +85,11 @@ pub(crate) fn remedy(step: &str) -> String {
         "overlay" => "overlay mounts in user namespaces need Linux 5.11 or newer with overlayfs: \
                       load it with `sudo modprobe overlay`"
             .to_owned(),
+        "network" => {
+            "`pasta` joins it to the outside: try `pasta --config-net true`, and update the \
+                      package passt; without it dynos start and reach nobody"
+                .to_owned()
+        }
         "proc" => "a sandbox around this shell hides parts of /proc, so the kernel refuses a new \
                    one: run Slugline outside of it"
             .to_owned(),

@@ -10,18 +10,23 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags,
-    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change,
-    move_mount, unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
+    fsopen, mount_change, move_mount, open_tree, unmount,
 };
 use slugline_model::sandbox::Step;
 
+use crate::network;
 use crate::op_error::{OpError, Operation};
 use crate::sys;
 use crate::trees::{DEVICES, Trees};
 
 /// Where the new root is put together.
 const STAGE: &str = "/tmp";
+
+/// What hides a directory, or a file.
+const NO_FILES: &str = "no-files";
+const NO_BYTES: &str = "no-bytes";
 
 /// A step that failed, by the name that [`crate::host::remedy`] knows.
 pub(crate) struct FailedStep {
@@ -30,7 +35,13 @@ pub(crate) struct FailedStep {
 }
 
 /// Carries out every step but [`Step::Run`].
-pub(crate) fn launch(steps: &[Step], trees: &Trees) -> Result<(), FailedStep> {
+///
+/// `outside` waits until the outside is joined.
+pub(crate) fn launch(
+    steps: &[Step],
+    trees: &Trees,
+    outside: impl Fn() -> Result<(), OpError>,
+) -> Result<(), FailedStep> {
     named("stage", stage(trees))?;
     for step in steps {
         let (name, result) = match step {
@@ -44,8 +55,13 @@ pub(crate) fn launch(steps: &[Step], trees: &Trees) -> Result<(), FailedStep> {
             Step::Bind(bind) => ("bind", attach(trees, &bind.to)),
             Step::Devices { shared_memory } => ("devices", devices(trees, *shared_memory)),
             Step::Proc => ("proc", proc()),
+            Step::ReadOnly { path } => ("proc", cover(&root(path), &root(path))),
+            Step::Mask { path } => ("proc", mask(&root(path))),
             Step::HostName { name } => ("hostname", host_name(name)),
             Step::Pivot => ("pivot", pivot()),
+            Step::Network { outside: way, closed } => {
+                ("network", network::set_up(*way, closed).and_then(|()| outside()))
+            }
             Step::DropPrivileges => ("privileges", drop_privileges()),
             Step::Run => ("run", Ok(())),
         };
@@ -75,10 +91,13 @@ fn stage(trees: &Trees) -> Result<(), OpError> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).op(|| "make mounts private".to_owned())?;
     let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    mount_new("tmpfs", &[("mode", "755")], flags, Path::new(STAGE))?;
-    for name in ["stack", "slug", "disk", "root"] {
+    // It holds what is synthesised and nothing that a dyno writes.
+    let bounds = [("mode", "755"), ("size", "8m"), ("nr_inodes", "4k")];
+    mount_new("tmpfs", &bounds, flags, Path::new(STAGE))?;
+    for name in ["stack", "slug", "disk", "root", NO_FILES] {
         directory(&Path::new(STAGE).join(name), 0o755)?;
     }
+    file(&Path::new(STAGE).join(NO_BYTES), "")?;
     if let Some(slug) = &trees.slug {
         attach_at(slug, &Path::new(STAGE).join("slug"))?;
     }
@@ -146,17 +165,21 @@ fn attach_at(tree: &OwnedFd, to: &Path) -> Result<(), OpError> {
 fn devices(trees: &Trees, shared_memory: u64) -> Result<(), OpError> {
     let dev = root(Path::new("dev"));
     let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    mount_new("tmpfs", &[("mode", "755"), ("size", "64k")], flags, &dev)?;
+    let bounds = [("mode", "755"), ("size", "64k"), ("nr_inodes", "64")];
+    mount_new("tmpfs", &bounds, flags, &dev)?;
     for (name, tree) in DEVICES.iter().zip(&trees.devices) {
         file(&dev.join(name), "")?;
         attach_at(tree, &dev.join(name))?;
     }
     directory(&dev.join("pts"), 0o755)?;
-    mount_new("devpts", &[("newinstance", ""), ("ptmxmode", "0666")], flags, &dev.join("pts"))?;
+    // All that there are of the machine's, some thousands, are everybody's.
+    let terminals = [("newinstance", ""), ("ptmxmode", "0666"), ("max", "256")];
+    mount_new("devpts", &terminals, flags, &dev.join("pts"))?;
     directory(&dev.join("shm"), 0o1777)?;
     let flags = flags | MountAttrFlags::MOUNT_ATTR_NODEV;
-    let size = shared_memory.to_string();
-    mount_new("tmpfs", &[("mode", "1777"), ("size", &size)], flags, &dev.join("shm"))?;
+    let (size, files) = (shared_memory.to_string(), (shared_memory / 4_096).max(64).to_string());
+    let bounds = [("mode", "1777"), ("size", size.as_str()), ("nr_inodes", files.as_str())];
+    mount_new("tmpfs", &bounds, flags, &dev.join("shm"))?;
     for (name, target) in [
         ("ptmx", "pts/ptmx"),
         ("fd", "/proc/self/fd"),
@@ -174,6 +197,20 @@ fn proc() -> Result<(), OpError> {
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     mount_new("proc", &[], flags, &root(Path::new("proc")))
+}
+
+/// An empty directory or an empty file hides what is there.
+fn mask(path: &Path) -> Result<(), OpError> {
+    let empty = if path.is_dir() { NO_FILES } else { NO_BYTES };
+    cover(&Path::new(STAGE).join(empty), path)
+}
+
+/// One path's mount, read-only, over another.
+fn cover(from: &Path, to: &Path) -> Result<(), OpError> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(CWD, from, flags).op(|| format!("open {}", from.display()))?;
+    sys::restrict_mount(&tree, true, true).op(|| format!("restrict {}", from.display()))?;
+    attach_at(&tree, to)
 }
 
 fn host_name(name: &str) -> Result<(), OpError> {

@@ -64,7 +64,7 @@ struct Failure {
 }
 
 /// The steps that a launch may fail at, so that a name that was read is one that was written.
-const STEPS: [&str; 13] = [
+const STEPS: [&str; 14] = [
     "trees",
     "identity",
     "stage",
@@ -74,6 +74,7 @@ const STEPS: [&str; 13] = [
     "devices",
     "proc",
     "hostname",
+    "network",
     "pivot",
     "privileges",
     "run",
@@ -118,10 +119,20 @@ impl Pipes {
 }
 
 impl NearEnds {
-    /// Lets the dyno go on, and waits until its command runs or its launch failed.
-    pub(crate) fn release(self) -> Result<Output, FailedStep> {
-        let told = rustix::io::write(&self.go, b"go").op(|| "tell the dyno to go on".to_owned());
-        told.map_err(|error| FailedStep { step: "launch", error })?;
+    /// Lets the dyno go on, lets it know when the outside is joined, and waits until its command
+    /// runs or its launch failed.
+    pub(crate) fn release(
+        self,
+        join: impl FnOnce() -> Result<(), OpError>,
+    ) -> Result<Output, FailedStep> {
+        let tell = |word: &[u8; 2]| {
+            let told = rustix::io::write(&self.go, word).op(|| "tell the dyno to go on".to_owned());
+            told.map_err(|error| FailedStep { step: "launch", error })
+        };
+        tell(b"go")?;
+        join().map_err(|error| FailedStep { step: "network", error })?;
+        // Of a dyno that has failed meanwhile, the reason is read below.
+        let _ = tell(b"on");
         drop(self.go);
         let mut report = Vec::new();
         let read = std::fs::File::from(self.failure).read_to_end(&mut report);

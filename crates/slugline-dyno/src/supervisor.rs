@@ -16,6 +16,7 @@ use slugline_model::sandbox::{DYNO_UID, Step, plan};
 use crate::control;
 use crate::launch::{FailedStep, named};
 use crate::limits::{self, Group, Guard};
+use crate::network::{self, Order, Pasta, Source};
 use crate::op_error::{OpError, Operation};
 use crate::pipes::Pipes;
 use crate::spool::Spool;
@@ -50,8 +51,8 @@ pub fn supervise(dyno_directory: &Path) -> i32 {
     if prepared.as_ref().is_ok_and(|prepared| prepared.spec.resources.strict) {
         spool.keep_room(dyno_directory);
     }
-    match prepared.and_then(|prepared| prepared.start(&mut spool)) {
-        Ok(watch) => watch.run(&mut spool),
+    match prepared.and_then(|prepared| prepared.start(dyno_directory, &mut spool)) {
+        Ok((watch, _pasta)) => watch.run(&mut spool),
         Err(FailedStep { step, error }) => spool.write(Event::LaunchFailed {
             step: step.to_owned(),
             error: format!("{}: {}", error.operation, error.source),
@@ -131,10 +132,13 @@ struct Prepared {
     pipes: Pipes,
     /// Its control groups, as far as there are any.
     group: Group,
+    network: Source,
+    order: Order,
 }
 
 fn prepare(dyno_directory: &Path, signals: Signals) -> Result<Prepared, FailedStep> {
     let mut spec = named("prepare", read_spec(dyno_directory))?;
+    let network = named("network", Source::of_supervisor(spec.network))?;
     // The first user namespace that root makes is the one that maps the slug's owner.
     let owner = named("clone", spec.host_uid.map(idmap_namespace).transpose())?;
     let prepared = move || {
@@ -144,7 +148,8 @@ fn prepare(dyno_directory: &Path, signals: Signals) -> Result<Prepared, FailedSt
             fs_err::create_dir_all(&path).op(|| format!("make {}", path.display()))?;
         }
         spec.binds.retain(|bind| bind.from.exists());
-        let steps = plan(&spec, &host::host_facts());
+        let order = Order::read(dyno_directory);
+        let steps = plan(&spec, &host::host_facts(spec.network, &order));
         let trees = match owner {
             Some(owner) => Some(open_trees(&spec, &disk, &steps, Some(&owner))?),
             None => None,
@@ -158,13 +163,19 @@ fn prepare(dyno_directory: &Path, signals: Signals) -> Result<Prepared, FailedSt
             trees,
             pipes: Pipes::new(disk, control::listen(dyno_directory)?)?,
             group,
+            network,
+            order,
         })
     };
     named("prepare", prepared())
 }
 
 impl Prepared {
-    fn start(mut self, spool: &mut Spool) -> Result<Watch, FailedStep> {
+    fn start(
+        mut self,
+        dyno_directory: &Path,
+        spool: &mut Spool,
+    ) -> Result<(Watch, Option<Pasta>), FailedStep> {
         let (pid, pidfd) = match named("clone", self.clone_first())? {
             Forked::Child => {
                 spool.close();
@@ -177,12 +188,17 @@ impl Prepared {
         self.group.join(pid);
         let disk = self.pipes.disk.clone();
         let near = self.pipes.near_ends();
-        let launched = map_ids(pid, &self.spec).and_then(|()| near.release());
+        let mut pasta = None;
+        let launched = map_ids(pid, &self.spec).and_then(|()| {
+            pasta = named("network", Pasta::start(&self.order, pid, dyno_directory))?;
+            near.release(|| pasta.as_ref().map_or(Ok(()), Pasta::wait))
+        });
         match launched {
             Ok(output) => {
                 spool.write(Event::Started { pid: pid.as_raw_nonzero().get().unsigned_abs() });
                 let guard = Guard::new(&self.spec, &disk, self.group, pid);
-                Ok(Watch::new(&self.spec, pid, pidfd, self.signals, output, Some(guard)))
+                let watch = Watch::new(&self.spec, pid, pidfd, self.signals, output, Some(guard));
+                Ok((watch, pasta))
             }
             Err(failed) => {
                 let _ = pidfd_send_signal(&pidfd, Signal::KILL);
@@ -192,10 +208,26 @@ impl Prepared {
         }
     }
 
-    /// Clones the dyno's first process, into its control group where that can be done at once.
+    /// Clones the dyno's first process, in its network if that is ready.
     fn clone_first(&mut self) -> Result<Forked, OpError> {
+        let home = self.network.enter()?;
+        let cloned = self.clone_into_group();
+        if let (Some(home), Ok(Forked::Parent(..)) | Err(_)) = (home, &cloned) {
+            // Whatever it needs is in the file system: it may as well stay.
+            let _ = network::enter(&home);
+        }
+        // Only who is in it is to keep it.
+        if let Source::Ready(_) = self.network {
+            self.network = Source::Host;
+        }
+        cloned
+    }
+
+    /// Clones it into its control group where that can be done at once.
+    fn clone_into_group(&mut self) -> Result<Forked, OpError> {
+        let new_network = self.network.is_new();
         if let Some(group) = self.group.to_clone_into() {
-            match sys::clone_into_namespaces(Some(group.as_fd())) {
+            match sys::clone_into_namespaces(Some(group.as_fd()), new_network) {
                 Err(Errno::ACCESS | Errno::PERM | Errno::BUSY | Errno::OPNOTSUPP) => {
                     // Made beside the server's own, yet closed to it.
                     self.group.lose_unified();
@@ -203,7 +235,7 @@ impl Prepared {
                 cloned => return cloned.op(|| "make namespaces".to_owned()),
             }
         }
-        sys::clone_into_namespaces(None).op(|| "make namespaces".to_owned())
+        sys::clone_into_namespaces(None, new_network).op(|| "make namespaces".to_owned())
     }
 }
 

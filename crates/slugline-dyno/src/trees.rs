@@ -59,7 +59,13 @@ pub(crate) fn open_trees(
             _ => {}
         }
     }
-    let device = |name: &&str| open(&Path::new("/dev").join(name));
+    let device = |name: &&str| {
+        let path = Path::new("/dev").join(name);
+        let tree = open(&path)?;
+        // The device itself is not written to less, but nobody alters its times or its mode.
+        sys::restrict_mount(&tree, true, false).op(|| format!("restrict {}", path.display()))?;
+        Ok(tree)
+    };
     Ok(Trees {
         slug: match &spec.slug {
             Some(SlugView::Tree(path)) => Some(owned(path, false)?),

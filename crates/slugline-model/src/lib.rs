@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod listing;
 pub mod mirror;
 pub mod neighbours;
+pub mod network;
 pub mod parts;
 pub mod provenance;
 pub mod resources;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dyno::{Bind, DynoSpec};
+use crate::dyno::{Bind, DynoSpec, Network};
+use crate::network::{Outside, Subnet};
 
 /// The uid and gid that an app sees itself run under.
 pub const DYNO_UID: u32 = 1_000;
@@ -19,7 +20,36 @@ pub struct HostFacts {
     pub etc: Vec<String>,
     /// The host's resolver configuration.
     pub resolv_conf: String,
+    /// Which of [`PROC_READ_ONLY`] and [`PROC_MASKED`] exist.
+    pub proc: Vec<String>,
+    /// How a network of the dyno's own reaches the outside.
+    pub outside: Outside,
+    /// What it is told itself not to reach.
+    pub closed: Vec<Subnet>,
 }
+
+/// Parts of `/proc` that are the machine's and that a dyno may read: what container engines make
+/// read-only by default.
+pub const PROC_READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
+
+/// Parts of `/proc` that tell of the machine what no dyno has a use for: what container engines
+/// hide by default, the kernel's log, and where the kernel lies in memory.
+pub const PROC_MASKED: [&str; 14] = [
+    "acpi",
+    "asound",
+    "interrupts",
+    "kallsyms",
+    "kcore",
+    "key-users",
+    "keys",
+    "kmsg",
+    "latency_stats",
+    "mtrr",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+    "timer_stats",
+];
 
 /// Top-level names beside `/usr` that programs need, where a host has them.
 pub const USR_NAMES: [&str; 6] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
@@ -98,8 +128,25 @@ pub enum Step {
     },
     /// A `/proc` of the dyno's own pid namespace.
     Proc,
+    /// What is there can be read only.
+    ReadOnly {
+        /// Absolute.
+        path: PathBuf,
+    },
+    /// Something empty hides what is there, a directory or a file.
+    Mask {
+        /// Absolute.
+        path: PathBuf,
+    },
     /// The overlay becomes `/`; the host's files are out of reach.
     Pivot,
+    /// Loopback comes up in the dyno's own network, and the outside is waited for.
+    Network {
+        /// How the outside is reached.
+        outside: Outside,
+        /// What is not reached, in the dyno's own table of routes.
+        closed: Vec<Subnet>,
+    },
     /// The dyno's host name.
     HostName {
         /// At most 63 bytes.
@@ -120,8 +167,12 @@ pub fn plan(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
     // The part of memory that the kernel gives such a file system by default.
     steps.push(Step::Devices { shared_memory: spec.resources.memory / 2 });
     steps.push(Step::Proc);
+    steps.extend(proc_parts(host));
     steps.push(Step::HostName { name: spec.id.to_string() });
     steps.push(Step::Pivot);
+    if spec.network == Network::Own {
+        steps.push(Step::Network { outside: host.outside, closed: host.closed.clone() });
+    }
     steps.push(Step::DropPrivileges);
     steps.push(Step::Run);
     steps
@@ -202,10 +253,21 @@ fn stack_paths(host: &HostFacts) -> Vec<Step> {
     paths.map(|path| Step::Stack { path: path.into() }).collect()
 }
 
+/// Everything else in `/proc` is the dyno's own, or open to every user of a machine. Processes are
+/// not hidden from each other: they are all the dyno's.
+fn proc_parts(host: &HostFacts) -> impl Iterator<Item = Step> {
+    let there = |name: &&str| host.proc.iter().any(|there| there == name);
+    let path = |name: &str| PathBuf::from("/proc").join(name);
+    let read_only = PROC_READ_ONLY.into_iter().filter(there);
+    let read_only = read_only.map(move |name| Step::ReadOnly { path: path(name) });
+    let masked = PROC_MASKED.into_iter().filter(there);
+    read_only.chain(masked.map(move |name| Step::Mask { path: path(name) }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dyno::{Network, Streams, Times};
+    use crate::dyno::{Streams, Times};
     use crate::resources::Resources;
     use std::collections::BTreeMap;
 
@@ -235,6 +297,9 @@ mod tests {
             usr_names: vec![("bin".into(), Some("usr/bin".into())), ("lib".into(), None)],
             etc: vec!["ssl/certs".into()],
             resolv_conf: String::new(),
+            proc: vec!["sys".into(), "kcore".into()],
+            outside: Outside::Pasta,
+            closed: vec![],
         };
         let steps = plan(&spec(), &host);
         let at = |wanted: &dyn Fn(&Step) -> bool| steps.iter().position(wanted).unwrap();
@@ -242,7 +307,10 @@ mod tests {
         let first_bind = at(&|s| matches!(s, Step::Stack { .. }));
         let pivot = at(&|s| *s == Step::Pivot);
         assert!(overlay < first_bind && first_bind < pivot);
-        assert_eq!(steps[steps.len() - 2..], [Step::DropPrivileges, Step::Run]);
+        let network = Step::Network { outside: Outside::Pasta, closed: vec![] };
+        assert_eq!(steps[steps.len() - 3..], [network, Step::DropPrivileges, Step::Run]);
+        let build = plan(&DynoSpec { network: Network::Host, ..spec() }, &host);
+        assert!(!build.iter().any(|step| matches!(step, Step::Network { .. })));
         let bound: Vec<_> = steps
             .iter()
             .filter_map(|s| match s {
@@ -251,6 +319,13 @@ mod tests {
             })
             .collect();
         assert_eq!(bound, ["/usr", "/lib", "/etc/ssl/certs"]);
+        let proc = at(&|s| *s == Step::Proc);
+        let parts = [
+            Step::ReadOnly { path: "/proc/sys".into() },
+            Step::Mask { path: "/proc/kcore".into() },
+        ];
+        assert_eq!(steps[proc + 1..=proc + 2], parts, "only what is there");
+        assert!(proc < pivot);
         assert!(steps.contains(&Step::Link { path: "bin".into(), target: "usr/bin".into() }));
     }
 }

@@ -11,7 +11,8 @@ pub(crate) use idmap::{idmap_mount, restrict_mount};
 pub(crate) use landlock::{knows_abstract_sockets, leave_abstract_sockets};
 pub(crate) use process::{
     Forked, clone_into_namespaces, close_what_was_inherited, die_with_parent, drop_groups, exit,
-    forget_arguments, fork, kill_all, leave_keyring, leave_mounts, wait_for_disks_of_others,
+    forget_arguments, fork, kill_all, leave_group_names, leave_keyring, leave_mounts,
+    leave_network, wait_for_disks_of_others,
 };
 pub(crate) use seccomp::filter_calls;
 pub(crate) use signals::{Signals, as_a_shell_has_them};

@@ -16,12 +16,17 @@ pub(crate) enum Forked {
     Parent(Pid, OwnedFd),
 }
 
-/// Forks into new user, mount, pid, ipc and uts namespaces, and, where one is given, into a unified
-/// control group.
+/// Forks into new user, mount, pid, ipc and uts namespaces, into a new network if asked, and, where
+/// one is given, into a unified control group.
 ///
 /// Only for a process with one thread: the child may then run any code.
-pub(crate) fn clone_into_namespaces(group: Option<BorrowedFd<'_>>) -> Result<Forked, Errno> {
-    let namespaces = libc::CLONE_NEWUSER
+pub(crate) fn clone_into_namespaces(
+    group: Option<BorrowedFd<'_>>,
+    new_network: bool,
+) -> Result<Forked, Errno> {
+    let network = if new_network { libc::CLONE_NEWNET } else { 0 };
+    let namespaces = network
+        | libc::CLONE_NEWUSER
         | libc::CLONE_NEWNS
         | libc::CLONE_NEWPID
         | libc::CLONE_NEWIPC
@@ -33,6 +38,23 @@ pub(crate) fn clone_into_namespaces(group: Option<BorrowedFd<'_>>) -> Result<For
 pub(crate) fn leave_mounts() -> Result<(), Errno> {
     // SAFETY: descriptors stay shared; no other thread's mounts or directory change.
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }
+}
+
+/// Gives the calling thread a network of its own, with nothing in it.
+pub(crate) fn leave_network() -> Result<(), Errno> {
+    // SAFETY: descriptors and memory stay as they are; no other thread's network changes.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
+}
+
+/// Gives the calling process control groups that it sees as the whole: those that it is in.
+pub(crate) fn leave_group_names() -> Result<(), Errno> {
+    // SAFETY: descriptors and memory stay as they are; only what names of groups mean changes.
+    let left = unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWCGROUP) };
+    match left {
+        // A kernel without control groups names none.
+        Err(Errno::INVAL) => Ok(()),
+        other => other,
+    }
 }
 
 /// Forks into a new user namespace alone, or into none.

@@ -146,6 +146,7 @@ mod tests {
             since: 0,
             started_at: 0,
             role: Role::Formation,
+            telling: std::sync::Arc::default(),
         };
         let cpu = CpuTime { used, ..CpuTime::default() };
         (dyno, Usage { at, cpu, runnable: 1, ..Usage::default() })

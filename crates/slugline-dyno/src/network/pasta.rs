@@ -1,0 +1,123 @@
+//! `pasta`, which joins a network of an ordinary user's to the outside: whatever the dyno sends, it
+//! sends as that user's program.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions, getppid, kill_process, waitpid};
+
+use super::Order;
+use super::netlink::INTERFACE;
+use crate::op_error::{OpError, Operation};
+use crate::sys::{self, Forked};
+
+/// Where it says that it is ready; removed when it has.
+const READY: &str = "pasta.ready";
+
+/// What it logs, at most [`MOST_LOGGED`].
+const LOG: &str = "pasta.log";
+
+/// Bytes.
+const MOST_LOGGED: &str = "65536";
+
+/// How long it may take to be ready. It takes milliseconds, on a busy machine more.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running pasta, killed with its dyno, and by the kernel with its supervisor.
+pub(crate) struct Pasta {
+    pid: Pid,
+    pidfd: OwnedFd,
+    ready: OwnedFd,
+    dyno_directory: PathBuf,
+}
+
+impl Pasta {
+    /// Starts it for the network of a process, which must wait meanwhile, if it was ordered.
+    pub(crate) fn start(
+        order: &Order,
+        dyno: Pid,
+        directory: &Path,
+    ) -> Result<Option<Self>, OpError> {
+        let Some(program) = &order.pasta else { return Ok(None) };
+        let ready_path = directory.join(READY);
+        let readable = Mode::RUSR | Mode::WUSR;
+        mknodat(CWD, &ready_path, FileType::Fifo, readable, 0).op(|| "make a pipe".to_owned())?;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let ready = open(&ready_path, flags, Mode::empty()).op(|| "open a pipe".to_owned())?;
+        let supervisor = rustix::process::getpid();
+        match sys::fork(false).op(|| "fork".to_owned())? {
+            Forked::Child => {
+                sys::as_a_shell_has_them();
+                let _ = sys::die_with_parent();
+                if getppid() != Some(supervisor) {
+                    sys::exit(1);
+                }
+                let _ = command(program, order, dyno, directory).exec();
+                sys::exit(127)
+            }
+            Forked::Parent(pid, pidfd) => {
+                Ok(Some(Self { pid, pidfd, ready, dyno_directory: directory.to_path_buf() }))
+            }
+        }
+    }
+
+    /// Waits until the dyno's network is joined.
+    pub(crate) fn wait(&self) -> Result<(), OpError> {
+        let end = Instant::now() + PATIENCE;
+        let mut fds =
+            [PollFd::new(&self.ready, PollFlags::IN), PollFd::new(&self.pidfd, PollFlags::IN)];
+        let left = || Timespec::try_from(end.saturating_duration_since(Instant::now())).ok();
+        while matches!(poll(&mut fds, left().as_ref()), Err(Errno::INTR)) {}
+        let [ready, ended] = fds.map(|fd| !fd.revents().is_empty());
+        let _ = std::fs::remove_file(self.dyno_directory.join(READY));
+        match (ready, ended) {
+            (true, _) => Ok(()),
+            (false, true) => Err(std::io::Error::other(self.last_words())),
+            (false, false) => Err(Errno::TIMEDOUT.into()),
+        }
+        .op(|| "join the outside by pasta".to_owned())
+    }
+
+    fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.dyno_directory.join(LOG)).unwrap_or_default();
+        let last = log.lines().rev().find(|line| !line.trim().is_empty());
+        last.map_or_else(|| "it ended at once".to_owned(), |line| line.trim().to_owned())
+    }
+}
+
+impl Drop for Pasta {
+    fn drop(&mut self) {
+        let _ = kill_process(self.pid, Signal::KILL);
+        let _ = waitpid(Some(self.pid), WaitOptions::empty());
+    }
+}
+
+/// Nothing is forwarded to the dyno, nothing of the machine's loopback is seen by it but what the
+/// operator allows, and there is no IPv6.
+fn command(program: &Path, order: &Order, dyno: Pid, directory: &Path) -> Command {
+    let ports: Vec<String> = order.options.reach.iter().map(|to| to.port().to_string()).collect();
+    let ports = if ports.is_empty() { "none".to_owned() } else { ports.join(",") };
+    let mut command = Command::new(program);
+    command
+        .args(["--foreground", "--quiet", "--config-net", "--ipv4-only", "--no-map-gw"])
+        .args(["--no-dhcp", "--no-dhcpv6", "--no-ndp", "--no-ra"])
+        .args(["--tcp-ports", "none", "--udp-ports", "none", "--udp-ns", "none"])
+        .args(["--tcp-ns", &ports, "--ns-ifname", INTERFACE, "--log-size", MOST_LOGGED])
+        .arg("--log-file")
+        .arg(directory.join(LOG))
+        .arg("--pid")
+        .arg(directory.join(READY))
+        .arg(dyno.as_raw_nonzero().to_string())
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
