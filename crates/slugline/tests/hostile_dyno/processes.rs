@@ -68,5 +68,5 @@ fn whoever_leaves_the_session_ends_with_the_command() {
 fn sleepers() -> usize {
     let entries = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
     let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    lines.filter(|line| line == b"sleep\0273273\0").count()
+    lines.filter(|line| line == b"sleep\x00273273\x00").count()
 }
