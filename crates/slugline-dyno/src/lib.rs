@@ -37,7 +37,7 @@ mod watch;
 
 pub use engine::LocalEngine;
 pub use host::{closes_abstract_sockets, is_host_root};
-pub use limits::{Mechanism, mechanism};
+pub use limits::{Mechanism, has_fair_disks, mechanism};
 pub use network::{NetworkFacts, network_facts};
 pub use supervisor::supervise;
 pub use view::can_mount_slugs;

@@ -43,16 +43,23 @@ impl Processes {
     /// Those of the dyno whose init this is, as the host counts.
     pub(crate) fn of(init: Pid) -> Option<Self> {
         let init = init.as_raw_nonzero().get().unsigned_abs();
-        let shared = directory(CWD, &format!("/proc/{init}/root/dev/shm")).ok();
-        if let Ok(proc) = directory(CWD, &format!("/proc/{init}/root/proc"))
-            && fstatfs(&proc).is_ok_and(|found| found.f_type == PROC_MAGIC)
-            // Init may not have come to its root yet.
-            && is_of_one_dyno(&proc)
-        {
-            return Some(Self { proc, init: None, shared });
+        if let Some(inside) = Self::inside(init) {
+            return Some(inside);
         }
         let proc = directory(CWD, "/proc").ok()?;
-        Some(Self { proc, init: Some(init), shared: None })
+        let outside = Self { proc, init: Some(init), shared: None };
+        // To an ordinary user init is closed, and what it started is open.
+        let inside = outside.list().into_iter().find_map(|process| Self::inside(process.pid));
+        Some(inside.unwrap_or(outside))
+    }
+
+    /// As one of the dyno's processes sees them.
+    fn inside(pid: u32) -> Option<Self> {
+        let proc = directory(CWD, &format!("/proc/{pid}/root/proc")).ok()?;
+        // It may not have come to its root yet.
+        let is_proc = fstatfs(&proc).is_ok_and(|found| found.f_type == PROC_MAGIC);
+        let shared = directory(CWD, &format!("/proc/{pid}/root/dev/shm")).ok();
+        (is_proc && is_of_one_dyno(&proc)).then_some(Self { proc, init: None, shared })
     }
 
     /// All of them.

@@ -98,23 +98,36 @@ fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
 }
 
-/// What limits builds here, and what would do it better.
+/// What limits dynos and builds here, and what would do it better.
 fn limits() -> String {
     let found = tempfile::tempdir().map(|directory| slugline_dyno::mechanism(directory.path()));
     let Ok(mechanism) = found else {
-        return "none  builds cannot be limited: there is no temporary directory".to_owned();
+        return "none  dynos cannot be limited: there is no temporary directory".to_owned();
     };
     let better = match mechanism {
         Mechanism::Unified => "",
         Mechanism::Older => {
-            ": as well as v2 does; started by an ordinary user, builds would get process limits"
+            ": as well as v2 does; started by an ordinary user, dynos would get process limits"
         }
         Mechanism::Rlimits => {
             "; exact limits need control groups: start the server in a group of its own, such as \
              by `systemd-run --user --scope -p Delegate=yes slugline serve`, or as root"
         }
     };
-    format!("ok    builds are limited by {mechanism}{better}")
+    format!("ok    dynos and builds are limited by {mechanism}{better}; {}", disks(mechanism))
+}
+
+/// Who reads and writes first.
+fn disks(mechanism: Mechanism) -> &'static str {
+    match (mechanism, slugline_dyno::has_fair_disks()) {
+        (Mechanism::Unified, _) => "disks are shared by weight as far as they know weights",
+        (Mechanism::Older, true) => "disks are shared by weight",
+        (Mechanism::Older, false) => {
+            "disks are shared by priority alone: weights need the scheduler bfq, or v2, and a fixed \
+             rate would slow a dyno down that nobody is in the way of"
+        }
+        (Mechanism::Rlimits, _) => "disks are shared by priority alone",
+    }
 }
 
 /// A program that builds use where the host is the stack.

@@ -303,7 +303,7 @@ fn has_swap() -> bool {
 
 /// Whether some disk here is shared by the weights of older groups: the kernel's BFQ alone does
 /// that. Elsewhere such a group could only slow a dyno down for ever, which helps nobody.
-pub(crate) fn has_fair_disks() -> bool {
+pub fn has_fair_disks() -> bool {
     let disks = std::fs::read_dir("/sys/block").into_iter().flatten().flatten();
     disks.map(|disk| disk.path().join("queue/scheduler")).any(|scheduler| {
         std::fs::read_to_string(scheduler).is_ok_and(|text| text.contains("[bfq]"))

@@ -22,6 +22,7 @@ use crate::processes::Processes;
 use crate::seen::Seen;
 use census::Census;
 use disk::{Disk, Doing};
+pub use group::has_fair_disks;
 pub(crate) use group::{Group, remove};
 pub(crate) use own::{bound_command, yield_to_others};
 

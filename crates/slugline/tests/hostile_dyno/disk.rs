@@ -45,7 +45,7 @@ fn a_dyno_that_fills_its_disk_is_ended_and_told_what_took_the_room() {
 fn a_file_that_is_larger_than_all_may_be_ends_at_its_limit() {
     as_everybody(ONE_FILE, &DISK, |stage| {
         let lines = stage.light();
-        stage.server.wait_for_line(lines, &["bomb.2]", "File too large"]);
+        stage.waits_for(lines, &["bomb.2]", "File too large"]);
         stage.put_out();
         stage.is_gone();
     });

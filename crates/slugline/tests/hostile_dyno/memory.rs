@@ -29,7 +29,7 @@ const TMPFS: &str = "#!/usr/bin/env python3\nimport time\n\
 const R14: &str = "Error R14 (Memory quota exceeded)";
 const R15: &str = "Error R15 (Memory quota vastly exceeded)";
 
-fn is_ended(stage: &mut Stage<'_>) {
+fn is_ended(stage: &Stage<'_>) {
     let lines = stage.light();
     stage.hears(lines, R15);
     stage.hears(lines, "Process running mem=1");

@@ -1,7 +1,7 @@
 //! Dynos that start too much, or open too much.
 
-use super::stage::as_everybody;
-use super::support::trace;
+use super::stage::{PATIENCE, as_everybody};
+use super::support::wait_for;
 
 /// Every process starts others for ever; one that may not says so once and tries again.
 const FORK_BOMB: &str = "#!/usr/bin/env python3\nimport os, time\ntold = False\n\
@@ -16,7 +16,7 @@ const OPEN_FILES: &str = "#!/usr/bin/env python3\nimport time\nkept = []\n\
 
 /// Leaves its session twice and lives on, while the command ends.
 const DOUBLE_FORK: &str =
-    "#!/bin/bash\n(setsid setsid sleep 273 >/dev/null 2>&1 &)\nsleep 1\necho left\nexit 7\n";
+    "#!/bin/bash\n(setsid setsid sleep 273273 >/dev/null 2>&1 &)\nsleep 1\necho left\nexit 7\n";
 
 /// The most processes and threads of the smallest size.
 const MOST: u64 = 256;
@@ -28,11 +28,12 @@ fn a_fork_bomb_is_refused_processes_and_nothing_else() {
         stage.says(lines, "refused: Resource temporarily unavailable");
         std::thread::sleep(std::time::Duration::from_secs(5));
         assert_eq!(stage.state(), "up");
-        let data = stage.server.scene.data();
-        let own =
-            trace::processes(&data).into_iter().filter(|(_, line)| line.contains("python3 ./bomb"));
-        let own = own.count() as u64;
-        assert!((MOST / 2..=MOST).contains(&own), "{own} processes");
+        let own = wait_for("its processes", PATIENCE, || {
+            let answer = stage.api.get("/dynos/usage");
+            let mut dynos = answer["dynos"].as_array()?.iter();
+            dynos.find(|dyno| dyno["dyno"] == "bomb.2")?["usage"]["threads"].as_u64()
+        });
+        assert!((MOST / 2..=MOST).contains(&own), "{own} threads");
         stage.put_out();
         stage.is_gone();
     });
@@ -58,8 +59,14 @@ fn whoever_leaves_the_session_ends_with_the_command() {
         stage.hears(lines, "Process exited with status 7");
         stage.put_out();
         stage.is_gone();
-        let data = stage.server.scene.data();
-        let left = trace::processes(&data).into_iter().find(|(_, line)| line.contains("sleep 273"));
-        assert_eq!(left, None);
+        let left = sleepers();
+        assert_eq!(left, 0);
     });
+}
+
+/// How many of those who left are there.
+fn sleepers() -> usize {
+    let entries = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
+    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.filter(|line| line == b"sleep\x00273273\x00").count()
 }

@@ -15,7 +15,7 @@ fn whoever_waits_for_a_processor_is_told_who_has_it() {
         let lines = stage.light();
         stage.hears(lines, "State changed from starting to up");
         let words = ["heroku[web.1]", "Slow: waited", "the processor", "shelf/bomb.2 ("];
-        stage.server.wait_for_line(lines, &words);
+        stage.waits_for(lines, &words);
         stage.put_out();
         stage.is_gone();
     });

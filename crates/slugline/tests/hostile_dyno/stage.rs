@@ -70,13 +70,22 @@ impl<'a> Stage<'a> {
     }
 
     /// Waits for a line of the platform about the dyno.
-    pub(crate) fn hears(&mut self, after: usize, text: &str) {
-        self.server.wait_for_line(after, &["heroku[bomb.2]", text]);
+    pub(crate) fn hears(&self, after: usize, text: &str) {
+        self.waits_for(after, &["heroku[bomb.2]", text]);
     }
 
     /// Waits for a line of the dyno itself.
-    pub(crate) fn says(&mut self, after: usize, text: &str) {
-        self.server.wait_for_line(after, &["app[bomb.2]", text]);
+    pub(crate) fn says(&self, after: usize, text: &str) {
+        self.waits_for(after, &["app[bomb.2]", text]);
+    }
+
+    /// Waits for a line with all of these words.
+    pub(crate) fn waits_for(&self, after: usize, words: &[&str]) {
+        wait_for(&format!("a line with {words:?}"), PATIENCE, || {
+            let output = self.server.output();
+            let has_all = |line: &str| words.iter().all(|word| line.contains(word));
+            output.lines().skip(after).any(has_all).then_some(())
+        });
     }
 
     /// Waits until the dyno is gone.
@@ -142,7 +151,7 @@ impl Neighbour {
 }
 
 /// Runs a test as root and as an ordinary user, where there is a choice.
-pub(crate) fn as_everybody(bomb: &str, options: &[&str], test: impl Fn(&mut Stage<'_>)) {
+pub(crate) fn as_everybody(bomb: &str, options: &[&str], test: impl Fn(&Stage<'_>)) {
     as_everybody_beside(NEIGHBOUR, bomb, options, test);
 }
 
@@ -151,13 +160,13 @@ pub(crate) fn as_everybody_beside(
     web: &str,
     bomb: &str,
     options: &[&str],
-    test: impl Fn(&mut Stage<'_>),
+    test: impl Fn(&Stage<'_>),
 ) {
     for account in Account::all() {
         println!("as {account}:");
         let scene = Scene::new(&account, "shelf");
-        let mut stage = Stage::new(&scene, web, bomb, options);
-        test(&mut stage);
+        let stage = Stage::new(&scene, web, bomb, options);
+        test(&stage);
         stage.end();
     }
 }

@@ -1,0 +1,161 @@
+//! The same programs under podman and docker, each with its defaults but for the network, which is
+//! the machine's: so that no proxy stands between, and nothing but the neighbour slows them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::{Host, run, wait_for};
+
+/// What both know the files by: a Python of this machine, and no more.
+const FILES: &str = "localhost/slugline-bench-neighbours";
+
+/// Gathers Python with all that it needs to start, and the two programs.
+const GATHER: &str = r#"
+    set -e
+    python=$(readlink -f /usr/bin/python3)
+    library=$(/usr/bin/python3 -c 'import os; print(os.path.dirname(os.__file__))')
+    mkdir -p "$0/tmp" "$0/usr/bin" && cp "$1"/*.py "$0"
+    for file in "$python" "$library"/lib-dynload/*.so; do
+        ldd "$file" 2>/dev/null | grep -o '/[^ ]*' | while read -r needed; do
+            mkdir -p "$0$(dirname "$needed")" && cp -Ln "$needed" "$0$needed"
+        done
+    done
+    cp "$python" "$0/usr/bin/python3"
+    mkdir -p "$0$library"
+    tar -C "$library" --exclude=__pycache__ --exclude=test -cf - . | tar -C "$0$library" -xf -
+    chmod 1777 "$0/tmp" && tar -C "$0" -cf "$0.tar" .
+"#;
+
+/// podman or docker, with the web program running.
+pub(crate) struct Engine {
+    name: &'static str,
+    /// How it is called.
+    command: Vec<String>,
+    port: u16,
+    /// docker's server, where it is docker.
+    daemon: Option<(Child, PathBuf)>,
+}
+
+impl Engine {
+    /// Those that this machine has, or why not.
+    pub(crate) fn installed(directory: &Path) -> Vec<Result<Self, String>> {
+        let root = directory.join("python");
+        let programs = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/neighbours");
+        run(Command::new("bash").args(["-c", GATHER]).arg(&root).arg(programs));
+        let tar = root.with_extension("tar");
+        vec![Self::podman(&tar), Self::docker(directory, &tar)]
+    }
+
+    fn podman(tar: &Path) -> Result<Self, String> {
+        if !is_there("podman") {
+            return Err("podman is left out: it is not installed".to_owned());
+        }
+        let mut command = vec!["podman".to_owned()];
+        if is_there("runc") {
+            command.push("--runtime=runc".to_owned());
+        }
+        Ok(Self { name: "podman", command, port: 7_781, daemon: None }.begin(tar))
+    }
+
+    fn docker(directory: &Path, tar: &Path) -> Result<Self, String> {
+        if !is_there("docker") || !is_there("dockerd") {
+            return Err("docker is left out: it is not installed".to_owned());
+        }
+        let place = directory.join("docker");
+        let socket = format!("unix://{}", place.join("socket").display());
+        let command = vec!["docker".to_owned(), "--host".to_owned(), socket.clone()];
+        let child = daemon(&place, &socket).map_err(|why| format!("docker is left out: {why}"))?;
+        let engine = Self { name: "docker", command, port: 7_782, daemon: Some((child, place)) };
+        for _ in 0..600 {
+            if engine.call(&["info"]).output().is_ok_and(|output| output.status.success()) {
+                return Ok(engine.begin(tar));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Err("docker is left out: its server does not answer".to_owned())
+    }
+
+    fn begin(self, tar: &Path) -> Self {
+        run(self.call(&["import"]).arg(tar).arg(FILES));
+        self.launch("web", &["/serve.py", &self.port.to_string()]);
+        wait_for(self.port, "localhost");
+        self
+    }
+
+    fn call(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.command[0]);
+        command.args(&self.command[1..]).args(arguments);
+        command
+    }
+
+    fn launch(&self, name: &str, program: &[&str]) {
+        let name = Self::label(name);
+        let options = ["run", "--detach", "--network=host", "--name", &name, FILES];
+        run(self.call(&options).arg("/usr/bin/python3").args(program));
+    }
+
+    fn remove(&self, name: &str) {
+        run(&mut self.call(&["rm", "--force", &Self::label(name)]));
+    }
+
+    fn label(name: &str) -> String {
+        format!("slugline-bench-{name}")
+    }
+}
+
+impl Host for Engine {
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    fn address(&self) -> (u16, String) {
+        (self.port, "localhost".to_owned())
+    }
+
+    fn start(&self, noise: &str) {
+        self.launch(noise, &["/noise.py", noise]);
+    }
+
+    fn stop(&self, noise: &str) {
+        self.remove(noise);
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // After a measurement that failed, one of them may still run.
+        for name in ["web", "spin", "thrash"] {
+            let _ = self.call(&["rm", "--force", &Self::label(name)]).output();
+        }
+        let _ = self.call(&["rmi", FILES]).output();
+        if let Some((mut child, _)) = self.daemon.take() {
+            let pid = rustix::process::Pid::from_child(&child);
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            let _ = child.wait();
+        }
+    }
+}
+
+/// docker's server, on a place of its own, which touches nothing of the machine's network.
+fn daemon(place: &Path, socket: &str) -> Result<Child, String> {
+    std::fs::create_dir_all(place).map_err(|error| error.to_string())?;
+    let log = std::fs::File::create(place.join("log")).map_err(|error| error.to_string())?;
+    Command::new("dockerd")
+        .args(["--host", socket, "--bridge=none", "--iptables=false", "--ip6tables=false"])
+        .arg("--data-root")
+        .arg(place.join("data"))
+        .arg("--exec-root")
+        .arg(place.join("exec"))
+        .arg("--pidfile")
+        .arg(place.join("pid"))
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .map_err(|error| error.to_string())
+}
+
+fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
