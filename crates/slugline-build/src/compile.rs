@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use slugline_model::app_json::{self, Manifest};
 use slugline_model::build::{BuildpackReport, CompileResult, StepMeasure, exit_code};
 use slugline_model::limits::Limits;
 use slugline_model::name::AppName;
@@ -297,6 +298,7 @@ impl<'a> Building<'a> {
         };
         let result = CompileResult {
             process_types,
+            manifest: manifest(root)?,
             detected: self.detected.join(", "),
             buildpacks: buildpacks.iter().map(|buildpack| buildpack.name.clone()).collect(),
             steps: self.steps,
@@ -355,6 +357,24 @@ fn add_config(env_dir: &Path, config: &BTreeMap<String, String>) -> io::Result<(
         }
     }
     Ok(())
+}
+
+/// What the app says of how it is run.
+fn manifest(root: &Path) -> Result<Manifest, CompileError> {
+    let path = root.join("app.json");
+    if !path.is_file() {
+        return Ok(Manifest::default());
+    }
+    let bytes = fs_err::read(&path).map_err(workplace(&path))?;
+    let manifest = app_json::parse(&String::from_utf8_lossy(&bytes));
+    let manifest = manifest.map_err(CompileError::AppJson)?;
+    for entry in &manifest.cron {
+        log::detail(format!("app.json runs {} at `{}`", entry.command, entry.schedule));
+    }
+    if let Some(check) = &manifest.health_check {
+        log::detail(format!("app.json checks the health of web dynos by {}", check.path));
+    }
+    Ok(manifest)
 }
 
 fn write_result(path: &Path, result: &CompileResult) -> io::Result<()> {

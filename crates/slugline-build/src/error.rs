@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
+use slugline_model::app_json::AppJsonError;
 use slugline_model::build::exit_code;
 use slugline_model::name::AppName;
 use slugline_model::procfile::ProcfileError;
@@ -118,6 +119,9 @@ pub enum CompileError {
     /// The Procfile has a line that declares nothing.
     #[error("read the Procfile")]
     Procfile(#[source] ProcfileError),
+    /// What app.json says of how the app is run cannot be meant.
+    #[error("read app.json")]
+    AppJson(#[source] AppJsonError),
     /// There is nothing to run.
     #[error("the app declares no process types")]
     NoProcessTypes {
@@ -132,9 +136,10 @@ impl CompileError {
         match self {
             Self::Workplace { .. } => exit_code::INTERNAL,
             Self::Source(_) | Self::Root { .. } => exit_code::SOURCE,
-            Self::Choose(ChooseError::AppJson(_)) | Self::Procfile(_) | Self::HerokuYml(_) => {
-                exit_code::PROCFILE
-            }
+            Self::Choose(ChooseError::AppJson(_))
+            | Self::AppJson(_)
+            | Self::Procfile(_)
+            | Self::HerokuYml(_) => exit_code::PROCFILE,
             Self::Choose(ChooseError::Reference { .. })
             | Self::Fetch(_)
             | Self::NotRecognised { .. }

@@ -86,6 +86,17 @@ pub fn explain(error: &CompileError) -> Message {
             next: "bin/release DIRECTORY, in the buildpack, shows what it prints".into(),
             ..Message::default()
         },
+        CompileError::AppJson(error) => Message {
+            what: "app.json cannot be obeyed".into(),
+            found: error.to_string(),
+            allowed:
+                "Its `cron` is a list of {\"command\": …, \"schedule\": \"30 4 * * *\"}, in UTC; \
+                      its `healthchecks` hold, for `web`, a list of {\"type\": \"startup\", \
+                      \"path\": \"/health\"}."
+                    .into(),
+            next: "python3 -m json.tool app.json".into(),
+            ..Message::default()
+        },
         CompileError::Procfile(error) => Message {
             what: "The Procfile cannot be read".into(),
             found: error.to_string(),

@@ -169,6 +169,11 @@ fn every_way_a_compile_fails_is_explained() {
             exit_code::COMPILE,
         ),
         (
+            "app_json",
+            CompileError::AppJson(slugline_model::app_json::parse(r#"{"cron": [7]}"#).unwrap_err()),
+            exit_code::PROCFILE,
+        ),
+        (
             "procfile",
             CompileError::Procfile(ProcfileError { line: 2, text: "web".into() }),
             exit_code::PROCFILE,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::app_json::Manifest;
 use crate::parts::Part;
 use crate::procfile::ProcessTypes;
 use crate::size;
@@ -68,6 +69,9 @@ impl BuildStatus {
 pub struct CompileResult {
     /// The process types: the Procfile's, completed by the buildpacks' defaults.
     pub process_types: ProcessTypes,
+    /// What its app.json says of how it is run.
+    #[serde(default)]
+    pub manifest: Manifest,
     /// What the buildpacks call the app: `Python`, `Node.js, Python`.
     pub detected: String,
     /// The buildpacks that ran, in order: `heroku/python`.

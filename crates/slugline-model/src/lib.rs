@@ -8,9 +8,12 @@ pub mod procfile;
 pub mod slugignore;
 pub mod tar_extended;
 
+pub mod app_json;
 pub mod build;
 pub mod care;
 pub mod config_vars;
+pub mod cron;
+pub mod cycle;
 pub mod dyno;
 pub mod exchange;
 pub mod layer;

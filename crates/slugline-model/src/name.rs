@@ -84,6 +84,16 @@ impl ProcessType {
         Self("release".to_owned())
     }
 
+    /// What one-off dynos are called: `run.4821`.
+    pub fn run() -> Self {
+        Self("run".to_owned())
+    }
+
+    /// What runs of cron entries are called: `cron.4821`.
+    pub fn cron() -> Self {
+        Self("cron".to_owned())
+    }
+
     /// Whether requests are routed to it.
     pub fn is_web(&self) -> bool {
         self.0 == "web"

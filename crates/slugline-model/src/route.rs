@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::code::Code;
 use crate::dyno::DynoId;
@@ -50,6 +50,47 @@ pub struct Backend {
 /// wait for the dyno's init, a few microseconds mostly.
 pub type Dial = Arc<dyn Fn(DynoId) -> std::io::Result<OwnedFd> + Send + Sync>;
 
+/// How many requests each dyno answers now: counted by the router, so that the platform stops no
+/// dyno in the middle of one. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct InFlight(Arc<Mutex<HashMap<DynoId, usize>>>);
+
+/// A request that a dyno answers, until it is dropped.
+#[derive(Debug)]
+pub struct Answering {
+    counts: InFlight,
+    dyno: DynoId,
+}
+
+impl InFlight {
+    /// A dyno is about to be sent a request.
+    pub fn enter(&self, dyno: DynoId) -> Answering {
+        *self.lock().entry(dyno).or_default() += 1;
+        Answering { counts: self.clone(), dyno }
+    }
+
+    /// How many requests a dyno answers.
+    pub fn count(&self, dyno: DynoId) -> usize {
+        self.lock().get(&dyno).copied().unwrap_or(0)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<DynoId, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let mut counts = self.counts.lock();
+        let left = counts.get(&self.dyno).map_or(0, |count| count.saturating_sub(1));
+        if left == 0 {
+            counts.remove(&self.dyno);
+        } else {
+            counts.insert(self.dyno, left);
+        }
+    }
+}
+
 impl RouteTable {
     /// The app behind a `Host` header, whose port and letter case do not matter.
     pub fn find(&self, host: &str) -> Option<&AppRoute> {
@@ -68,6 +109,17 @@ pub fn host_name(host: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_are_counted_until_they_end() {
+        let (counts, dyno) = (InFlight::default(), DynoId::nil());
+        let (first, second) = (counts.enter(dyno), counts.clone().enter(dyno));
+        assert_eq!(counts.count(dyno), 2);
+        drop(first);
+        assert_eq!(counts.count(dyno), 1);
+        drop(second);
+        assert_eq!((counts.count(dyno), counts.lock().len()), (0, 0));
+    }
 
     #[test]
     fn a_host_is_found_whatever_its_port_and_case() {

@@ -363,6 +363,7 @@ impl Platform {
             id: Uuid::new_v4(),
             tree: summary.id,
             process_types: summary.process_types,
+            manifest: compiled.manifest,
             buildpack: compiled.detected,
             size: summary.packed_bytes,
             source_version: build.source.version.clone(),

@@ -1,15 +1,26 @@
 //! What is alive: every dyno, and every crash that waits for its next start.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use slugline_model::dyno::{DynoId, DynoSpec, DynoState, STEADY_RUN, TimedEvent, cool_off};
+use slugline_model::dyno::{DynoId, DynoSpec, DynoState, TimedEvent};
 use slugline_model::logline::Origin;
 use slugline_model::name::{AppName, DynoName};
-use slugline_model::plan::{CoolingOff, Seen};
+use slugline_model::plan::Seen;
+use slugline_model::resources::DynoSize;
 use slugline_model::slug::SlugId;
 use tokio::sync::{mpsc, watch};
+
+use crate::clock;
+use crate::crashes::Crashes;
+
+/// How many of a dyno's last lines are kept for the case that it crashes.
+const LAST_LINES: usize = 10;
+
+/// How much of such a line is kept (bytes).
+const LAST_LINE: usize = 500;
 
 /// One run of a dyno, until its receipt is written.
 #[derive(Debug, Clone)]
@@ -20,13 +31,46 @@ pub(crate) struct Dyno {
     pub(crate) release: u64,
     pub(crate) command: String,
     pub(crate) port: Option<u16>,
+    pub(crate) size: DynoSize,
     pub(crate) state: DynoState,
     /// When it came to this state (microseconds since 1970).
     pub(crate) since: i64,
     pub(crate) started_at: i64,
+    /// When it was started, since the machine's start.
+    pub(crate) booted: Duration,
     pub(crate) role: Role,
+    /// Whether a new run is to take its place.
+    pub(crate) worn: bool,
+    /// Why it ends or will have ended: `R10`.
+    pub(crate) code: Option<&'static str>,
+    /// Whether it is stopped because it failed, not because it is not wanted.
+    pub(crate) failed: bool,
+    /// The last that it wrote.
+    pub(crate) lines: LastLines,
+    /// Where somebody may attach to it.
+    pub(crate) attach_url: Option<String>,
     /// While one of its events is told: which line of which event comes next.
     pub(crate) telling: Arc<Telling>,
+}
+
+/// The last lines that a dyno wrote. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastLines(Arc<Mutex<VecDeque<String>>>);
+
+impl LastLines {
+    /// Keeps a line.
+    pub(crate) fn push(&self, line: &str) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == LAST_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line[..line.floor_char_boundary(LAST_LINE)].to_owned());
+    }
+
+    /// All that are kept.
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
 }
 
 /// Counts the lines that an event is told in.
@@ -49,33 +93,85 @@ impl Telling {
     }
 }
 
+impl Dyno {
+    /// One that starts now.
+    pub(crate) fn new(spec: &DynoSpec, role: Role, size: DynoSize) -> Self {
+        let now = clock::now();
+        Self {
+            id: spec.id,
+            app: spec.app.clone(),
+            name: spec.dyno.clone(),
+            release: spec.release,
+            command: spec.command.clone(),
+            port: spec.port,
+            size,
+            state: DynoState::Starting,
+            since: now,
+            started_at: now,
+            booted: clock::since_boot(),
+            role,
+            worn: false,
+            code: None,
+            failed: false,
+            lines: LastLines::default(),
+            attach_url: None,
+            telling: Arc::default(),
+        }
+    }
+
+    /// Whether the router may send it requests.
+    pub(crate) fn is_web(&self) -> bool {
+        self.role == Role::Formation && self.name.process_type.is_web()
+    }
+
+    fn seen(&self) -> Seen {
+        Seen {
+            id: self.id,
+            dyno: self.name.clone(),
+            release: self.release,
+            size: self.size,
+            state: self.state,
+            worn: self.worn,
+        }
+    }
+}
+
 /// What a dyno is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// One of the formation: kept running.
     Formation,
+    /// Runs once, because somebody asked for it or its time had come: `run.4821`, `cron.1234`.
+    OneOff,
     /// Runs once, and its lines are log lines: a release phase.
     ReleasePhase,
     /// Runs once, and its lines are the build's output.
     Build,
 }
 
-/// A dyno that stopped by itself and is to be started again.
-#[derive(Debug, Clone)]
-pub(crate) struct Crash {
-    pub(crate) command: String,
-    pub(crate) release: u64,
-    pub(crate) in_a_row: u32,
-    /// When it is started again (microseconds since 1970).
-    pub(crate) until: i64,
-    pub(crate) at: i64,
+impl Role {
+    /// As the state spells it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Role::Formation => "formation",
+            Role::OneOff => "one-off",
+            Role::ReleasePhase => "release-phase",
+            Role::Build => "build",
+        }
+    }
+
+    /// The role of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let all = [Role::Formation, Role::OneOff, Role::ReleasePhase, Role::Build];
+        all.into_iter().find(|role| role.as_str() == name)
+    }
 }
 
 /// Everything alive.
 #[derive(Debug)]
 pub(crate) struct Dynos {
     pub(crate) alive: HashMap<DynoId, Dyno>,
-    pub(crate) crashes: HashMap<(AppName, DynoName), Crash>,
+    pub(crate) crashes: Crashes,
     /// Whoever waits for a one-off dyno's events.
     pub(crate) watchers: HashMap<DynoId, mpsc::UnboundedSender<TimedEvent>>,
     /// The slugs that dynos stand on, which must stay for as long.
@@ -103,21 +199,8 @@ impl Default for Dynos {
 
 impl Dynos {
     /// A dyno that is about to be started, or that an earlier server started.
-    pub(crate) fn add(&mut self, spec: &DynoSpec, role: Role, now: i64) {
-        let dyno = Dyno {
-            id: spec.id,
-            app: spec.app.clone(),
-            name: spec.dyno.clone(),
-            release: spec.release,
-            command: spec.command.clone(),
-            port: spec.port,
-            state: DynoState::Starting,
-            since: now,
-            started_at: now,
-            role,
-            telling: Arc::default(),
-        };
-        self.alive.insert(spec.id, dyno);
+    pub(crate) fn add(&mut self, dyno: Dyno) {
+        self.alive.insert(dyno.id, dyno);
         self.count.send_replace(self.alive.len());
     }
 
@@ -156,64 +239,36 @@ impl Dynos {
         Some(before)
     }
 
-    /// Notes that a dyno of the formation stopped by itself; gives how long it must wait.
-    pub(crate) fn note_crash(&mut self, dyno: &Dyno, now: i64) -> std::time::Duration {
-        let key = (dyno.app.clone(), dyno.name.clone());
-        let steady = i64::try_from(STEADY_RUN.as_micros()).unwrap_or(i64::MAX);
-        let ran_long = now - dyno.started_at > steady;
-        let before = self.crashes.get(&key).filter(|c| c.release == dyno.release && !ran_long);
-        let in_a_row = before.map_or(0, |crash| crash.in_a_row) + 1;
-        let wait = cool_off(in_a_row);
-        let until = now + i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
-        let crash = Crash {
-            command: dyno.command.clone(),
-            release: dyno.release,
-            in_a_row,
-            until,
-            at: now,
+    /// Says that new runs are to take the places of dynos that match. Gives how many.
+    pub(crate) fn wear(&mut self, app: &AppName, matches: impl Fn(&Dyno) -> bool) -> usize {
+        let formation = |dyno: &&mut Dyno| {
+            dyno.app == *app && dyno.role == Role::Formation && dyno.state.is_alive()
         };
-        self.crashes.insert(key, crash);
-        wait
-    }
-
-    /// Forgets crashes, so that their dynos start at once.
-    pub(crate) fn pardon(&mut self, app: &AppName, matches: impl Fn(&DynoName) -> bool) {
-        self.crashes.retain(|(owner, dyno), _| owner != app || !matches(dyno));
+        let mut count = 0;
+        for dyno in self.alive.values_mut().filter(formation).filter(|dyno| matches(dyno)) {
+            dyno.worn = true;
+            count += 1;
+        }
+        count
     }
 
     /// The formation's dynos of an app, for the plan.
     pub(crate) fn seen(&self, app: &AppName) -> Vec<Seen> {
-        let mut seen: Vec<Seen> = self
-            .alive
-            .values()
-            .filter(|dyno| dyno.app == *app && dyno.role == Role::Formation)
-            .map(|dyno| Seen {
-                id: dyno.id,
-                dyno: dyno.name.clone(),
-                release: dyno.release,
-                state: dyno.state,
-            })
-            .collect();
+        let formation = |dyno: &&Dyno| dyno.app == *app && dyno.role == Role::Formation;
+        let mut seen: Vec<Seen> = self.alive.values().filter(formation).map(Dyno::seen).collect();
         seen.sort_by_key(|dyno| dyno.id);
         seen
     }
 
-    /// The crashes of an app, for the plan.
-    pub(crate) fn cooling(&self, app: &AppName) -> Vec<CoolingOff> {
-        self.crashes
-            .iter()
-            .filter(|((owner, _), _)| owner == app)
-            .map(|((_, dyno), crash)| CoolingOff {
-                dyno: dyno.clone(),
-                release: crash.release,
-                until: crash.until,
-            })
-            .collect()
-    }
-
-    /// When the next cool-off ends (microseconds since 1970).
-    pub(crate) fn next_start(&self, now: i64) -> Option<i64> {
-        self.crashes.values().map(|crash| crash.until).filter(|until| *until > now).min()
+    /// The release of a web dyno of an app that serves, and is older than another one.
+    pub(crate) fn older_that_serves(&self, app: &AppName, release: u64) -> Option<u64> {
+        let serves = |dyno: &&Dyno| {
+            dyno.app == *app
+                && dyno.is_web()
+                && dyno.state == DynoState::Up
+                && dyno.release < release
+        };
+        self.alive.values().filter(serves).map(|dyno| dyno.release).max()
     }
 
     /// From now on nothing is wanted.

@@ -4,8 +4,10 @@ use slugline_model::code::Code;
 use slugline_model::dyno::{DynoId, DynoState, Event, TimedEvent};
 use slugline_model::ledger::Receipt;
 use slugline_model::logline::{LogLine, Source};
+use slugline_model::resources::Resource;
 use tokio::sync::mpsc;
 
+use crate::crashes::Crash;
 use crate::db;
 use crate::db::receipt::DynoReceipt;
 use crate::dynos::{Dyno, Role, Telling};
@@ -37,7 +39,9 @@ impl Platform {
         }
         match dyno.role {
             Role::Build => self.take_build_event(&dyno, &event),
-            Role::Formation | Role::ReleasePhase => self.take_dyno_event(&dyno, event),
+            Role::Formation | Role::OneOff | Role::ReleasePhase => {
+                self.take_dyno_event(&dyno, event);
+            }
         }
     }
 
@@ -56,13 +60,10 @@ impl Platform {
             // Only builds are told what they left.
             Event::Started { .. } | Event::LeftRunning { .. } => {}
             Event::Line { text, .. } => {
+                dyno.lines.push(&text);
                 self.tell_as(dyno, (Source::App, &dyno.name.to_string()), time, &text);
             }
-            Event::Up => {
-                self.enter(dyno, DynoState::Up, time);
-                self.tell(dyno, time, "State changed from starting to up");
-                self.changed();
-            }
+            Event::Up => self.take_up(dyno, time),
             Event::BootTimeout => self.tell_boot_timeout(dyno, time),
             Event::Stopping => {
                 self.enter(dyno, DynoState::Stopping, time);
@@ -75,6 +76,8 @@ impl Platform {
                 self.tell_all(dyno, time, &over::above_quota(used, allowed));
             }
             Event::LimitExceeded { excess, biggest } => {
+                let code = (excess.resource == Resource::Memory).then_some(Code::R15.as_str());
+                self.note_code(dyno.id, code);
                 self.tell_all(dyno, time, &over::ended(&excess, &biggest));
             }
             Event::Dropped { lines } => {
@@ -86,14 +89,35 @@ impl Platform {
                 if !remedy.is_empty() {
                     self.tell(dyno, time, &remedy);
                 }
-                self.take_exit(dyno, time);
+                self.take_exit(dyno, None, time);
             }
             Event::Exited { status } => {
                 self.tell(dyno, time, &format!("Process exited with status {status}"));
-                self.take_exit(dyno, time);
+                self.take_exit(dyno, Some(status), time);
             }
             Event::Discarded { receipt } => self.take_receipt(dyno, receipt, time),
         }
+    }
+
+    /// It listens. One that has to answer first is asked now.
+    fn take_up(&self, dyno: &Dyno, time: i64) {
+        let asked = dyno.is_web() && dyno.state == DynoState::Starting && self.check_health(dyno);
+        if !asked && self.is_up(dyno, time) {
+            self.tell(dyno, time, UP);
+        }
+    }
+
+    /// It serves, unless it was asked to stop meanwhile.
+    pub(crate) fn is_up(&self, dyno: &Dyno, time: i64) -> bool {
+        if self.is_stopping(dyno.id) {
+            return false;
+        }
+        self.enter(dyno, DynoState::Up, time);
+        if dyno.is_web() {
+            self.note_health(dyno, true);
+        }
+        self.changed();
+        true
     }
 
     fn tell(&self, dyno: &Dyno, time: i64, text: &str) {
@@ -121,6 +145,7 @@ impl Platform {
         let text = format!(
             "{error} -> Web process failed to bind to $PORT within {seconds} seconds of launch"
         );
+        self.note_code(dyno.id, Some(Code::R10.as_str()));
         self.tell(dyno, time, &text);
         self.tell(dyno, time, "Stopping process with SIGKILL");
     }
@@ -134,25 +159,68 @@ impl Platform {
     }
 
     /// A dyno of the formation that was not asked to stop has crashed, whatever its status.
-    fn take_exit(&self, dyno: &Dyno, time: i64) {
-        let asked = dyno.state == DynoState::Stopping;
+    fn take_exit(&self, dyno: &Dyno, status: Option<i32>, time: i64) {
+        // Its last events said why.
+        let Some(known) = self.dynos().alive.get(&dyno.id).cloned() else { return };
+        let dyno = Dyno { telling: std::sync::Arc::clone(&dyno.telling), ..known };
+        let asked = dyno.state == DynoState::Stopping && !dyno.failed;
         if dyno.role == Role::Formation && !asked {
-            let wait = {
-                let mut dynos = self.dynos();
-                dynos.set_state(dyno.id, DynoState::Crashed, time);
-                dynos.note_crash(dyno, time)
-            };
-            let before = dyno.state.as_str();
-            self.tell(dyno, time, &format!("State changed from {before} to crashed"));
-            if !wait.is_zero() {
-                let minutes = wait.as_secs() / 60;
-                let text = format!("Crashed again: the next start is in {minutes} min");
-                self.tell(dyno, time, &text);
+            self.dynos().set_state(dyno.id, DynoState::Crashed, time);
+            let before = if dyno.failed { DynoState::Starting } else { dyno.state };
+            self.tell(&dyno, time, &format!("State changed from {} to crashed", before.as_str()));
+            if let Some(crash) = self.note_crash(&dyno, status, time) {
+                self.tell_crash(&dyno, &crash, time);
             }
         } else {
-            self.enter(dyno, DynoState::Down, time);
+            self.enter(&dyno, DynoState::Down, time);
+            if dyno.role == Role::OneOff {
+                self.tell(&dyno, time, "State changed from up to complete");
+                self.settle_cron(&dyno, status);
+            }
         }
         self.changed();
+    }
+
+    /// Says when it is tried again, how to try now, and who serves meanwhile.
+    fn tell_crash(&self, dyno: &Dyno, crash: &Crash, time: i64) {
+        let Dyno { name, app, release, .. } = dyno;
+        let wait = crash.until - crash.at;
+        if wait > 0 {
+            let minutes = wait / 60_000_000;
+            let text = format!(
+                "Crashed again ({}): the next start is in {minutes} min; now by: \
+                 heroku ps:restart {name} -a {app}",
+                crash.why()
+            );
+            self.tell(dyno, time, &text);
+        }
+        let older = self.dynos().older_that_serves(app, *release);
+        if let Some(older) = older.filter(|_| dyno.is_web()) {
+            self.note_health(dyno, false);
+            let text = format!(
+                "v{release} does not get up, so v{older} serves on. Back to it for good by: \
+                 heroku rollback v{older} -a {app}"
+            );
+            self.tell(dyno, time, &text);
+        }
+    }
+
+    /// Notes on a release whether its web dynos get up.
+    fn note_health(&self, dyno: &Dyno, is_healthy: bool) {
+        let noted = self.inner.db.transaction(|db| match db::app::find(db, dyno.app.as_str())? {
+            Some(app) => db::release::set_health(db, app.id, dyno.release, is_healthy),
+            None => Ok(()),
+        });
+        if let Err(error) = noted {
+            tracing::error!(?error, "a release's health could not be noted");
+        }
+    }
+
+    /// Notes why a dyno will have ended.
+    pub(crate) fn note_code(&self, id: DynoId, code: Option<&'static str>) {
+        if let Some(dyno) = self.dynos().alive.get_mut(&id) {
+            dyno.code = code.or(dyno.code);
+        }
     }
 
     fn take_receipt(&self, dyno: &Dyno, receipt: Receipt, time: i64) {
@@ -182,6 +250,9 @@ impl Platform {
                 tracing::error!(?error, %id, "a stopped dyno's directory could not be removed");
             }
             platform.dynos().remove(id);
+            if let Err(error) = platform.inner.db.transaction(|db| db::dyno::delete(db, id)) {
+                tracing::error!(?error, %id, "a stopped dyno could not be forgotten");
+            }
             platform.changed();
         });
     }
@@ -194,6 +265,9 @@ impl Platform {
         self.inner.changed.notify_one();
     }
 }
+
+/// What is said of a dyno that serves.
+pub(crate) const UP: &str = "State changed from starting to up";
 
 /// `Error R10 (Boot timeout)`.
 pub(crate) fn error_line(code: Code) -> String {

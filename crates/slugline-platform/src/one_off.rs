@@ -1,13 +1,12 @@
 //! Dynos that run once: builds and release phases.
 
 use slugline_model::dyno::{DynoId, DynoSpec, Event, TimedEvent};
-use slugline_model::resources::Excess;
+use slugline_model::resources::{DynoSize, Excess};
 use slugline_model::slug::SlugId;
 use tokio::sync::mpsc;
 
 use crate::cancel::Cancel;
-use crate::clock;
-use crate::dynos::Role;
+use crate::dynos::{Dyno, Role};
 use crate::excess;
 use crate::platform::Platform;
 use crate::reconcile::LaunchError;
@@ -45,7 +44,7 @@ impl Platform {
             if dynos.are_one_offs_refused() {
                 return Ending::Exited(TERMINATED);
             }
-            dynos.add(&spec, role, clock::now());
+            dynos.add(Dyno::new(&spec, role, DynoSize::BASIC));
             dynos.watchers.insert(id, send);
         }
         match slug {
@@ -111,7 +110,8 @@ impl Platform {
         let ids: Vec<DynoId> = {
             let mut dynos = self.dynos();
             dynos.refuse_one_offs();
-            let one_offs = dynos.alive.values().filter(|dyno| dyno.role != Role::Formation);
+            let is_build = |dyno: &&Dyno| matches!(dyno.role, Role::Build | Role::ReleasePhase);
+            let one_offs = dynos.alive.values().filter(is_build);
             one_offs.map(|dyno| dyno.id).collect()
         };
         for id in ids {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::BoxStream;
+use slugline_model::cycle::Cycle;
 use slugline_model::dyno::{DynoId, TimedEvent};
 use slugline_model::exchange::SlugExchange;
 use slugline_model::limits::Limits;
@@ -13,7 +14,7 @@ use slugline_model::mirror::Mirror;
 use slugline_model::name::AppName;
 use slugline_model::port::{Engine, EngineError, SlugStore};
 use slugline_model::retention::Policy;
-use slugline_model::route::{Dial, RouteTable};
+use slugline_model::route::{Dial, InFlight, RouteTable};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::cancel::Cancels;
@@ -53,6 +54,8 @@ pub struct Config {
     pub retention: Policy,
     /// Whether every app's log has Heroku's runtime metrics.
     pub runtime_metrics: bool,
+    /// When dynos are cycled; none for never.
+    pub cycle: Option<Cycle>,
 }
 
 /// What a reader of logs asks for.
@@ -131,8 +134,11 @@ pub(crate) struct Inner {
     pub(crate) log_queries: Mutex<HashMap<uuid::Uuid, LogQuery>>,
     pub(crate) outputs: Outputs,
     pub(crate) routes: watch::Sender<Arc<RouteTable>>,
+    pub(crate) in_flight: InFlight,
     /// Wakes the reconcile loop.
     pub(crate) changed: Notify,
+    /// Wakes cron, which has other entries now.
+    pub(crate) other_entries: Notify,
     /// Everything alive.
     dynos: Mutex<Dynos>,
     /// One build at a time per app.
@@ -171,7 +177,9 @@ impl Platform {
             log_queries: Mutex::default(),
             outputs,
             routes,
+            in_flight: InFlight::default(),
             changed: Notify::new(),
+            other_entries: Notify::new(),
             dynos: Mutex::default(),
             turns: Turns::default(),
             cancels: Cancels::default(),
@@ -185,12 +193,18 @@ impl Platform {
         tokio::spawn(platform.clone().reconcile_for_ever());
         tokio::spawn(platform.clone().care_for_ever());
         tokio::spawn(platform.clone().measure_for_ever());
+        tokio::spawn(platform.clone().cron_for_ever());
         Ok(platform)
     }
 
     /// The router's table, kept true.
     pub fn routes(&self) -> watch::Receiver<Arc<RouteTable>> {
         self.inner.routes.subscribe()
+    }
+
+    /// Where the router counts the requests that dynos answer.
+    pub fn in_flight(&self) -> InFlight {
+        self.inner.in_flight.clone()
     }
 
     /// How the router gets into the networks of dynos.

@@ -8,17 +8,19 @@ use slugline_model::dyno::{
     DynoId, DynoSpec, DynoState, Event, Network, Streams, TimedEvent, Times,
 };
 use slugline_model::name::{AppName, DynoName};
-use slugline_model::plan::{Action, Desired, dynos, plan};
+use slugline_model::plan::{Action, Desired, Wanted, dynos, plan};
 use slugline_model::port::{Adopted, EngineError};
 use slugline_model::resources::{DynoSize, Resources};
 use slugline_model::slug::SlugId;
 use uuid::Uuid;
 
 use crate::clock;
+use crate::crashes::{cooling, next_start};
+use crate::db::dyno::DynoRow;
 use crate::db::release::Release;
 use crate::db::slug::Slug;
 use crate::db::{self, DbError};
-use crate::dynos::Role;
+use crate::dynos::{Dyno, Role};
 use crate::events::error_line;
 use crate::platform::{Platform, StartError};
 use crate::ports::free_port;
@@ -39,8 +41,9 @@ impl Platform {
         let now = clock::now();
         self.fail_what_was_left(now)?;
         let all = self.blocking(|inner| inner.engine.adopt()).await?;
+        self.dynos().crashes = self.inner.db.read(db::crash::all)?.into_iter().collect();
         for adopted in &all {
-            self.adopt(adopted, now);
+            self.adopt(adopted)?;
         }
         self.salvage(&all).await;
         self.blocking(crate::platform::Inner::remove_old_sources).await;
@@ -80,25 +83,38 @@ impl Platform {
     }
 
     /// One that was stopping goes on stopping, and one that was booting is not asked to serve.
-    fn adopt(&self, adopted: &Adopted, now: i64) {
+    fn adopt(&self, adopted: &Adopted) -> Result<(), DbError> {
         let Adopted { spec, state } = adopted;
-        let one_off = match spec.release {
-            0 => Some(Role::Build),
-            _ if spec.dyno.process_type.is_release() => Some(Role::ReleasePhase),
-            _ => None,
+        let known = self.inner.db.read(|db| db::dyno::find(db, spec.id))?;
+        let role = match spec.release {
+            0 => Role::Build,
+            _ if spec.dyno.process_type.is_release() => Role::ReleasePhase,
+            _ => known.as_ref().and_then(|row| Role::named(&row.role)).unwrap_or(Role::Formation),
         };
-        self.dynos().add(spec, one_off.unwrap_or(Role::Formation), now);
-        self.dynos().set_state(spec.id, *state, now);
+        let size = known.as_ref().and_then(|row| DynoSize::named(&row.size));
+        let mut dyno = Dyno::new(spec, role, size.unwrap_or(DynoSize::BASIC));
+        if let Some(row) = known {
+            (dyno.started_at, dyno.booted) = (row.started_at, row.booted);
+        }
+        // It may not have answered yet when the earlier server ended.
+        let unproven = *state == DynoState::Up && dyno.is_web() && self.has_health_check(&dyno);
+        let state = if unproven { DynoState::Starting } else { *state };
+        self.dynos().add(dyno.clone());
+        self.dynos().set_state(spec.id, state, clock::now());
         if let Some(tree) = spec.slug_id.clone() {
             self.dynos().stands_on(spec.id, tree);
+        }
+        if unproven {
+            self.check_health(&dyno);
         }
         let (platform, id) = (self.clone(), spec.id);
         tokio::spawn(async move {
             platform.blocking(move |inner| inner.engine.catch_up(id)).await;
-            if one_off.is_some() {
+            if matches!(role, Role::Build | Role::ReleasePhase) {
                 platform.stop(id).await;
             }
         });
+        Ok(())
     }
 
     /// Reconciles at every change and at the end of every cool-off.
@@ -109,7 +125,8 @@ impl Platform {
             }
             self.publish_routes();
             let now = clock::now();
-            let next = self.dynos().next_start(now).map(|at| u64::try_from(at - now).unwrap_or(0));
+            let next = next_start(&self.dynos().crashes, now);
+            let next = next.map(|at| u64::try_from(at - now).unwrap_or(0));
             let wait = next.map_or(IDLE, Duration::from_micros).min(IDLE);
             let _ = tokio::time::timeout(wait, self.inner.changed.notified()).await;
         }
@@ -118,22 +135,28 @@ impl Platform {
     async fn reconcile(&self) -> Result<(), DbError> {
         let now = clock::now();
         let apps = self.inner.db.read(db::app::all)?;
+        let mut wanted = Vec::new();
         for app in &apps {
             let running = self.running(app.id)?;
-            let desired = self.desired(app.id, running.as_ref())?;
+            let desired = self.desired(app, running.as_ref())?;
+            wanted.push((app.name.clone(), names(&desired)));
+            self.cycle(&app.name, now);
             let (seen, cooling) = {
                 let dynos = self.dynos();
-                (dynos.seen(&app.name), dynos.cooling(&app.name))
+                (dynos.seen(&app.name), cooling(&dynos.crashes, &app.name, now))
             };
             for action in plan(&desired, &seen, &cooling, now) {
                 match (action, &running) {
-                    (Action::Stop(id), _) => self.stop(id).await,
+                    (Action::Stop(id), _) => self.retire(id),
                     (Action::Start(dyno), Some(running)) => {
-                        self.start_dyno(&app.name, dyno, running);
+                        self.start_dyno(&app.name, dyno, running)?;
                     }
                     (Action::Start(_), None) => {}
                 }
             }
+        }
+        if !self.dynos().is_shutting_down() {
+            self.pardon_all_but(&wanted);
         }
         self.stop_dynos_without_app(&apps).await;
         Ok(())
@@ -162,36 +185,48 @@ impl Platform {
         })
     }
 
-    fn desired(&self, app: Uuid, running: Option<&Running>) -> Result<Desired, DbError> {
+    fn desired(&self, app: &db::app::App, running: Option<&Running>) -> Result<Desired, DbError> {
         let Some(running) = running else { return Ok(Desired::default()) };
         let release = running.release.version;
+        let preboot = app.preboot;
         if self.dynos().is_shutting_down() {
-            return Ok(Desired { release, dynos: vec![] });
+            return Ok(Desired { release, dynos: vec![], preboot });
         }
-        let formation = self.inner.db.read(|db| db::formation::of_app(db, app))?;
+        let formation = self.inner.db.read(|db| db::formation::of_app(db, app.id))?;
         let quantities: Vec<_> =
-            formation.into_iter().map(|row| (row.process_type, row.quantity)).collect();
-        Ok(Desired { release, dynos: dynos(&quantities, &running.slug.process_types) })
+            formation.into_iter().map(|row| (row.process_type, row.quantity, row.size)).collect();
+        let dynos = dynos(&quantities, &running.slug.process_types);
+        Ok(Desired { release, dynos, preboot })
     }
 
-    /// Asks a dyno to stop. The router forgets it at once.
-    pub(crate) async fn stop(&self, id: DynoId) {
-        self.dynos().set_state(id, DynoState::Stopping, clock::now());
-        self.publish_routes();
-        if let Err(error) = self.blocking(move |inner| inner.engine.stop(id)).await {
-            tracing::error!(?error, %id, "a dyno could not be stopped");
-        }
-    }
-
-    fn start_dyno(&self, app: &AppName, name: DynoName, running: &Running) {
-        let Some(command) = running.slug.process_types.get(&name.process_type) else { return };
+    fn start_dyno(&self, app: &AppName, wanted: Wanted, running: &Running) -> Result<(), DbError> {
+        let Wanted { dyno: name, size } = wanted;
+        let Some(command) = running.slug.process_types.get(&name.process_type) else {
+            return Ok(());
+        };
         let given = self.dynos().alive.values().filter_map(|dyno| dyno.port).collect();
         let port = name.process_type.is_web().then(|| free_port(&given)).flatten();
         let spec = self.dyno_spec(app, name, command, &running.release, port);
-        self.dynos().add(&spec, Role::Formation, clock::now());
+        let spec =
+            DynoSpec { resources: Resources::of_dyno(size, &self.inner.config.limits), ..spec };
+        self.register(&Dyno::new(&spec, Role::Formation, size))?;
         self.say(app, &spec.dyno.to_string(), format!("Starting process with command `{command}`"));
         let (platform, tree) = (self.clone(), running.slug.tree.clone());
         tokio::spawn(async move { platform.launch(spec, tree).await });
+        Ok(())
+    }
+
+    /// Knows a dyno from now on, and lets the next server know it.
+    pub(crate) fn register(&self, dyno: &Dyno) -> Result<(), DbError> {
+        let row = DynoRow {
+            role: dyno.role.as_str().to_owned(),
+            size: dyno.size.name.to_owned(),
+            started_at: dyno.started_at,
+            booted: dyno.booted,
+        };
+        self.inner.db.transaction(|db| db::dyno::insert(db, dyno.id, &row))?;
+        self.dynos().add(dyno.clone());
+        Ok(())
     }
 
     /// What every dyno of a release is started with; the tree is filled in at the launch.
@@ -246,6 +281,7 @@ impl Platform {
             .await;
         if let Err(error) = started {
             if let LaunchError::Checkout(found) = &error {
+                self.note_code(id, Some(Code::R17.as_str()));
                 self.say(&app, &dyno, format!("{} -> {found}", error_line(Code::R17)));
             }
             self.report_failed_start(id, &error);
@@ -274,6 +310,10 @@ impl Platform {
             self.take_event(id, TimedEvent { time: clock::now(), position: 0, event });
         }
     }
+}
+
+fn names(desired: &Desired) -> Vec<DynoName> {
+    desired.dynos.iter().map(|wanted| wanted.dyno.clone()).collect()
 }
 
 /// Why a dyno could not even be handed to its supervisor.

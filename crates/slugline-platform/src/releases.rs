@@ -160,9 +160,10 @@ impl Platform {
     }
 
     fn take_effect(&self, app: &App, version: u64) {
-        self.dynos().pardon(&app.name, |_| true);
+        self.pardon(&app.name, |_| true);
         self.say_api(&app.name, format!("Release v{version} takes effect"));
         self.changed();
+        self.inner.other_entries.notify_one();
         self.inner.care.is_due();
     }
 }

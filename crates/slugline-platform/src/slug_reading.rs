@@ -3,10 +3,12 @@
 use std::io::Read as _;
 
 use serde_json::Value;
+use slugline_model::app_json::{self, Manifest};
 use slugline_model::listing::{Item, Listing, shown};
 use slugline_model::port::ReadError;
 use slugline_model::provenance::{self, BuildFacts, Provenance};
 use slugline_model::sbom::{self, Inventory, Subject};
+use slugline_model::slug::SlugId;
 use uuid::Uuid;
 
 use crate::clock::api_time;
@@ -15,6 +17,9 @@ use crate::db::build::Build;
 use crate::db::slug::Slug;
 use crate::db::{self, DbError};
 use crate::platform::{Inner, Platform};
+
+/// The most of an app.json that is read (bytes).
+const APP_JSON: u64 = 1 << 20;
 
 /// A slug as it was asked for, and the newest release that has it.
 #[derive(Debug, Clone)]
@@ -40,6 +45,25 @@ impl Platform {
             };
             Ok(Some(Named { app: app.clone(), slug, release: version }))
         })
+    }
+}
+
+impl Platform {
+    /// What the app.json of a slug says that came from elsewhere; nothing where it cannot be meant.
+    pub(crate) fn manifest_of(&self, tree: &SlugId) -> Manifest {
+        let store = &self.inner.store;
+        let Ok(listing) = store.listing(tree) else { return Manifest::default() };
+        let Some(Item::File { content, executable, .. }) = listing.items.get(&b"app.json"[..])
+        else {
+            return Manifest::default();
+        };
+        let mut text = String::new();
+        let read = store.open((*content, *executable)).map(|file| file.take(APP_JSON));
+        if read.is_ok_and(|mut file| file.read_to_string(&mut text).is_ok()) {
+            app_json::parse(&text).unwrap_or_default()
+        } else {
+            Manifest::default()
+        }
     }
 }
 

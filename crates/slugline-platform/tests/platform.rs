@@ -12,12 +12,6 @@ use slugline_model::route::Serving;
 use support::{Script, TestPlatform};
 
 impl TestPlatform {
-    fn serving(&self) -> Option<Serving> {
-        let routes = self.platform.routes();
-        let table = routes.borrow().clone();
-        table.find("library.localhost:5080").map(|route| route.serving.clone())
-    }
-
     async fn versions(&self) -> Vec<(u64, String, bool)> {
         let releases = self.get("/apps/library/releases").await;
         let releases = releases.as_array().unwrap().iter();
@@ -154,7 +148,7 @@ async fn a_crash_restarts_at_once_and_a_second_one_waits_until_told() {
         test.until(async || test.logged("State changed from")).await;
     }
     test.until(async || test.dyno("web.1").await["state"] == "crashed").await;
-    assert!(test.logged("heroku[web.1]: Crashed again: the next start is in 1 min"));
+    assert!(test.logged("heroku[web.1]: Crashed again (status 0): the next start is in 1 min"));
     test.until(async || test.serving() == Some(Serving::Nobody(Code::H10))).await;
     test.ok("DELETE", "/apps/library/dynos/web.1", json!({})).await;
     test.started("web.1", 1).await;
@@ -165,8 +159,11 @@ async fn a_restart_replaces_the_dyno_and_keeps_a_receipt() {
     let test = TestPlatform::with_app().await;
     let before = test.started("web.1", 1).await;
     test.ok("DELETE", "/apps/library/dynos/web.1", json!({})).await;
+    let new = test.started_beside("web.1", before).await;
+    assert!(matches!(test.serving(), Some(Serving::Dynos(d)) if d[0].id == before));
+    test.engine.emit(new, Event::Up);
     test.until(async || test.get("/apps/library/receipts").await[0]["dyno"] == "web.1").await;
-    assert_ne!(test.started("web.1", 1).await, before);
+    assert_eq!(test.started("web.1", 1).await, new);
     let (status, body) = test.call("DELETE", "/apps/library/dynos/web.9", json!({})).await;
     assert_eq!((status.as_u16(), &body["resource"]), (404, &json!("dyno")));
 }

@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use slugline_model::dyno::DynoId;
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogLine, LogSink};
-use slugline_model::route::{AppRoute, Backend, RouteTable, Serving};
+use slugline_model::route::{AppRoute, Backend, InFlight, RouteTable, Serving};
 use slugline_router::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -88,7 +88,15 @@ async fn route(listener: TcpListener, dyno: SocketAddr, stop: oneshot::Receiver<
     let dial = Arc::new(move |_| {
         Ok(rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?)
     });
-    Router::serve(listener, routes, Arc::new(Nowhere), dial, Limits::default(), stop).await;
+    Router::serve(
+        listener,
+        routes,
+        Arc::new(Nowhere),
+        (dial, InFlight::default()),
+        Limits::default(),
+        stop,
+    )
+    .await;
 }
 
 /// The floor: what the system calls of any relay cost.

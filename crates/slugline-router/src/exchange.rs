@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use slugline_model::code::Code;
 use slugline_model::logline::{LogLine, LogSink, Source};
 use slugline_model::name::{AppName, DynoName};
-use slugline_model::route::host_name;
+use slugline_model::route::{Answering, host_name};
 
 /// What is known of an exchange. Its line is written when it is dropped.
 pub(crate) struct Exchange {
@@ -21,6 +21,8 @@ pub(crate) struct Exchange {
     /// Every address that the request came through, the client's own last.
     pub(crate) forwarded: String,
     pub(crate) dyno: Option<DynoName>,
+    /// Counts this request as one that the dyno answers.
+    pub(crate) answering: Option<Answering>,
     /// How long connecting to the dyno took.
     pub(crate) connect: Option<Duration>,
     /// When the dyno had the request.
@@ -154,6 +156,7 @@ mod tests {
             request_id: "0f3b".into(),
             forwarded: "203.0.113.9".into(),
             dyno: None,
+            answering: None,
             connect: None,
             sent: None,
             status: None,

@@ -68,6 +68,7 @@ impl Router {
             request_id: headers::request_id(request.headers()),
             forwarded: headers::forwarded_for(request.headers(), client),
             dyno: None,
+            answering: None,
             connect: None,
             sent: None,
             status: None,

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use slugline_model::dyno::DynoId;
 use slugline_model::limits::Limits;
 use slugline_model::logline::LogSink;
-use slugline_model::route::{Dial, RouteTable};
+use slugline_model::route::{Dial, InFlight, RouteTable};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -40,6 +40,7 @@ pub struct Router {
     routes: watch::Receiver<Arc<RouteTable>>,
     log: Arc<dyn LogSink>,
     dial: Dial,
+    in_flight: InFlight,
     limits: Limits,
     /// Connections to dynos that wait for another request.
     pool: Arc<Pool>,
@@ -53,12 +54,13 @@ impl Router {
     /// Serves until `shutdown` is done, then ends idle connections and tunnels, and waits for
     /// requests that are under way for as long as a dyno may take to stop.
     ///
-    /// Each request of a known host becomes one line of its app's log.
+    /// Each request of a known host becomes one line of its app's log, and is counted for as long
+    /// as a dyno answers it.
     pub async fn serve(
         listener: TcpListener,
         mut routes: watch::Receiver<Arc<RouteTable>>,
         log: Arc<dyn LogSink>,
-        dial: Dial,
+        (dial, in_flight): (Dial, InFlight),
         limits: Limits,
         shutdown: impl Future<Output = ()>,
     ) {
@@ -66,7 +68,9 @@ impl Router {
         let patience = limits.stop;
         let pool = Arc::new(Pool::default());
         let shunned = Mutex::default();
-        let shared = Self { routes: routes.clone(), log, dial, limits, pool, shunned, closing };
+        let routes_now = routes.clone();
+        let shared =
+            Self { routes: routes_now, log, dial, in_flight, limits, pool, shunned, closing };
         let shared = Arc::new(shared);
         let mut clients = JoinSet::new();
         let mut shutdown = std::pin::pin!(shutdown);

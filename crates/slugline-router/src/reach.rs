@@ -42,6 +42,7 @@ impl Router {
             let routes = self.serving(&exchange.host).await?;
             let Some(backend) = self.choose(&routes, &exchange.host, &tried) else { break };
             exchange.dyno = Some(backend.dyno.clone());
+            exchange.answering = Some(self.in_flight.enter(backend.id));
             let start = Instant::now();
             let reached = self.connect(backend, fresh).await;
             exchange.connect = Some(start.elapsed());

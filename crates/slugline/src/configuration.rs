@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
+use slugline_model::cycle::Cycle;
 use slugline_model::message::Message;
 use slugline_model::mirror::{Mirror, MirrorTarget};
 use slugline_model::retention::Policy;
@@ -17,6 +18,7 @@ use slugline_store::bucket::BucketSettings;
 use toml::Spanned;
 
 use crate::bucket::StoreTable;
+use crate::dyno_settings::DynosTable;
 
 /// What the file is called where nobody names another.
 const NAME: &str = "slugline.toml";
@@ -32,12 +34,15 @@ pub(crate) struct Configuration {
     pub(crate) bucket: Option<BucketSettings>,
     /// Which slugs are kept.
     pub(crate) retention: Policy,
+    /// When dynos are cycled; none for never.
+    pub(crate) cycle: Option<Cycle>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct File {
     build: Build,
+    dynos: DynosTable,
     store: StoreTable,
 }
 
@@ -59,6 +64,8 @@ pub(crate) enum ConfigurationError {
     Stack { path: PathBuf, line: usize, value: String },
     #[error("use the quota `{value}` of {}", path.display())]
     Quota { path: PathBuf, line: usize, value: String },
+    #[error("use `{value}` for the dynos of {}", path.display())]
+    Dynos { path: PathBuf, line: usize, value: String },
     #[error("use the mirror `{value}` of {}", path.display())]
     Mirror { path: PathBuf, line: usize, value: String, found: String },
     #[error("use `{value}` for the store of {}", path.display())]
@@ -89,6 +96,7 @@ impl Configuration {
             mirrors: mirrors.collect::<Result<_, _>>()?,
             bucket: bucket(text, path, &file.store)?,
             retention: file.store.policy(text, path)?,
+            cycle: file.dynos.cycle(text, path)?,
         })
     }
 }
@@ -190,8 +198,8 @@ impl ConfigurationError {
             Self::Parse { path, line, found } => (
                 format!("cannot understand {}, line {line}", path.display()),
                 found.clone(),
-                "There are two tables: [build], with `stack` and the table `mirrors`, and [store], \
-                 with `bucket`, `endpoint`, `region`, `path_style`, `credentials` and `collect`."
+                "There are three tables: [build], with `stack` and the table `mirrors`; [dynos], \
+                 with `cycle` and `window`; and [store], with `bucket`, `endpoint`, `region`, `path_style`, `credentials` and `collect`."
                     .to_owned(),
                 edit(path, *line),
             ),
@@ -209,6 +217,14 @@ impl ConfigurationError {
                 format!("cannot use the quota `{value}`: {}, line {line}", path.display()),
                 "It is no size.".to_owned(),
                 "A quota is a number of at least 1 and a unit: \"20 GB\", \"500 MB\", \"1 TB\"."
+                    .to_owned(),
+                edit(path, *line),
+            ),
+            Self::Dynos { path, line, value } => (
+                format!("cannot use `{value}` for dynos: {}, line {line}", path.display()),
+                "It is neither an age nor a part of the day.".to_owned(),
+                "`cycle` is how old a dyno gets, of at least an hour: \"24h\", \"90m\", or \"off\". \
+                 `window` is when of the day it may be cycled, in UTC: \"02:00-05:00\", or \"off\"."
                     .to_owned(),
                 edit(path, *line),
             ),
@@ -279,6 +295,7 @@ mod tests {
                 ],
                 bucket: None,
                 retention: Policy::default(),
+                cycle: Some(Cycle::default()),
             }
         );
     }

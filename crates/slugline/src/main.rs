@@ -8,6 +8,7 @@ mod configuration;
 mod conformance;
 mod console;
 mod doctor;
+mod dyno_settings;
 mod errors;
 mod limit_args;
 mod network;

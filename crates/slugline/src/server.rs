@@ -118,13 +118,15 @@ impl Server {
             limits: limits.clone(),
             retention: configuration.retention,
             runtime_metrics: args.runtime_metrics,
+            cycle: configuration.cycle,
         };
         let store = store(&config.data_dir, configuration.bucket)?;
         let ports = ports(&config, &hub, store, &engine)?;
         let platform = Platform::start(config, ports).await?;
         let table = platform.routes();
         let forever = std::future::pending();
-        tokio::spawn(Router::serve(router, table, hub, platform.dial(), limits, forever));
+        let reach = (platform.dial(), platform.in_flight());
+        tokio::spawn(Router::serve(router, table, hub, reach, limits, forever));
         let service = platform.api();
         tokio::spawn(async move { axum::serve(api, service).await });
         Ok(Self { platform, token, api_port: args.api_port, _lock: lock })

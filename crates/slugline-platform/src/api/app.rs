@@ -31,8 +31,14 @@ pub(crate) async fn create(State(platform): State<Platform>, body: String) -> An
         None => invented_name(),
     };
     let now = clock::now();
-    let app =
-        App { id: Uuid::new_v4(), name, maintenance: false, created_at: now, updated_at: now };
+    let app = App {
+        id: Uuid::new_v4(),
+        name,
+        maintenance: false,
+        preboot: true,
+        created_at: now,
+        updated_at: now,
+    };
     let created = platform.inner.db.transaction(|db| {
         if db::app::find(db, app.name.as_str())?.is_some() {
             return Ok(false);

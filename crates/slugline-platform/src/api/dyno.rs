@@ -8,9 +8,11 @@ use slugline_model::name::DynoName;
 
 use super::error::ApiError;
 use super::{Answer, app as apps, list as lists, ok};
-use crate::clock::api_time;
+use crate::clock::{self, api_time};
+use crate::crashes::Crash;
+use crate::db;
 use crate::db::app::App;
-use crate::dynos::{Crash, Dyno, Role};
+use crate::dynos::{Dyno, Role};
 use crate::platform::Platform;
 
 pub(crate) async fn list(
@@ -19,7 +21,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Answer {
     let app = platform.app(&app)?;
-    Ok(lists::list(&headers, render_all(&platform, &app)))
+    Ok(lists::list(&headers, render_all(&platform, &app)?))
 }
 
 pub(crate) async fn info(
@@ -27,112 +29,163 @@ pub(crate) async fn info(
     Path((app, dyno)): Path<(String, String)>,
 ) -> Answer {
     let app = platform.app(&app)?;
-    render_all(&platform, &app)
-        .into_iter()
-        .find(|item| item["name"] == dyno.as_str() || item["id"] == dyno.as_str())
-        .map(ok)
-        .ok_or_else(no_such_dyno)
+    Ok(ok(find(&platform, &app, &dyno)?))
 }
 
 pub(crate) async fn restart_all(
     State(platform): State<Platform>,
     Path(app): Path<String>,
 ) -> Answer {
-    restart_matching(&platform, &app, |_| true).await
+    restart_matching(&platform, &app, |_| true)
 }
 
 pub(crate) async fn restart_type(
     State(platform): State<Platform>,
     Path((app, process_type)): Path<(String, String)>,
 ) -> Answer {
-    restart_matching(&platform, &app, |dyno| dyno.process_type.as_str() == process_type).await
+    restart_matching(&platform, &app, |dyno| dyno.process_type.as_str() == process_type)
 }
 
 pub(crate) async fn restart(
     State(platform): State<Platform>,
     Path((app, dyno)): Path<(String, String)>,
 ) -> Answer {
-    let found = platform.app(&app)?;
-    let known = render_all(&platform, &found);
-    let Some(item) = known.iter().find(|i| i["name"] == dyno.as_str() || i["id"] == dyno.as_str())
-    else {
-        return Err(no_such_dyno());
-    };
+    let item = find(&platform, &platform.app(&app)?, &dyno)?;
     let name = item["name"].as_str().unwrap_or_default().to_owned();
-    restart_matching(&platform, &app, |dyno| dyno.to_string() == name).await
+    restart_matching(&platform, &app, |dyno| dyno.to_string() == name)
 }
 
-/// Stops the dynos that match; the reconcile loop starts them anew at once, crashed ones too.
-async fn restart_matching(
-    platform: &Platform,
-    app: &str,
-    matches: impl Fn(&DynoName) -> bool,
-) -> Answer {
+/// Has the dynos that match replaced, which the reconcile loop does: crashed ones at once, web
+/// dynos one by one, so that requests are answered meanwhile.
+fn restart_matching(platform: &Platform, app: &str, matches: impl Fn(&DynoName) -> bool) -> Answer {
     let app = platform.app(app)?;
-    let ids: Vec<DynoId> = {
-        let mut dynos = platform.dynos();
-        dynos.pardon(&app.name, &matches);
-        let seen = dynos.seen(&app.name);
-        let to_restart = seen.into_iter().filter(|dyno| matches(&dyno.dyno));
-        to_restart.filter(|dyno| dyno.state != DynoState::Stopping).map(|dyno| dyno.id).collect()
-    };
-    for id in ids {
-        platform.stop(id).await;
-    }
+    platform.pardon(&app.name, &matches);
+    platform.dynos().wear(&app.name, |dyno| matches(&dyno.name));
     platform.say_api(&app.name, "Restarting");
     platform.changed();
     Ok(apps::accepted())
+}
+
+/// Stops a dyno at once. One of the formation starts again, as on Heroku; a one-off stays down.
+pub(crate) async fn stop(
+    State(platform): State<Platform>,
+    Path((app, dyno)): Path<(String, String)>,
+) -> Answer {
+    let app = platform.app(&app)?;
+    let named = |known: &Dyno| known.name.to_string() == dyno || known.id.to_string() == dyno;
+    if stop_matching(&platform, &app, named) == 0 {
+        // One that has crashed is down already.
+        find(&platform, &app, &dyno)?;
+    }
+    Ok(apps::accepted())
+}
+
+/// The same for all of a process type; `run` is that of one-offs.
+pub(crate) async fn stop_type(
+    State(platform): State<Platform>,
+    Path((app, process_type)): Path<(String, String)>,
+) -> Answer {
+    let app = platform.app(&app)?;
+    stop_matching(&platform, &app, |dyno| dyno.name.process_type.as_str() == process_type);
+    Ok(apps::accepted())
+}
+
+fn stop_matching(platform: &Platform, app: &App, matches: impl Fn(&Dyno) -> bool) -> usize {
+    let ids: Vec<DynoId> = {
+        let dynos = platform.dynos();
+        let runs = |dyno: &&Dyno| {
+            dyno.app == app.name
+                && matches!(dyno.role, Role::Formation | Role::OneOff)
+                && matches!(dyno.state, DynoState::Starting | DynoState::Up)
+        };
+        dynos.alive.values().filter(runs).filter(|dyno| matches(dyno)).map(|d| d.id).collect()
+    };
+    if !ids.is_empty() {
+        platform.say_api(&app.name, "Stopping");
+    }
+    for id in &ids {
+        platform.retire(*id);
+    }
+    platform.changed();
+    ids.len()
 }
 
 fn no_such_dyno() -> ApiError {
     ApiError::not_found("dyno", "Couldn't find that dyno.")
 }
 
-/// Every dyno that has processes, and every crashed one that waits for its next start.
-fn render_all(platform: &Platform, app: &App) -> Vec<Value> {
+/// A dyno by its name or its id.
+fn find(platform: &Platform, app: &App, dyno: &str) -> Result<Value, ApiError> {
+    render_all(platform, app)?
+        .into_iter()
+        .find(|item| item["name"] == dyno || item["id"] == dyno)
+        .ok_or_else(no_such_dyno)
+}
+
+/// Every dyno that has processes, and every crashed one that waits for its next start. Where a new
+/// run does not get up there are two of a name: the old one that serves, and the crash.
+fn render_all(platform: &Platform, app: &App) -> Result<Vec<Value>, ApiError> {
+    let releases = platform.inner.db.read(|db| db::release::of_app(db, app.id))?;
+    let release = |version: u64| {
+        let id = releases.iter().find(|release| release.version == version).map(|r| r.id);
+        json!({ "id": id, "version": version })
+    };
     let dynos = platform.dynos();
     let alive: Vec<&Dyno> = dynos
         .alive
         .values()
         .filter(|d| d.app == app.name && d.role != Role::Build && d.state.is_alive())
         .collect();
-    let crashed = dynos.crashes.iter().filter(|((owner, name), _)| {
-        *owner == app.name && !alive.iter().any(|dyno| dyno.name == *name)
+    let crashed = dynos.crashes.iter().filter(|((owner, name), crash)| {
+        let runs = |dyno: &&Dyno| dyno.name == *name && dyno.release == crash.release;
+        *owner == app.name && !alive.iter().copied().any(|dyno| runs(&dyno) && !dyno.worn)
     });
-    let crashed = crashed.map(|((_, name), crash)| render_crash(app, name, crash));
-    let mut items: Vec<Value> = alive.iter().map(|dyno| render(app, dyno)).chain(crashed).collect();
-    items.sort_by_key(|item| item["name"].to_string());
-    items
+    let crashed = crashed.map(|((_, name), c)| render_crash(app, name, c, &release(c.release)));
+    let alive = alive.iter().map(|dyno| render(app, dyno, &release(dyno.release)));
+    let mut items: Vec<Value> = alive.chain(crashed).collect();
+    // The newest run of a name comes first.
+    let newest = |item: &Value| {
+        std::cmp::Reverse((item["release"]["version"].as_u64(), item["created_at"].to_string()))
+    };
+    items.sort_by_key(|item| (item["name"].to_string(), newest(item)));
+    Ok(items)
 }
 
-fn render(app: &App, dyno: &Dyno) -> Value {
+pub(crate) fn render(app: &App, dyno: &Dyno, release: &Value) -> Value {
     json!({
         "app": apps::reference(app),
-        "attach_url": null,
+        "attach_url": dyno.attach_url,
         "command": dyno.command,
         "created_at": api_time(dyno.started_at),
         "id": dyno.id,
         "name": dyno.name,
-        "release": { "id": null, "version": dyno.release },
-        "size": "Basic",
+        "release": release,
+        "size": dyno.size.name,
         "state": dyno.state,
         "type": dyno.name.process_type,
         "updated_at": api_time(dyno.since),
     })
 }
 
-fn render_crash(app: &App, name: &DynoName, crash: &Crash) -> Value {
+fn render_crash(app: &App, name: &DynoName, crash: &Crash, release: &Value) -> Value {
     json!({
         "app": apps::reference(app),
         "attach_url": null,
         "command": crash.command,
+        // Ours: why it is down.
+        "crash": {
+            "code": crash.code,
+            "in_a_row": crash.in_a_row,
+            "lines": crash.lines,
+            "status": crash.status,
+        },
         "created_at": api_time(crash.at),
-        "id": null,
+        "id": crash.id,
         "name": name,
         // Ours: when it is started again.
-        "next_start_at": api_time(crash.until),
-        "release": { "id": null, "version": crash.release },
-        "size": "Basic",
+        "next_start_at": api_time(crash.until(clock::now())),
+        "release": release,
+        "size": crash.size,
         "state": DynoState::Crashed,
         "type": name.process_type,
         "updated_at": api_time(crash.at),

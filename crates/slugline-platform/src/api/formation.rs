@@ -1,12 +1,12 @@
-//! Resource `formation`.
+//! Resource `formation`: how many dynos of each process type, and of which size.
 
 use axum::extract::{Path, State};
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
-use slugline_model::name::ProcessType;
+use slugline_model::resources::DynoSize;
 
 use super::error::ApiError;
-use super::{Answer, app as apps, list as lists, ok};
+use super::{Answer, account, app as apps, dyno_size, list as lists, ok};
 use crate::clock::api_time;
 use crate::db;
 use crate::db::app::App;
@@ -45,11 +45,13 @@ pub(crate) async fn batch_update(
     let app = platform.app(&app)?;
     let body = object(&body)?;
     let updates = body.get("updates").and_then(Value::as_array).cloned().unwrap_or_default();
-    let mut wanted = Vec::new();
-    for update in &updates {
-        let process_type = update["type"].as_str().unwrap_or_default();
-        wanted.push((process_type.to_owned(), update.get("quantity").cloned()));
-    }
+    let wanted: Vec<Update> = updates
+        .into_iter()
+        .map(|update| Update {
+            process_type: update["type"].as_str().unwrap_or_default().to_owned(),
+            body: update.as_object().cloned().unwrap_or_default(),
+        })
+        .collect();
     scale(&platform, &app, &wanted)?;
     Ok(ok(Value::Array(render_all(&platform, &app)?)))
 }
@@ -60,37 +62,59 @@ pub(crate) async fn update(
     body: String,
 ) -> Answer {
     let found = platform.app(&app)?;
-    let quantity = object(&body)?.get("quantity").cloned();
-    scale(&platform, &found, &[(process_type.clone(), quantity)])?;
+    let update = Update { process_type: process_type.clone(), body: object(&body)? };
+    scale(&platform, &found, &[update])?;
     info(State(platform), Path((app, process_type))).await
 }
 
-/// Sets quantities, all of them or none.
-fn scale(
-    platform: &Platform,
-    app: &App,
-    wanted: &[(String, Option<Value>)],
-) -> Result<(), ApiError> {
+/// What is asked for a process type, which is named by its name or its id.
+struct Update {
+    process_type: String,
+    body: Map<String, Value>,
+}
+
+impl Update {
+    fn quantity(&self, now: u32) -> Result<Option<u32>, ApiError> {
+        let asked = self.body.get("quantity").filter(|quantity| !quantity.is_null());
+        asked.map(|quantity| new_quantity(now, quantity)).transpose()
+    }
+
+    /// Clients say `size`, the schema `dyno_size`; a text, or an object with a name or an id.
+    fn size(&self) -> Result<Option<DynoSize>, ApiError> {
+        let asked = ["size", "dyno_size"].into_iter().filter_map(|name| self.body.get(name));
+        asked.filter(|size| !size.is_null()).map(dyno_size::wanted).next().transpose()
+    }
+}
+
+/// Sets quantities and sizes, all of them or none.
+fn scale(platform: &Platform, app: &App, wanted: &[Update]) -> Result<(), ApiError> {
     let rows = platform.inner.db.read(|db| db::formation::of_app(db, app.id))?;
-    let mut changes: Vec<(ProcessType, u32)> = Vec::new();
-    for (process_type, quantity) in wanted {
-        let row = rows
-            .iter()
-            .find(|row| row.process_type.as_str() == process_type)
-            .ok_or_else(no_such_type)?;
-        if let Some(quantity) = quantity {
-            let quantity = new_quantity(row.quantity, quantity)?;
-            changes.push((row.process_type.clone(), quantity));
-        }
+    let mut changed: Vec<Formation> = Vec::new();
+    for update in wanted {
+        let named = |row: &&Formation| {
+            let name = update.process_type.as_str();
+            row.process_type.as_str() == name || row.id.to_string() == name
+        };
+        let row = rows.iter().find(named).ok_or_else(no_such_type)?;
+        let quantity = update.quantity(row.quantity)?.unwrap_or(row.quantity);
+        let size = update.size()?.unwrap_or(row.size);
+        changed.push(Formation { quantity, size, ..row.clone() });
+    }
+    if changed.is_empty() {
+        return Ok(());
     }
     platform.inner.db.transaction(|db| {
-        for (process_type, quantity) in &changes {
-            db::formation::set(db, app.id, process_type, *quantity)?;
+        for row in &changed {
+            db::formation::set(db, app.id, &row.process_type, row.quantity)?;
+            db::formation::resize(db, app.id, &row.process_type, row.size)?;
         }
         Ok(())
     })?;
-    let told: Vec<String> = changes.iter().map(|(t, q)| format!("{t}={q}")).collect();
-    platform.say_api(&app.name, format!("Scaled to {}", told.join(" ")));
+    // As Heroku logs it.
+    let told = |row: &Formation| format!("{}@{}:{}", row.process_type, row.quantity, row.size.name);
+    let told: Vec<String> = changed.iter().map(told).collect();
+    let text = format!("Scaled to {} by user {}", told.join(" "), account::EMAIL);
+    platform.say_api(&app.name, text);
     platform.changed();
     Ok(())
 }
@@ -130,10 +154,10 @@ fn render(app: &App, row: &Formation, command: &str) -> Value {
         "command": command,
         "created_at": api_time(app.created_at),
         "docker_image": null,
-        "dyno_size": { "id": "00000000-0000-4000-8000-00000000000d", "name": "Basic" },
+        "dyno_size": dyno_size::reference(row.size),
         "id": row.id,
         "quantity": row.quantity,
-        "size": "Basic",
+        "size": row.size.name,
         "type": row.process_type,
         "updated_at": api_time(app.updated_at),
     })

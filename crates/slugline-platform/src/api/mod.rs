@@ -6,12 +6,15 @@
 
 mod account;
 mod app;
+mod app_feature;
 mod auth;
 mod build;
 mod buildpack;
 mod buildpack_installation;
 mod config_var;
+mod cron;
 mod dyno;
+mod dyno_size;
 mod error;
 mod formation;
 mod list;
@@ -60,9 +63,18 @@ impl Platform {
             )
             .route("/apps/{app}/collaborators", get(app::collaborators))
             .route("/apps/{app}/config-vars", get(config_var::info).patch(config_var::update))
+            .route("/apps/{app}/cron", get(cron::list))
             .route("/apps/{app}/dynos", get(dyno::list).delete(dyno::restart_all))
             .route("/apps/{app}/dynos/{dyno}", get(dyno::info).delete(dyno::restart))
+            .route("/apps/{app}/dynos/{dyno}/actions/stop", post(dyno::stop))
             .route("/apps/{app}/formations/{type}", delete(dyno::restart_type))
+            .route("/apps/{app}/formations/{type}/actions/stop", post(dyno::stop_type))
+            .route("/apps/{app}/available-dyno-sizes", get(dyno_size::available))
+            .route("/apps/{app}/features", get(app_feature::list))
+            .route(
+                "/apps/{app}/features/{feature}",
+                get(app_feature::info).patch(app_feature::update),
+            )
             .route("/apps/{app}/formation", get(formation::list).patch(formation::batch_update))
             .route("/apps/{app}/formation/{type}", get(formation::info).patch(formation::update))
             .route("/apps/{app}/log-sessions", post(log_session::create))
@@ -85,6 +97,8 @@ impl Platform {
             .route("/apps/{app}/slugs/{slug}/actions/verify", post(slug_reading::verify))
             .route("/dynos/usage", get(metrics::usage))
             .route("/metrics", get(metrics::prometheus))
+            .route("/dyno-sizes", get(dyno_size::list))
+            .route("/dyno-sizes/{size}", get(dyno_size::info))
             .route("/store", get(store::usage))
             .route("/store/actions/gc", post(store::collect))
             .route("/store/actions/fsck", post(store::fsck))

@@ -155,7 +155,9 @@ fn render(
         "artifacts": [],
         "created_at": api_time(release.created_at),
         "current": current.is_some_and(|current| current.id == release.id),
-        "description": release.description,
+        "description": description(release),
+        // Ours: whether its web dynos serve; null as long as that is not known.
+        "health": release.is_healthy.map(|is| if is { "healthy" } else { "unhealthy" }),
         "eligible_for_rollback": succeeded && release.slug_id.is_some() && !expired,
         "id": release.id,
         "oci_image": null,
@@ -166,4 +168,12 @@ fn render(
         "user": account::reference(),
         "version": release.version,
     }))
+}
+
+/// `heroku releases` shows it, and so whether the release serves.
+fn description(release: &Release) -> String {
+    match release.is_healthy {
+        Some(false) => format!("{} (does not get up)", release.description),
+        _ => release.description.clone(),
+    }
 }

@@ -54,9 +54,11 @@ pub(crate) fn keep(
     upload: &SlugUpload,
     imported: Imported,
 ) -> Result<Slug, ApiError> {
+    let manifest = platform.manifest_of(&imported.slug.id);
     let slug = Slug {
         id: upload.id,
         tree: imported.slug.id,
+        manifest,
         process_types: imported.slug.process_types,
         buildpack: upload.buildpack.clone().unwrap_or_else(|| "Imported".to_owned()),
         size: imported.slug.packed_bytes,

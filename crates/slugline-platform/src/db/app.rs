@@ -12,11 +12,13 @@ pub(crate) struct App {
     pub(crate) id: Uuid,
     pub(crate) name: AppName,
     pub(crate) maintenance: bool,
+    /// Whether web dynos are replaced one by one, the new one first.
+    pub(crate) preboot: bool,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
 }
 
-const COLUMNS: &str = "id, name, maintenance, created_at, updated_at";
+const COLUMNS: &str = "id, name, maintenance, created_at, updated_at, preboot";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<App> {
     Ok(App {
@@ -25,6 +27,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<App> {
         maintenance: row.get(2)?,
         created_at: row.get(3)?,
         updated_at: row.get(4)?,
+        preboot: row.get(5)?,
     })
 }
 
@@ -66,6 +69,12 @@ pub(crate) fn set_maintenance(
         "UPDATE app SET maintenance = ?, updated_at = ? WHERE id = ?",
         params![maintenance, now, id.to_string()],
     )?;
+    Ok(())
+}
+
+/// Switches preboot.
+pub(crate) fn set_preboot(db: &Connection, id: Uuid, preboot: bool) -> rusqlite::Result<()> {
+    db.execute("UPDATE app SET preboot = ? WHERE id = ?", params![preboot, id.to_string()])?;
     Ok(())
 }
 

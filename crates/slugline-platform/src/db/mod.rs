@@ -6,6 +6,9 @@ pub(crate) mod app;
 pub(crate) mod build;
 pub(crate) mod buildpack_installation;
 pub(crate) mod config_var;
+pub(crate) mod crash;
+pub(crate) mod cron;
+pub(crate) mod dyno;
 pub(crate) mod formation;
 pub(crate) mod receipt;
 pub(crate) mod release;
@@ -36,6 +39,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_2_builds.sql")),
     M::up(include_str!("schema_3_retention.sql")),
     M::up(include_str!("schema_4_slug_uploads.sql")),
+    M::up(include_str!("schema_5_dynos.sql")),
 ];
 
 /// The embedded database.

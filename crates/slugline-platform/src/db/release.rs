@@ -17,6 +17,8 @@ pub(crate) struct Release {
     pub(crate) status: Status,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
+    /// Whether its web dynos served; none as long as that is not known.
+    pub(crate) is_healthy: Option<bool>,
 }
 
 /// Where a release stands.
@@ -49,7 +51,7 @@ impl Status {
 }
 
 const SELECT: &str = "SELECT id, version, slug_id, config_vars, description, status, created_at,
-                      updated_at FROM release";
+                      updated_at, health FROM release";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Release> {
     let slug_id = row.get::<_, Option<String>>(2)?;
@@ -62,6 +64,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Release> {
         status: Status::from_text(&row.get::<_, String>(5)?),
         created_at: row.get(6)?,
         updated_at: row.get(7)?,
+        is_healthy: row.get::<_, Option<String>>(8)?.map(|health| health == "healthy"),
     })
 }
 
@@ -99,6 +102,22 @@ pub(crate) fn settle(db: &Connection, id: Uuid, status: Status, now: i64) -> rus
     db.execute(
         "UPDATE release SET status = ?, updated_at = ? WHERE id = ?",
         params![status.as_str(), now, id.to_string()],
+    )?;
+    Ok(())
+}
+
+/// Notes whether a release's web dynos serve. One that served once is healthy.
+pub(crate) fn set_health(
+    db: &Connection,
+    app: Uuid,
+    version: u64,
+    is_healthy: bool,
+) -> rusqlite::Result<()> {
+    let health = if is_healthy { "healthy" } else { "unhealthy" };
+    db.execute(
+        "UPDATE release SET health = ?1 WHERE app_id = ?2 AND version = ?3
+         AND coalesce(health, '') NOT IN ('healthy', ?1)",
+        params![health, app.to_string(), i64::try_from(version).unwrap_or(i64::MAX)],
     )?;
     Ok(())
 }

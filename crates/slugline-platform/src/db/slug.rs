@@ -1,6 +1,7 @@
 //! Table `slug`.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
+use slugline_model::app_json::Manifest;
 use slugline_model::exchange::Checksum;
 use slugline_model::procfile::ProcessTypes;
 use slugline_model::slug::SlugId;
@@ -14,6 +15,8 @@ pub(crate) struct Slug {
     pub(crate) id: Uuid,
     pub(crate) tree: SlugId,
     pub(crate) process_types: ProcessTypes,
+    /// What its app.json says.
+    pub(crate) manifest: Manifest,
     pub(crate) buildpack: String,
     /// Packed (bytes).
     pub(crate) size: u64,
@@ -28,7 +31,8 @@ pub(crate) struct Slug {
 pub(crate) fn insert(db: &Connection, app: Uuid, slug: &Slug) -> rusqlite::Result<()> {
     db.execute(
         "INSERT INTO slug (id, app_id, tree, process_types, buildpack, size, source_version,
-         commit_description, checksum, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         commit_description, checksum, created_at, manifest)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             slug.id.to_string(),
             app.to_string(),
@@ -39,7 +43,8 @@ pub(crate) fn insert(db: &Connection, app: Uuid, slug: &Slug) -> rusqlite::Resul
             slug.source_version,
             slug.commit_description,
             slug.checksum.map(|checksum| checksum.to_string()),
-            slug.created_at
+            slug.created_at,
+            to_json(&slug.manifest)?
         ],
     )?;
     Ok(())
@@ -55,7 +60,7 @@ pub(crate) fn learn_checksum(db: &Connection, id: Uuid, told: Checksum) -> rusql
 /// A slug by its id.
 pub(crate) fn find(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Slug>> {
     let sql = "SELECT id, tree, process_types, buildpack, size, source_version, created_at,
-               commit_description, checksum FROM slug WHERE id = ?";
+               commit_description, checksum, manifest FROM slug WHERE id = ?";
     db.query_row(sql, [id.to_string()], |row| {
         let checksum: Option<String> = row.get(8)?;
         Ok(Slug {
@@ -68,6 +73,7 @@ pub(crate) fn find(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Slug>> 
             created_at: row.get(6)?,
             commit_description: row.get(7)?,
             checksum: checksum.map(|text| parsed(&text)).transpose()?,
+            manifest: from_json(&row.get::<_, String>(9)?)?,
         })
     })
     .optional()

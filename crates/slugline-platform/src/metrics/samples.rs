@@ -142,10 +142,17 @@ mod tests {
             release: 1,
             command: String::new(),
             port: None,
+            size: slugline_model::resources::DynoSize::BASIC,
             state: DynoState::Up,
             since: 0,
             started_at: 0,
+            booted: std::time::Duration::ZERO,
             role: Role::Formation,
+            worn: false,
+            code: None,
+            failed: false,
+            lines: crate::dynos::LastLines::default(),
+            attach_url: None,
             telling: std::sync::Arc::default(),
         };
         let cpu = CpuTime { used, ..CpuTime::default() };

@@ -31,6 +31,7 @@ use slugline_model::port::{
 };
 use slugline_model::procfile::{self, ProcessTypes};
 use slugline_model::retention::{Object, Policy};
+use slugline_model::route::Serving;
 use slugline_model::slug::{SlugId, SlugSummary, SlugView};
 use slugline_model::usage::{CpuTime, Memory, Usage};
 use slugline_platform::{Config, Platform, Ports};
@@ -55,6 +56,8 @@ pub(crate) struct FakeEngine {
     pub(crate) running: Mutex<HashMap<DynoId, DynoSpec>>,
     pub(crate) script: Mutex<Script>,
     pub(crate) procfile: Mutex<String>,
+    /// The app.json of the next builds.
+    pub(crate) manifest: Mutex<String>,
     /// What the next builds say of their trees: names and bytes.
     pub(crate) parts: Mutex<Vec<(String, u64)>>,
     /// How many bytes the next builds leave in the cache.
@@ -85,6 +88,7 @@ impl FakeEngine {
         let tmp = &spec.binds.iter().find(|bind| bind.to == Path::new("/tmp")).unwrap().from;
         let result = CompileResult {
             process_types: procfile::parse(&self.procfile.lock().unwrap()).unwrap(),
+            manifest: slugline_model::app_json::parse(&self.manifest.lock().unwrap()).unwrap(),
             detected: "Python".into(),
             parts: self.parts.lock().unwrap().iter().map(part).collect(),
             ..CompileResult::default()
@@ -340,7 +344,7 @@ pub(crate) struct TestPlatform {
     pub(crate) engine: Arc<FakeEngine>,
     pub(crate) store: Arc<FakeStore>,
     pub(crate) log: Arc<Lines>,
-    pub(crate) data: tempfile::TempDir,
+    pub(crate) data: Arc<tempfile::TempDir>,
 }
 
 impl TestPlatform {
@@ -353,13 +357,22 @@ impl TestPlatform {
     }
 
     pub(crate) async fn with(limits: Limits, retention: Policy) -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::on(Arc::new(tempfile::tempdir().unwrap()), limits, retention).await
+    }
+
+    /// Another server on the same data: the first one is gone for good, and its dynos with it.
+    pub(crate) async fn another_server(&self) -> Self {
+        Self::on(Arc::clone(&self.data), Limits::default(), Policy::default()).await
+    }
+
+    async fn on(data: Arc<tempfile::TempDir>, limits: Limits, retention: Policy) -> Self {
         let (send, events) = mpsc::channel(100_000);
         let engine = Arc::new(FakeEngine {
             events: send,
             running: Mutex::default(),
             script: Mutex::new(Script { build_status: 0, release_phase_status: 0 }),
             procfile: Mutex::new("web: serve\nworker: work".into()),
+            manifest: Mutex::new("{}".into()),
             parts: Mutex::default(),
             cached: Mutex::new(1),
             builds_hang: Mutex::new(false),
@@ -378,6 +391,7 @@ impl TestPlatform {
             limits,
             retention,
             runtime_metrics: false,
+            cycle: None,
         };
         let store = Arc::<FakeStore>::default();
         let ports = Ports {
@@ -493,6 +507,36 @@ impl TestPlatform {
         };
         self.until(async || find().is_some()).await;
         find().unwrap()
+    }
+
+    /// The dyno of this name that was started beside another one.
+    pub(crate) async fn started_beside(&self, name: &str, other: DynoId) -> DynoId {
+        let find = || {
+            let running = self.engine.running.lock().unwrap();
+            running.values().find(|s| s.dyno.to_string() == name && s.id != other).map(|s| s.id)
+        };
+        self.until(async || find().is_some()).await;
+        find().unwrap()
+    }
+
+    /// Sets back until when cron entries were taken care of, once they are known.
+    pub(crate) fn forget_days(&self, app: &str, days: i64) -> bool {
+        let db = rusqlite::Connection::open(self.data.path().join("state.sqlite3")).unwrap();
+        let sql = "UPDATE cron SET done_to = done_to - ? * 86400000000
+                   WHERE app_id = (SELECT id FROM app WHERE name = ?)";
+        db.execute(sql, rusqlite::params![days, app]).unwrap() > 0
+    }
+
+    /// Ends a dyno by itself, as a crash does.
+    pub(crate) fn crash(&self, id: DynoId, status: i32) {
+        self.engine.end(id, status);
+    }
+
+    /// Who answers the app's requests.
+    pub(crate) fn serving(&self) -> Option<Serving> {
+        let routes = self.platform.routes();
+        let table = routes.borrow().clone();
+        table.find("library.localhost:5080").map(|route| route.serving.clone())
     }
 
     /// A dyno as the API shows it; null where there is none.
