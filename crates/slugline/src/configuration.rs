@@ -12,6 +12,7 @@ use serde::Deserialize;
 use slugline_model::cycle::Cycle;
 use slugline_model::message::Message;
 use slugline_model::mirror::{Mirror, MirrorTarget};
+use slugline_model::network::NetworkOptions;
 use slugline_model::retention::Policy;
 use slugline_model::stack::{HEROKU_STACKS, PAST_STACKS, announced};
 use slugline_store::bucket::BucketSettings;
@@ -19,6 +20,7 @@ use toml::Spanned;
 
 use crate::bucket::StoreTable;
 use crate::dyno_settings::DynosTable;
+use crate::network::NetworkTable;
 
 /// What the file is called where nobody names another.
 const NAME: &str = "slugline.toml";
@@ -36,6 +38,8 @@ pub(crate) struct Configuration {
     pub(crate) retention: Policy,
     /// When dynos are cycled; none for never.
     pub(crate) cycle: Option<Cycle>,
+    /// Where dynos' addresses come from, and what of this machine they reach.
+    pub(crate) network: NetworkOptions,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -43,6 +47,7 @@ pub(crate) struct Configuration {
 struct File {
     build: Build,
     dynos: DynosTable,
+    network: NetworkTable,
     store: StoreTable,
 }
 
@@ -62,6 +67,8 @@ pub(crate) enum ConfigurationError {
     Parse { path: PathBuf, line: usize, found: String },
     #[error("use the stack `{value}` of {}", path.display())]
     Stack { path: PathBuf, line: usize, value: String },
+    #[error("use `{value}` for the network of {}", path.display())]
+    Network { path: PathBuf, line: usize, value: String, found: String },
     #[error("use the quota `{value}` of {}", path.display())]
     Quota { path: PathBuf, line: usize, value: String },
     #[error("use `{value}` for the dynos of {}", path.display())]
@@ -97,6 +104,7 @@ impl Configuration {
             bucket: bucket(text, path, &file.store)?,
             retention: file.store.policy(text, path)?,
             cycle: file.dynos.cycle(text, path)?,
+            network: network(text, path, &file.network)?,
         })
     }
 }
@@ -129,6 +137,19 @@ fn bucket(
             value: wrong.value,
             found: wrong.found,
         }
+    })
+}
+
+fn network(
+    text: &str,
+    path: &Path,
+    table: &NetworkTable,
+) -> Result<NetworkOptions, ConfigurationError> {
+    table.options().map_err(|wrong| ConfigurationError::Network {
+        path: path.to_path_buf(),
+        line: line(text, Some(wrong.place)),
+        value: wrong.value,
+        found: wrong.found,
     })
 }
 
@@ -198,8 +219,9 @@ impl ConfigurationError {
             Self::Parse { path, line, found } => (
                 format!("cannot understand {}, line {line}", path.display()),
                 found.clone(),
-                "There are three tables: [build], with `stack` and the table `mirrors`; [dynos], \
-                 with `cycle` and `window`; and [store], with `bucket`, `endpoint`, `region`, `path_style`, `credentials` and `collect`."
+                "There are four tables: [build], with `stack` and the table `mirrors`; [dynos], with \
+                 `cycle` and `window`; [network], with `subnet` and `reach`; and [store], with \
+                 `bucket`, `endpoint`, `region`, `path_style`, `credentials` and `collect`."
                     .to_owned(),
                 edit(path, *line),
             ),
@@ -211,6 +233,14 @@ impl ConfigurationError {
                     HEROKU_STACKS.map(|(name, _)| name).join(", "),
                     PAST_STACKS.join(" and ")
                 ),
+                edit(path, *line),
+            ),
+            Self::Network { path, line, value, found } => (
+                format!("cannot use `{value}` for dynos' networks: {}, line {line}", path.display()),
+                found.clone(),
+                "[network] has `subnet`, a private network such as \"10.213.0.0/16\", and `reach`, \
+                 ports of this machine that dynos reach, such as [\"127.0.0.1:5432\"]."
+                    .to_owned(),
                 edit(path, *line),
             ),
             Self::Quota { path, line, value } => (
@@ -296,6 +326,7 @@ mod tests {
                 bucket: None,
                 retention: Policy::default(),
                 cycle: Some(Cycle::default()),
+                network: NetworkOptions::default(),
             }
         );
     }
@@ -349,6 +380,15 @@ mod tests {
     }
 
     #[test]
+    fn dynos_get_addresses_and_reach_what_they_are_allowed_to() {
+        let reach = "reach = [\"127.0.0.1:6379\", \"127.0.0.1:5432\"]\n";
+        let parsed = parse(&format!("[network]\nsubnet = \"172.20.0.0/20\"\n{reach}")).unwrap();
+        assert_eq!(parsed.network.subnet.to_string(), "172.20.0.0/20");
+        let reached: Vec<String> = parsed.network.reach.iter().map(ToString::to_string).collect();
+        assert_eq!(reached, ["127.0.0.1:5432", "127.0.0.1:6379"]);
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_line() {
         for (text, lines) in [
             ("[build]\nstakc = 1", ["/etc/slugline.toml, line 2", "unknown field `stakc`"]),
@@ -371,6 +411,8 @@ mod tests {
                 ["line 3", "It is no address of a server"],
             ),
             ("[store]\n\nquota = \"much\"", ["`much`: /etc/slugline.toml, line 3", "20 GB"]),
+            ("[network]\nsubnet = \"8.8.8.0/24\"", ["`8.8.8.0/24`", "somebody on the internet"]),
+            ("[network]\nreach = [\"10.0.0.1:80\"]", ["line 2", "no port of 127.0.0.1"]),
             ("[store]\nkeep = 1", ["/etc/slugline.toml", "unknown field `keep`"]),
         ] {
             let message = refused(text);

@@ -8,6 +8,7 @@ use slugline_dyno::{LocalEngine, Mechanism};
 use slugline_model::build::exit_code;
 use slugline_model::dyno::{DynoSpec, Event, Network, Streams, Times};
 use slugline_model::name::DynoName;
+use slugline_model::network::{INTERFACE_PREFIX, Outside};
 use slugline_model::port::Engine as _;
 use slugline_model::resources::Resources;
 
@@ -24,9 +25,13 @@ pub(crate) fn doctor() -> i32 {
     say(&format!("Running as {who} on {}", rustix::system::uname().release().to_string_lossy()));
     match run_a_dyno() {
         Ok(()) => {
-            say("ok    a dyno starts: user, mount, pid, ipc and uts namespaces, overlay, bash");
+            say("ok    a dyno starts: user, mount, pid, network, ipc, uts and cgroup namespaces, \
+                 overlay, bash");
             say(&views());
             say(&limits());
+            for line in network() {
+                say(&line);
+            }
             say(abstract_sockets());
             for tool in ["git", "python3", "uv", "node", "npm"] {
                 say(&format!("{}", Tool(tool)));
@@ -36,6 +41,54 @@ pub(crate) fn doctor() -> i32 {
         Err(why) => {
             complain(&format!("error: a dyno cannot be started here\n  {why}"));
             exit_code::INTERNAL
+        }
+    }
+}
+
+/// What dynos reach from here, why not more, and what would change it.
+fn network() -> Vec<String> {
+    let facts = slugline_dyno::network_facts();
+    let mut lines = vec![outside(facts.outside).to_owned()];
+    if facts.outside == Outside::Veth && !facts.forwards {
+        lines.push(
+            "ok    net.ipv4.ip_forward is 0 here: the server switches it on with the first dyno"
+                .to_owned(),
+        );
+    }
+    if facts.dropped_by_others {
+        lines.push(format!(
+            "none  other rules drop what dynos send: the chain FORWARD has the policy drop, which \
+             Docker sets; let dynos through by `iptables -I DOCKER-USER -i {INTERFACE_PREFIX}+ -j \
+             ACCEPT` and `iptables -I DOCKER-USER -o {INTERFACE_PREFIX}+ -j ACCEPT`"
+        ));
+    }
+    if facts.outside != Outside::None && !facts.resolves {
+        lines.push(
+            "none  dynos resolve no names: the servers in /etc/resolv.conf are on this machine's \
+             loopback or have IPv6 alone, and dynos reach neither; name another one there"
+                .to_owned(),
+        );
+    }
+    lines
+}
+
+fn outside(outside: Outside) -> &'static str {
+    match (outside, slugline_dyno::is_host_root()) {
+        (Outside::Veth, _) => {
+            "ok    dynos reach the outside by interfaces of their own and rules of nftables, and not \
+             this machine, its link, or each other; of IPv6 they have loopback alone"
+        }
+        (Outside::Pasta, _) => {
+            "ok    dynos reach the outside by pasta, and not this machine, its link, or each other; of \
+             IPv6 they have loopback alone"
+        }
+        (Outside::None, true) => {
+            "none  dynos reach nobody, and only the router reaches them: rules for their networks \
+             need nft; install it: `sudo apt-get install nftables`"
+        }
+        (Outside::None, false) => {
+            "none  dynos reach nobody, and only the router reaches them: an ordinary user's need \
+             pasta; install it: `sudo apt-get install passt`"
         }
     }
 }

@@ -11,6 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use slugline_dyno::LocalEngine;
 use slugline_logs::Hub;
 use slugline_model::logline::Origin;
+use slugline_model::network::NetworkOptions;
 use slugline_platform::{Config, LogQuery, LogSessions, Platform, Ports};
 use slugline_router::Router;
 use slugline_store::Store;
@@ -121,7 +122,7 @@ impl Server {
             cycle: configuration.cycle,
         };
         let store = store(&config.data_dir, configuration.bucket)?;
-        let ports = ports(&config, &hub, store, &engine)?;
+        let ports = ports(&config, &hub, store, configuration.network, &engine)?;
         let platform = Platform::start(config, ports).await?;
         let table = platform.routes();
         let forever = std::future::pending();
@@ -150,6 +151,7 @@ fn ports(
     config: &Config,
     hub: &Arc<Hub>,
     store: Store,
+    network: NetworkOptions,
     keeper: &OnceLock<Arc<LocalEngine>>,
 ) -> Result<Ports, CommandError> {
     let store = Arc::new(LocalSlugs::new(store, &config.data_dir));
@@ -159,7 +161,7 @@ fn ports(
         let _ = send.blocking_send((id, event));
     });
     let engine = LocalEngine::open(&config.data_dir.join("dynos"), &config.program, sink)?;
-    let engine = Arc::new(engine);
+    let engine = Arc::new(engine.with_network(network));
     let _ = keeper.set(Arc::clone(&engine));
     Ok(Ports {
         engine,
