@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 /// The name of the file in the dyno's directory.
 const NAME: &str = "seen";
 
-/// Where the dyno is, and what its layer held when it was measured last.
+/// Where the dyno is, what it may have, and what its layer held when it was measured last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seen {
     /// The dyno's first process, as the host counts.
     pub(crate) init: i32,
+    /// Its quota of memory (bytes).
+    pub(crate) quota: u64,
     /// Bytes.
     pub(crate) layer: u64,
     #[serde(skip)]
@@ -21,9 +23,9 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// Writes down who the dyno's first process is.
-    pub(crate) fn write_first(dyno_directory: Option<&Path>, init: Pid) -> Self {
+    pub(crate) fn write_first(dyno_directory: Option<&Path>, init: Pid, quota: u64) -> Self {
         let path = dyno_directory.map(|directory| directory.join(NAME));
-        let seen = Self { init: init.as_raw_nonzero().get(), layer: 0, path };
+        let seen = Self { init: init.as_raw_nonzero().get(), quota, layer: 0, path };
         seen.write();
         seen
     }
@@ -58,9 +60,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Seen::read(directory.path()), None);
         let own = rustix::process::getpid();
-        let mut seen = Seen::write_first(Some(directory.path()), own);
+        let mut seen = Seen::write_first(Some(directory.path()), own, 9);
         seen.note_layer(7);
         let found = Seen::read(directory.path()).unwrap();
-        assert_eq!((found.init, found.layer), (own.as_raw_nonzero().get(), 7));
+        let own = own.as_raw_nonzero().get();
+        assert_eq!((found.init, found.quota, found.layer), (own, 9, 7));
     }
 }

@@ -20,7 +20,6 @@ pub(crate) fn usage(dyno_directory: &Path) -> Option<Usage> {
         return None;
     }
     let seen = Seen::read(dyno_directory)?;
-    let spec = supervisor::read_spec(dyno_directory).ok()?;
     let init = Pid::from_raw(seen.init)?;
     let processes = Processes::of(init)?;
     let all = processes.list();
@@ -33,7 +32,7 @@ pub(crate) fn usage(dyno_directory: &Path) -> Option<Usage> {
     Some(Usage {
         at: spool::now(),
         cpu: CpuTime { used, throttled, queued },
-        memory: Memory { quota: spec.resources.memory, ..memory },
+        memory: Memory { quota: seen.quota, ..memory },
         pressure: group.pressure(),
         disk: group.disk().unwrap_or_else(|| disk(&processes, &all)),
         network: has_own_network(init).then(|| network(&processes, first)),

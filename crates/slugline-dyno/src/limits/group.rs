@@ -340,3 +340,52 @@ pub(super) fn number(text: &str, word: &str) -> Option<u64> {
     let number = |line: &str| line.strip_prefix(word)?.strip_prefix(' ')?.parse().ok();
     text.lines().find_map(number)
 }
+
+#[cfg(test)]
+mod tests {
+    use slugline_model::limits::Limits;
+    use slugline_model::resources::DynoSize;
+
+    use super::*;
+
+    #[test]
+    fn a_unified_group_is_limited_where_the_dyno_would_be_ended() {
+        let group = tempfile::tempdir().unwrap();
+        let limits = Limits::default();
+        let read = |name: &str| std::fs::read_to_string(group.path().join(name)).unwrap();
+        let twice = DynoSize::named("standard-2x").unwrap();
+        assert!(limit_unified(group.path(), &Resources::of_dyno(twice, &limits)));
+        assert_eq!(read("memory.max"), (2_u64 << 30).to_string());
+        assert_eq!((read("pids.max").as_str(), read("cpu.weight").as_str()), ("512", "200"));
+        assert_eq!((read("io.weight").as_str(), read("memory.oom.group").as_str()), ("200", "1"));
+        assert!(limit_unified(group.path(), &Resources::of_build(&limits)));
+        assert_eq!(read("memory.max"), limits.build_memory.to_string());
+        assert_eq!((read("memory.swap.max").as_str(), read("cpu.weight").as_str()), ("0", "33"));
+    }
+
+    #[test]
+    fn an_older_group_that_refuses_its_limit_counts_as_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("gone");
+        let mut group = Group { memory: Some(place), ..Group::default() };
+        group.limit(&Resources::default());
+        assert!(!group.bounds_memory());
+    }
+
+    #[test]
+    fn groups_that_were_made_before_are_told_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let names =
+            [("u", "cgroup.controllers"), ("m", "memory.limit_in_bytes"), ("p", "pids.max")];
+        let groups = names.map(|(name, file)| {
+            let group = directory.path().join(name);
+            std::fs::create_dir(&group).unwrap();
+            std::fs::write(group.join(file), "").unwrap();
+            group
+        });
+        assert!(write_record(&directory.path().join(RECORD), &groups));
+        let found = Group::found(directory.path());
+        assert_eq!([found.watched, found.memory, found.pids].map(Option::unwrap), groups);
+        assert!(!found.unified && found.cpu.is_none());
+    }
+}

@@ -119,7 +119,7 @@ impl Guard {
             group,
             processes: Processes::of(init),
             disk: Disk::new(roots, spec.resources),
-            seen: Seen::write_first(disk.parent(), init),
+            seen: Seen::write_first(disk.parent(), init, spec.resources.memory),
             busy: None,
             counted: 0,
             next_look: now,

@@ -1,7 +1,7 @@
 //! The same programs under podman and docker, each with its defaults but for the network, which is
 //! the machine's: so that no proxy stands between, and nothing but the neighbour slows them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -34,17 +34,21 @@ pub(crate) struct Engine {
     command: Vec<String>,
     port: u16,
     /// docker's server, where it is docker.
-    daemon: Option<(Child, PathBuf)>,
+    daemon: Option<Child>,
 }
 
 impl Engine {
-    /// Those that this machine has, or why not.
-    pub(crate) fn installed(directory: &Path) -> Vec<Result<Self, String>> {
+    /// podman and docker, one after the other; why not, where one cannot be had.
+    pub(crate) fn each(directory: &Path) -> impl Iterator<Item = Result<Self, String>> {
         let root = directory.join("python");
         let programs = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/neighbours");
         run(Command::new("bash").args(["-c", GATHER]).arg(&root).arg(programs));
         let tar = root.with_extension("tar");
-        vec![Self::podman(&tar), Self::docker(directory, &tar)]
+        let place = directory.join("docker");
+        [0, 1].into_iter().map(move |number| match number {
+            0 => Self::podman(&tar),
+            _ => Self::docker(&place, &tar),
+        })
     }
 
     fn podman(tar: &Path) -> Result<Self, String> {
@@ -55,32 +59,32 @@ impl Engine {
         if is_there("runc") {
             command.push("--runtime=runc".to_owned());
         }
-        Ok(Self { name: "podman", command, port: 7_781, daemon: None }.begin(tar))
+        Self { name: "podman", command, port: 7_781, daemon: None }.begin(tar)
     }
 
-    fn docker(directory: &Path, tar: &Path) -> Result<Self, String> {
+    fn docker(place: &Path, tar: &Path) -> Result<Self, String> {
         if !is_there("docker") || !is_there("dockerd") {
             return Err("docker is left out: it is not installed".to_owned());
         }
-        let place = directory.join("docker");
         let socket = format!("unix://{}", place.join("socket").display());
         let command = vec!["docker".to_owned(), "--host".to_owned(), socket.clone()];
-        let child = daemon(&place, &socket).map_err(|why| format!("docker is left out: {why}"))?;
-        let engine = Self { name: "docker", command, port: 7_782, daemon: Some((child, place)) };
+        let child = daemon(place, &socket).map_err(|why| format!("docker is left out: {why}"))?;
+        let engine = Self { name: "docker", command, port: 7_782, daemon: Some(child) };
         for _ in 0..600 {
             if engine.call(&["info"]).output().is_ok_and(|output| output.status.success()) {
-                return Ok(engine.begin(tar));
+                return engine.begin(tar);
             }
             std::thread::sleep(Duration::from_millis(50));
         }
         Err("docker is left out: its server does not answer".to_owned())
     }
 
-    fn begin(self, tar: &Path) -> Self {
+    fn begin(self, tar: &Path) -> Result<Self, String> {
         run(self.call(&["import"]).arg(tar).arg(FILES));
-        self.launch("web", &["/serve.py", &self.port.to_string()]);
+        self.launch("web", &["/serve.py", &self.port.to_string()])
+            .map_err(|why| format!("{} is left out: {why}", self.name))?;
         wait_for(self.port, "localhost");
-        self
+        Ok(self)
     }
 
     fn call(&self, arguments: &[&str]) -> Command {
@@ -89,10 +93,15 @@ impl Engine {
         command
     }
 
-    fn launch(&self, name: &str, program: &[&str]) {
+    fn launch(&self, name: &str, program: &[&str]) -> Result<(), String> {
         let name = Self::label(name);
-        let options = ["run", "--detach", "--network=host", "--name", &name, FILES];
-        run(self.call(&options).arg("/usr/bin/python3").args(program));
+        // Where root itself may have no more, their defaults of a million are refused.
+        let limits = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096"];
+        let mut command = self.call(&["run", "--detach", "--network=host", "--name", &name]);
+        command.args(limits).args([FILES, "/usr/bin/python3"]).args(program);
+        let output = command.output().map_err(|error| error.to_string())?;
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() { Ok(()) } else { Err(errors) }
     }
 
     fn remove(&self, name: &str) {
@@ -114,7 +123,7 @@ impl Host for Engine {
     }
 
     fn start(&self, noise: &str) {
-        self.launch(noise, &["/noise.py", noise]);
+        self.launch(noise, &["/noise.py", noise]).unwrap();
     }
 
     fn stop(&self, noise: &str) {
@@ -129,7 +138,7 @@ impl Drop for Engine {
             let _ = self.call(&["rm", "--force", &Self::label(name)]).output();
         }
         let _ = self.call(&["rmi", FILES]).output();
-        if let Some((mut child, _)) = self.daemon.take() {
+        if let Some(mut child) = self.daemon.take() {
             let pid = rustix::process::Pid::from_child(&child);
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             let _ = child.wait();

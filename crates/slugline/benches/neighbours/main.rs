@@ -53,7 +53,7 @@ fn main() {
         let slugline = Slugline::start(directory.path());
         measure(&slugline);
     }
-    for engine in Engine::installed(directory.path()) {
+    for engine in Engine::each(directory.path()) {
         match engine {
             Ok(engine) => measure(&engine),
             Err(why) => println!("{why}"),
