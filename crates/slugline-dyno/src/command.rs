@@ -15,7 +15,7 @@ use slugline_model::resources::Resources;
 use slugline_model::sandbox::COMMAND_PROFILE;
 
 use crate::filter;
-use crate::limits::{self, Group};
+use crate::limits;
 use crate::op_error::{OpError, Operation};
 use crate::sys::{self, Forked};
 
@@ -24,7 +24,8 @@ pub(crate) struct Start<'a> {
     pub(crate) command: &'a str,
     pub(crate) env: &'a BTreeMap<String, String>,
     pub(crate) resources: &'a Resources,
-    pub(crate) group: &'a Group,
+    /// Whether a control group bounds its processes.
+    pub(crate) bounds_processes: bool,
 }
 
 /// The far sides of what a command reads and writes.
@@ -94,7 +95,7 @@ pub(crate) fn start(start: &Start<'_>, ends: Ends) -> Result<Pid, OpError> {
         Forked::Parent(pid, _) => Ok(pid),
         Forked::Child => {
             sys::as_a_shell_has_them();
-            limits::bound_command(start.resources, start.group);
+            limits::bound_command(start.resources, start.bounds_processes);
             let error = become_it(start, ends);
             // Init sees the status that a shell gives for a command that cannot be run.
             let text = format!("bash: {error}\n");

@@ -3,9 +3,8 @@
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,16 +17,11 @@ use slugline_model::usage::Usage;
 use crate::control::Request;
 use crate::dial::{self, Dials};
 use crate::follow::Follower;
-use crate::network::{Given, Networks};
+use crate::network::Networks;
 use crate::op_error::{OpError, Operation};
-use crate::{discard, host, limits, spool, supervisor, usage};
-
-/// Uids of dynos on a host where the server is root lie above this, clear of the ranges that
-/// distributions, systemd and other engines hand out.
-const FIRST_UID: u32 = 0x7000_0000;
-
-/// How many such uids there are.
-const UIDS: u32 = 0x0800_0000;
+use crate::shape::Shape;
+use crate::spares::Spares;
+use crate::{discard, limits, supervisor, usage};
 
 /// Runs dynos below one directory, each in a directory of its own.
 pub struct LocalEngine {
@@ -37,7 +31,7 @@ pub struct LocalEngine {
     /// Supervisors that this server started, so that they leave no zombie.
     children: Mutex<HashMap<DynoId, Child>>,
     dials: Dials,
-    networks: Networks,
+    spares: Spares,
 }
 
 impl std::fmt::Debug for LocalEngine {
@@ -57,7 +51,7 @@ impl LocalEngine {
             follower: Follower::start(sink)?,
             children: Mutex::default(),
             dials: Dials::default(),
-            networks: Networks::new(root, NetworkOptions::default()),
+            spares: Spares::new(root, program, Networks::new(root, NetworkOptions::default())),
         })
     }
 
@@ -70,7 +64,8 @@ impl LocalEngine {
     /// With what the operator decided of dynos' networks, before the first dyno is started.
     #[must_use]
     pub fn with_network(mut self, options: NetworkOptions) -> Self {
-        self.networks = Networks::new(&self.root, options);
+        let networks = Networks::new(&self.root, options);
+        self.spares = Spares::new(&self.root, &self.program, networks);
         self
     }
 
@@ -112,42 +107,26 @@ impl LocalEngine {
     }
 
     fn launch(&self, spec: &DynoSpec, directory: &Path) -> Result<(), OpError> {
-        let mut spec = spec.clone();
-        spec.host_uid = host::is_host_root().then(|| host_uid(spec.id));
-        let Given { order, namespace } = self.networks.give(&spec)?;
-        order.write(directory)?;
-        write_files(&spec, directory)?;
-        self.follower.follow(&spec, directory)?;
-        let child = self.spawn(directory, namespace)?;
+        let spare = if Shape::suits_spare(spec) { self.spares.take() } else { None };
+        let spare = match spare {
+            Some(spare) => spare,
+            None => self.spares.prepare(Shape::of(spec))?,
+        };
+        let spec = DynoSpec { host_uid: spare.shape.host_uid, ..spec.clone() };
+        let (child, word) = self.spares.name(spare, spec.id, directory)?;
         self.children().insert(spec.id, child);
+        write_spec(&spec, directory)?;
+        self.follower.follow(&spec, directory)?;
+        rustix::io::write(&word, b"go").op(|| "tell the supervisor to go on".to_owned())?;
         Ok(())
-    }
-
-    /// A process group of its own keeps the terminal's Ctrl-C from it. Spawned, never forked: a
-    /// fork of a large server takes as long as the server is large.
-    fn spawn(&self, directory: &Path, network: Option<OwnedFd>) -> Result<Child, OpError> {
-        Command::new(&self.program)
-            .arg("supervise")
-            .arg(directory)
-            .env_clear()
-            .current_dir("/")
-            .stdin(network.map_or_else(Stdio::null, Stdio::from))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .op(|| format!("run {}", self.program.display()))
     }
 }
 
 impl Engine for LocalEngine {
     fn start(&self, spec: &DynoSpec) -> Result<(), EngineError> {
         let directory = self.directory(spec.id);
-        fs_err::create_dir_all(&directory).op(|| format!("make {}", directory.display()))?;
         self.launch(spec, &directory).map_err(|error| {
-            self.follower.forget(spec.id);
-            self.networks.forget(spec.id);
-            let _ = discard::remove_tree(&directory);
+            let _ = self.forget(spec.id);
             error.into()
         })
     }
@@ -168,15 +147,14 @@ impl Engine for LocalEngine {
             let _ = child.wait();
         }
         let directory = self.directory(id);
-        if !directory.exists() {
-            self.networks.forget(id);
-            return Ok(());
+        if directory.exists() {
+            // Kept until the directory is gone: a supervisor that was about to begin finds it so.
+            let _lock = wait_for_lock(&directory);
+            limits::remove(&directory);
+            discard::remove_tree(&directory)?;
         }
-        // Kept until the directory is gone: a supervisor that was about to begin finds it so.
-        let _lock = wait_for_lock(&directory);
-        limits::remove(&directory);
-        self.networks.forget(id);
-        discard::remove_tree(&directory).map_err(Into::into)
+        self.spares.forget(id);
+        Ok(())
     }
 
     fn adopt(&self) -> Result<Vec<Adopted>, EngineError> {
@@ -184,16 +162,17 @@ impl Engine for LocalEngine {
         let entries = fs_err::read_dir(&self.root).op(|| "list dynos".to_owned())?;
         for entry in entries.flatten() {
             let directory = entry.path();
-            match supervisor::read_spec(&directory) {
-                Ok(spec) => {
-                    let state = self.follower.follow(&spec, &directory)?;
-                    adopted.push(Adopted { spec, state });
-                }
-                // Its server died before it was started.
-                Err(_) => drop(discard::remove_tree(&directory)),
+            if let Ok(spec) = supervisor::read_spec(&directory) {
+                let state = self.follower.follow(&spec, &directory)?;
+                adopted.push(Adopted { spec, state });
+            } else {
+                // Its server died before it was started; its supervisor leaves by itself.
+                let _lock = wait_for_lock(&directory);
+                limits::remove(&directory);
+                let _ = discard::remove_tree(&directory);
             }
         }
-        self.networks.adopt(adopted.iter().map(|dyno| &dyno.spec))?;
+        self.spares.adopt(adopted.iter().map(|dyno| &dyno.spec))?;
         Ok(adopted)
     }
 
@@ -222,33 +201,24 @@ impl Engine for LocalEngine {
     }
 }
 
-fn write_files(spec: &DynoSpec, directory: &Path) -> Result<(), OpError> {
-    let mut options = fs_err::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    options.mode(0o600);
-    // The spec comes last: a directory without one was never given to a supervisor.
-    for name in [spool::NAME, supervisor::LOCK] {
-        let path = directory.join(name);
-        options.open(&path).op(|| format!("make {}", path.display()))?;
-    }
+/// The spec comes last: a directory without one was never given to a supervisor.
+fn write_spec(spec: &DynoSpec, directory: &Path) -> Result<(), OpError> {
     let path = directory.join(supervisor::SPEC);
-    let file = options.open(&path).op(|| format!("make {}", path.display()))?;
-    let written = serde_json::to_writer(file, spec).map_err(std::io::Error::from);
+    let mut options = fs_err::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+    let written = file.and_then(|file| serde_json::to_writer(file, spec).map_err(Into::into));
     written.op(|| format!("write {}", path.display()))
 }
 
 /// A supervisor that has reported its last event still removes the layer.
 fn wait_for_lock(directory: &Path) -> Option<fs_err::File> {
+    if !directory.join(supervisor::LOCK).exists() {
+        return None;
+    }
     (0..600).find_map(|attempt| {
         if attempt > 0 {
             std::thread::sleep(Duration::from_millis(50));
         }
         supervisor::lock(directory).ok()
     })
-}
-
-/// A uid of the dyno's own, so that dynos of one host cannot reach each other as their user.
-fn host_uid(id: DynoId) -> u32 {
-    let low = u32::try_from(id.as_u128() & u128::from(UIDS - 1)).unwrap_or(0);
-    FIRST_UID + low
 }

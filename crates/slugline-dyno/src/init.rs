@@ -6,13 +6,13 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal, WaitOptions, wait};
-use slugline_model::dyno::{DynoSpec, Streams};
+use slugline_model::dyno::Streams;
 
 use crate::command::{self, Ends, Start};
 use crate::control::{self, Answer, MOST_DESCRIPTORS, Request};
 use crate::left;
-use crate::limits::Group;
 use crate::op_error::{OpError, Operation};
+use crate::pipes::Told;
 use crate::sys::{self, Signals};
 
 /// What init lives on: each end of a pipe or a socket that it keeps.
@@ -25,8 +25,7 @@ pub(crate) struct Lines {
 
 /// Init, once the dyno's command runs.
 pub(crate) struct Init<'a> {
-    spec: &'a DynoSpec,
-    group: &'a Group,
+    told: &'a Told,
     signals: Signals,
     control: OwnedFd,
     command: Pid,
@@ -48,13 +47,9 @@ struct Guest {
 
 impl<'a> Init<'a> {
     /// Starts the command; the error is one of starting it.
-    pub(crate) fn start(
-        spec: &'a DynoSpec,
-        group: &'a Group,
-        signals: Signals,
-        lines: Lines,
-    ) -> Result<Self, OpError> {
+    pub(crate) fn start(told: &'a Told, signals: Signals, lines: Lines) -> Result<Self, OpError> {
         let Lines { stdout, stderr, control } = lines;
+        let Told { spec, bounds_processes } = told;
         let (near, ends) = match spec.streams {
             Streams::Lines => (None, Ends::Pipes { stdout, stderr }),
             Streams::Attached => Ends::pair(None).map(|(near, far)| (Some(near), far))?,
@@ -63,9 +58,10 @@ impl<'a> Init<'a> {
             }
         };
         let (command, env, resources) = (&spec.command, &spec.env, &spec.resources);
-        let command = command::start(&Start { command, env, resources, group }, ends)?;
+        let bounds_processes = *bounds_processes;
+        let command = command::start(&Start { command, env, resources, bounds_processes }, ends)?;
         let (status, stopping, guests) = (None, false, Vec::new());
-        Ok(Self { spec, group, signals, control, command, status, stopping, near, guests })
+        Ok(Self { told, signals, control, command, status, stopping, near, guests })
     }
 
     /// Reaps until the command has exited, or, once asked to stop, until nobody is left. Gives the
@@ -156,9 +152,11 @@ impl<'a> Init<'a> {
             }
             Request::Exec(request) => {
                 let (near, far) = Ends::pair(request.terminal)?;
-                let (resources, group) = (&self.spec.resources, self.group);
+                let Told { spec, bounds_processes } = self.told;
+                let (resources, bounds_processes) = (&spec.resources, *bounds_processes);
                 let (command, env) = (&request.command, &request.env);
-                let pid = command::start(&Start { command, env, resources, group }, far)?;
+                let start = Start { command, env, resources, bounds_processes };
+                let pid = command::start(&start, far)?;
                 self.guests[place].command = Some(pid);
                 Ok(vec![near])
             }

@@ -35,14 +35,12 @@ pub(crate) struct FailedStep {
 }
 
 /// Carries out every step but [`Step::Run`].
-///
-/// `outside` waits until the outside is joined.
 pub(crate) fn launch(
     steps: &[Step],
     trees: &Trees,
-    outside: impl Fn() -> Result<(), OpError>,
+    slug: Option<&OwnedFd>,
 ) -> Result<(), FailedStep> {
-    named("stage", stage(trees))?;
+    named("stage", stage(trees, slug))?;
     for step in steps {
         let (name, result) = match step {
             Step::Directory { path, mode } => ("stack", directory(&stack(path), *mode)),
@@ -59,9 +57,7 @@ pub(crate) fn launch(
             Step::Mask { path } => ("proc", mask(&root(path))),
             Step::HostName { name } => ("hostname", host_name(name)),
             Step::Pivot => ("pivot", pivot()),
-            Step::Network { outside: way, closed } => {
-                ("network", network::set_up(*way, closed).and_then(|()| outside()))
-            }
+            Step::Network { outside: way, closed } => ("network", network::set_up(*way, closed)),
             Step::DropPrivileges => ("privileges", drop_privileges()),
             Step::Run => ("run", Ok(())),
         };
@@ -87,7 +83,7 @@ fn below(directory: &str, path: &Path) -> PathBuf {
     Path::new(STAGE).join(directory).join(path.strip_prefix("/").unwrap_or(path))
 }
 
-fn stage(trees: &Trees) -> Result<(), OpError> {
+fn stage(trees: &Trees, slug: Option<&OwnedFd>) -> Result<(), OpError> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).op(|| "make mounts private".to_owned())?;
     let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
@@ -98,7 +94,7 @@ fn stage(trees: &Trees) -> Result<(), OpError> {
         directory(&Path::new(STAGE).join(name), 0o755)?;
     }
     file(&Path::new(STAGE).join(NO_BYTES), "")?;
-    if let Some(slug) = &trees.slug {
+    if let Some(slug) = slug {
         attach_at(slug, &Path::new(STAGE).join("slug"))?;
     }
     attach_at(&trees.disk, &Path::new(STAGE).join("disk"))

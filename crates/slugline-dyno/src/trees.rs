@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::CWD;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
-use slugline_model::dyno::DynoSpec;
-use slugline_model::sandbox::Step;
+use slugline_model::dyno::Bind;
+use slugline_model::sandbox::{HostFacts, stack_paths};
 use slugline_model::slug::SlugView;
 
 use crate::op_error::{OpError, Operation};
@@ -17,14 +17,11 @@ use crate::view::mount_view;
 /// The devices that a dyno sees.
 pub(crate) const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
-/// Every path of the host that a dyno sees, as detached mounts.
+/// Every path of the host that a dyno sees, but its slug, as detached mounts.
 pub(crate) struct Trees {
-    /// The slug's tree, if there is a slug.
-    pub(crate) slug: Option<OwnedFd>,
     /// The directory that holds `layer` and `work`.
     pub(crate) disk: OwnedFd,
-    /// One for each part of the stack and each bind among the steps, in their order, with its
-    /// place in the dyno.
+    /// One for each part of the stack and each bind, with its place in the dyno.
     pub(crate) binds: Vec<(PathBuf, OwnedFd)>,
     /// One for each of [`DEVICES`].
     pub(crate) devices: Vec<OwnedFd>,
@@ -33,31 +30,23 @@ pub(crate) struct Trees {
 /// Opens them. Needs the right to mount; with `idmap`, files of the server's user appear as the
 /// dyno's own, except in the stack.
 pub(crate) fn open_trees(
-    spec: &DynoSpec,
+    binds: &[Bind],
     disk: &Path,
-    steps: &[Step],
+    facts: &HostFacts,
     idmap: Option<&OwnedFd>,
 ) -> Result<Trees, OpError> {
-    let owned = |path: &Path, writable: bool| -> Result<OwnedFd, OpError> {
-        let tree = open(path)?;
-        if let Some(namespace) = idmap {
-            let operation = || format!("idmap {}", path.display());
-            sys::idmap_mount(&tree, namespace).op(operation)?;
-        }
-        restrict(tree, path, !writable)
-    };
-    let mut binds = Vec::new();
-    for step in steps {
-        match step {
-            Step::Stack { path } => binds.push((path.clone(), restrict(open(path)?, path, true)?)),
-            Step::Bind(bind) if bind.writable => {
-                binds.push((bind.to.clone(), owned(&bind.from, true)?));
-            }
-            Step::Bind(bind) => {
-                binds.push((bind.to.clone(), restrict(open(&bind.from)?, &bind.from, true)?));
-            }
-            _ => {}
-        }
+    let mut opened = Vec::new();
+    for path in stack_paths(facts) {
+        let tree = restrict(open(&path)?, &path, true)?;
+        opened.push((path, tree));
+    }
+    for bind in binds {
+        let tree = if bind.writable {
+            owned(&bind.from, true, idmap)?
+        } else {
+            restrict(open(&bind.from)?, &bind.from, true)?
+        };
+        opened.push((bind.to.clone(), tree));
     }
     let device = |name: &&str| {
         let path = Path::new("/dev").join(name);
@@ -67,15 +56,27 @@ pub(crate) fn open_trees(
         Ok(tree)
     };
     Ok(Trees {
-        slug: match &spec.slug {
-            Some(SlugView::Tree(path)) => Some(owned(path, false)?),
-            Some(SlugView::Image { image, objects }) => Some(mount_view(image, objects, idmap)?),
-            None => None,
-        },
-        disk: owned(disk, true)?,
-        binds,
+        disk: owned(disk, true, idmap)?,
+        binds: opened,
         devices: DEVICES.iter().map(device).collect::<Result<_, _>>()?,
     })
+}
+
+/// Opens a slug's tree in the same way.
+pub(crate) fn open_slug(view: &SlugView, idmap: Option<&OwnedFd>) -> Result<OwnedFd, OpError> {
+    match view {
+        SlugView::Tree(path) => owned(path, false, idmap),
+        SlugView::Image { image, objects } => mount_view(image, objects, idmap),
+    }
+}
+
+/// Files of the server's user appear as the dyno's own.
+fn owned(path: &Path, writable: bool, idmap: Option<&OwnedFd>) -> Result<OwnedFd, OpError> {
+    let tree = open(path)?;
+    if let Some(namespace) = idmap {
+        sys::idmap_mount(&tree, namespace).op(|| format!("idmap {}", path.display()))?;
+    }
+    restrict(tree, path, !writable)
 }
 
 fn open(path: &Path) -> Result<OwnedFd, OpError> {

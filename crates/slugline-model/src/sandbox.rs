@@ -162,7 +162,7 @@ pub enum Step {
 pub fn plan(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
     let mut steps = skeleton(spec, host);
     steps.push(Step::Overlay { slug: spec.slug.is_some() });
-    steps.extend(stack_paths(host));
+    steps.extend(stack_paths(host).into_iter().map(|path| Step::Stack { path }));
     steps.extend(spec.binds.iter().cloned().map(Step::Bind));
     // The part of memory that the kernel gives such a file system by default.
     steps.push(Step::Devices { shared_memory: spec.resources.memory / 2 });
@@ -245,12 +245,13 @@ fn etc_files(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
     ]
 }
 
-fn stack_paths(host: &HostFacts) -> Vec<Step> {
+/// The parts of the host that are the stack.
+pub fn stack_paths(host: &HostFacts) -> Vec<PathBuf> {
     let names = host.usr_names.iter().filter(|(_, target)| target.is_none());
     let names = names.map(|(name, _)| format!("/{name}"));
     let etc = host.etc.iter().map(|name| format!("/etc/{name}"));
     let paths = std::iter::once("/usr".to_owned()).chain(names).chain(etc);
-    paths.map(|path| Step::Stack { path: path.into() }).collect()
+    paths.map(PathBuf::from).collect()
 }
 
 /// Everything else in `/proc` is the dyno's own, or open to every user of a machine. Processes are

@@ -3,7 +3,6 @@
 use rustix::process::{Resource as Rlimit, Rlimit as Bounds, getrlimit, setrlimit};
 use slugline_model::resources::{Priority, Resources};
 
-use super::Group;
 use crate::host;
 use crate::sys;
 
@@ -25,12 +24,12 @@ pub(crate) fn yield_to_others(priority: Priority) {
 }
 
 /// Bounds the command of a dyno, before it starts. A hard limit that is lower already stays.
-pub(crate) fn bound_command(resources: &Resources, group: &Group) {
+pub(crate) fn bound_command(resources: &Resources, bounds_processes: bool) {
     bound(Rlimit::Core, 0);
     bound(Rlimit::Nofile, resources.open_files);
     bound(Rlimit::Fsize, resources.disk.saturating_add(BEYOND));
     // The group's own count tells who reached the limit, this one does not.
-    if !group.bounds_processes() && host::counts_processes_by_namespace() {
+    if !bounds_processes && host::counts_processes_by_namespace() {
         bound(Rlimit::Nproc, resources.processes);
     }
 }

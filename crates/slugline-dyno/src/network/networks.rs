@@ -64,15 +64,15 @@ impl Networks {
     }
 
     /// What a dyno is given that is about to start.
-    pub(crate) fn give(&self, spec: &DynoSpec) -> Result<Given, OpError> {
+    pub(crate) fn give(&self, id: DynoId, network: Network) -> Result<Given, OpError> {
         let options = self.options.clone();
         let order = |outside, pasta| Order { outside, pasta, options };
-        if spec.network == Network::Host {
+        if network == Network::Host {
             return Ok(Given { order: order(Outside::None, None), namespace: None });
         }
         match &self.way {
             Way::Veth { nft } => {
-                let namespace = Some(self.take(spec.id, nft)?);
+                let namespace = Some(self.take(id, nft)?);
                 Ok(Given { order: order(Outside::Veth, None), namespace })
             }
             Way::Pasta { pasta } => {
@@ -80,6 +80,14 @@ impl Networks {
                 Ok(Given { order, namespace: None })
             }
             Way::None => Ok(Given { order: order(Outside::None, None), namespace: None }),
+        }
+    }
+
+    /// What was given before there was a dyno is a dyno's from now on.
+    pub(crate) fn hand_over(&self, from: DynoId, to: DynoId) {
+        let mut state = self.lock();
+        if state.dynos.remove(&from) {
+            state.dynos.insert(to);
         }
     }
 

@@ -58,7 +58,7 @@ impl Pasta {
                 if getppid() != Some(supervisor) {
                     sys::exit(1);
                 }
-                let _ = command(program, order, dyno, directory).exec();
+                let _ = command(program, order, dyno).exec();
                 sys::exit(127)
             }
             Forked::Parent(pid, pidfd) => {
@@ -99,8 +99,9 @@ impl Drop for Pasta {
 }
 
 /// Nothing is forwarded to the dyno, nothing of the machine's loopback is seen by it but what the
-/// operator allows, and there is no IPv6.
-fn command(program: &Path, order: &Order, dyno: Pid, directory: &Path) -> Command {
+/// operator allows, and there is no IPv6. Its files are in the supervisor's working directory, whose
+/// name may change.
+fn command(program: &Path, order: &Order, dyno: Pid) -> Command {
     let ports: Vec<String> = order.options.reach.iter().map(|to| to.port().to_string()).collect();
     let ports = if ports.is_empty() { "none".to_owned() } else { ports.join(",") };
     let mut command = Command::new(program);
@@ -109,13 +110,9 @@ fn command(program: &Path, order: &Order, dyno: Pid, directory: &Path) -> Comman
         .args(["--no-dhcp", "--no-dhcpv6", "--no-ndp", "--no-ra"])
         .args(["--tcp-ports", "none", "--udp-ports", "none", "--udp-ns", "none"])
         .args(["--tcp-ns", &ports, "--ns-ifname", INTERFACE, "--log-size", MOST_LOGGED])
-        .arg("--log-file")
-        .arg(directory.join(LOG))
-        .arg("--pid")
-        .arg(directory.join(READY))
+        .args(["--log-file", LOG, "--pid", READY])
         .arg(dyno.as_raw_nonzero().to_string())
         .env_clear()
-        .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());

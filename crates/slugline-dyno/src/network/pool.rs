@@ -13,7 +13,7 @@ use super::maker::Maker;
 use crate::op_error::{OpError, Operation};
 
 /// How many are kept.
-const READY: usize = 2;
+const READY: usize = 1;
 
 /// How long to wait for one. They take milliseconds, on a busy machine more.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,6 +1,6 @@
 //! Every line of the app's log, as a reader has it who asks again and again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::json;
 
@@ -52,15 +52,6 @@ impl Journal {
         let gaps: Vec<_> = numbers.windows(2).filter(|pair| pair[1] != pair[0] + 1).collect();
         assert!(gaps.is_empty(), "numbers without lines: {gaps:?}");
         assert!(next.values().any(|count| *count > 10), "somebody counted: {next:?}");
-    }
-
-    /// Every run that said something.
-    pub(crate) fn runs(&self) -> BTreeSet<String> {
-        self.lines
-            .values()
-            .filter_map(|line| counted(line))
-            .map(|(run, _)| run.to_owned())
-            .collect()
     }
 
     fn around(&self, number: u64) -> String {

@@ -10,7 +10,7 @@ mod serving;
 mod support;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chance::Chance;
@@ -60,6 +60,8 @@ struct Chaos<'a> {
     journal: Journal,
     web: u64,
     workers: u64,
+    /// Every control group that was seen.
+    groups: BTreeSet<PathBuf>,
 }
 
 impl Chaos<'_> {
@@ -74,8 +76,8 @@ impl Chaos<'_> {
         server.release(&commands);
         let chance = Chance::new();
         eprintln!("as {account}; seed {}", chance.seed());
-        let mut chaos =
-            Chaos { scene, server, chance, journal: Journal::default(), web: 1, workers: 0 };
+        let (journal, groups) = (Journal::default(), BTreeSet::new());
+        let mut chaos = Chaos { scene, server, chance, journal, web: 1, workers: 0, groups };
         chaos.scale(2, 2);
         chaos
     }
@@ -112,6 +114,7 @@ impl Chaos<'_> {
             }
         }
         self.journal.read(&self.server.api());
+        self.groups.extend(groups(&self.scene.data()));
     }
 
     fn kill_somebody(&mut self, words: &str) {
@@ -163,10 +166,8 @@ impl Chaos<'_> {
         self.journal.assert_whole();
         self.server.stop();
         trace::assert_none(&data);
-        for run in self.journal.runs() {
-            let groups = groups_of(Path::new("/sys/fs/cgroup"), &run, 4);
-            assert!(groups.is_empty(), "control groups are left: {groups:?}");
-        }
+        let left: Vec<_> = self.groups.iter().filter(|group| group.exists()).collect();
+        assert!(left.is_empty(), "control groups are left: {left:?}");
         std::fs::remove_dir_all(data.parent().unwrap()).unwrap();
     }
 }
@@ -183,15 +184,10 @@ fn supervisors_and_spares(data: &Path) -> usize {
     found.iter().filter(|(_, line)| line.contains(" supervise ")).count()
 }
 
-fn groups_of(directory: &Path, run: &str, depth: u32) -> Vec<String> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut found = Vec::new();
-    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        if entry.file_name().to_string_lossy().contains(run) {
-            found.push(entry.path().display().to_string());
-        } else if depth > 0 {
-            found.extend(groups_of(&entry.path(), run, depth - 1));
-        }
-    }
-    found
+/// The control groups that dynos have now, as their directories record them.
+fn groups(data: &Path) -> impl Iterator<Item = PathBuf> {
+    let records =
+        trace::dyno_directories(data).into_iter().map(|directory| directory.join("groups"));
+    let texts = records.filter_map(|record| std::fs::read_to_string(record).ok());
+    texts.flat_map(|text| text.lines().map(PathBuf::from).collect::<Vec<_>>())
 }

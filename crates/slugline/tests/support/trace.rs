@@ -46,8 +46,15 @@ fn listed(directory: &Path) -> Vec<PathBuf> {
     entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
+/// How long those may take to leave who leave by themselves once the server has.
+const LEAVING: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Fails with whatever is left.
 pub(crate) fn assert_none(data: &Path) {
+    let start = std::time::Instant::now();
+    while !processes(data).is_empty() && start.elapsed() < LEAVING {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
     let processes = processes(data);
     assert!(processes.is_empty(), "processes are left: {processes:#?}");
     let mounts = mounts(data);
