@@ -188,14 +188,17 @@ impl Prepared {
         self.group.join(pid);
         let disk = self.pipes.disk.clone();
         let near = self.pipes.near_ends();
-        let mut pasta = None;
+        let (mut pasta, mut inbound) = (None, None);
         let launched = map_ids(pid, &self.spec).and_then(|()| {
             pasta = named("network", Pasta::start(&self.order, pid, dyno_directory))?;
-            near.release(|| pasta.as_ref().map_or(Ok(()), Pasta::wait))
+            near.release(|| inbound = pasta.as_ref().and_then(|pasta| pasta.wait().err()))
         });
         match launched {
             Ok(output) => {
                 spool.write(Event::Started { pid: pid.as_raw_nonzero().get().unsigned_abs() });
+                if let Some(why) = inbound {
+                    spool.write(Event::Inbound { why });
+                }
                 let guard = Guard::new(&self.spec, &disk, self.group, pid);
                 let watch = Watch::new(&self.spec, pid, pidfd, self.signals, output, Some(guard));
                 Ok((watch, pasta))
