@@ -85,11 +85,6 @@ pub(crate) fn remedy(step: &str) -> String {
         "overlay" => "overlay mounts in user namespaces need Linux 5.11 or newer with overlayfs: \
                       load it with `sudo modprobe overlay`"
             .to_owned(),
-        "network" => {
-            "`pasta` joins it to the outside: try `pasta --config-net true`, and update the \
-                      package passt; without it dynos start and reach nobody"
-                .to_owned()
-        }
         "proc" => "a sandbox around this shell hides parts of /proc, so the kernel refuses a new \
                    one: run Slugline outside of it"
             .to_owned(),

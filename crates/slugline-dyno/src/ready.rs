@@ -31,6 +31,8 @@ pub(crate) struct Ready {
     group: Group,
     disk: PathBuf,
     pasta: Option<Pasta>,
+    /// Why the dyno does not reach the outside, if that failed.
+    inbound: Option<String>,
     /// As root on the host: maps the slug's owner to the dyno's.
     owner: Option<OwnedFd>,
 }
@@ -98,6 +100,9 @@ impl Ready {
         let output = self.near.tell(&told, slug.as_ref())?;
         let First { pid, .. } = self.first;
         spool.write(Event::Started { pid: pid.as_raw_nonzero().get().unsigned_abs() });
+        if let Some(why) = self.inbound {
+            spool.write(Event::Inbound { why });
+        }
         let guard = Guard::new(spec, &self.disk, self.group, pid);
         self.first.handed_on = true;
         let pidfd = rustix::io::fcntl_dupfd_cloexec(&self.first.pidfd, 3);
@@ -147,8 +152,8 @@ impl Prepared {
         named("clone", map_ids(pid, self.shape.host_uid))?;
         near.release()?;
         let pasta = named("network", Pasta::start(&self.order, pid, &self.directory))?;
-        named("network", pasta.as_ref().map_or(Ok(()), Pasta::wait))?;
-        Ok(Ready { first, near, group: self.group, disk, pasta, owner: self.owner })
+        let inbound = pasta.as_ref().and_then(|pasta| pasta.wait().err());
+        Ok(Ready { first, near, group: self.group, disk, pasta, inbound, owner: self.owner })
     }
 
     /// Clones the dyno's first process, in its network if that is ready.

@@ -138,6 +138,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         partial: bool,
     },
+    /// It runs, and reaches nobody outside, as this machine has no way there now.
+    Inbound {
+        /// Why.
+        why: String,
+    },
     /// It bound its port, or, where it has none, runs.
     Up,
     /// It did not bind its port in time.

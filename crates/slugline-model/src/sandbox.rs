@@ -34,7 +34,7 @@ pub const PROC_READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger
 
 /// Parts of `/proc` that tell of the machine what no dyno has a use for: what container engines
 /// hide by default, the kernel's log, and where the kernel lies in memory.
-pub const PROC_MASKED: [&str; 14] = [
+pub const PROC_MASKED: [&str; 13] = [
     "acpi",
     "asound",
     "interrupts",
@@ -44,7 +44,6 @@ pub const PROC_MASKED: [&str; 14] = [
     "keys",
     "kmsg",
     "latency_stats",
-    "mtrr",
     "sched_debug",
     "scsi",
     "timer_list",

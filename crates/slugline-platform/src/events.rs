@@ -64,6 +64,9 @@ impl Platform {
                 self.tell_as(dyno, (Source::App, &dyno.name.to_string()), time, &text);
             }
             Event::Up => self.take_up(dyno, time),
+            Event::Inbound { why } => {
+                self.tell(dyno, time, &format!("Nobody outside is reached from here: {why}"));
+            }
             Event::BootTimeout => self.tell_boot_timeout(dyno, time),
             Event::Stopping => {
                 self.enter(dyno, DynoState::Stopping, time);

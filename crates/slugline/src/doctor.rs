@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use slugline_dyno::{LocalEngine, Mechanism};
+use slugline_dyno::{LocalEngine, Mechanism, NetworkFacts};
 use slugline_model::build::exit_code;
 use slugline_model::dyno::{DynoSpec, Event, Network, Streams, Times};
 use slugline_model::name::DynoName;
@@ -23,13 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) fn doctor() -> i32 {
     let who = if slugline_dyno::is_host_root() { "root" } else { "an ordinary user" };
     say(&format!("Running as {who} on {}", rustix::system::uname().release().to_string_lossy()));
-    match run_a_dyno() {
-        Ok(()) => {
+    let facts = slugline_dyno::network_facts();
+    match run_a_dyno(&facts) {
+        Ok(inbound) => {
             say("ok    a dyno starts: user, mount, pid, network, ipc, uts and cgroup namespaces, \
                  overlay, bash");
             say(&views());
             say(&limits());
-            for line in network() {
+            for line in network(&facts, inbound.as_deref()) {
                 say(&line);
             }
             say(abstract_sockets());
@@ -46,10 +47,10 @@ pub(crate) fn doctor() -> i32 {
 }
 
 /// What dynos reach from here, why not more, and what would change it.
-fn network() -> Vec<String> {
-    let facts = slugline_dyno::network_facts();
+fn network(facts: &NetworkFacts, inbound: Option<&str>) -> Vec<String> {
     let mut lines = vec![outside(facts.outside).to_owned()];
-    if facts.outside == Outside::Veth && !facts.forwards {
+    lines.extend(inbound.map(|why| format!("none  dynos reach nobody now: {why}")));
+    if is_to_be_switched(facts) {
         lines.push(
             "ok    net.ipv4.ip_forward is 0 here: the server switches it on with the first dyno"
                 .to_owned(),
@@ -70,6 +71,12 @@ fn network() -> Vec<String> {
         );
     }
     lines
+}
+
+/// Whether the first dyno with a network of its own switches something on for the whole machine,
+/// which is not for a doctor to do.
+fn is_to_be_switched(facts: &NetworkFacts) -> bool {
+    facts.outside == Outside::Veth && !facts.forwards
 }
 
 fn outside(outside: Outside) -> &'static str {
@@ -201,7 +208,8 @@ impl std::fmt::Display for Tool {
     }
 }
 
-fn run_a_dyno() -> Result<(), String> {
+/// Says why that dyno reached nobody outside, if it did not.
+fn run_a_dyno(facts: &NetworkFacts) -> Result<Option<String>, String> {
     let directory =
         tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))?;
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
@@ -210,11 +218,13 @@ fn run_a_dyno() -> Result<(), String> {
         let _ = send.send(event);
     });
     let engine = LocalEngine::open(directory.path(), &program, sink).map_err(|e| e.to_string())?;
-    let spec = spec()?;
+    let network = if is_to_be_switched(facts) { Network::Host } else { Network::Own };
+    let spec = DynoSpec { network, ..spec()? };
     engine.start(&spec).map_err(|error| format!("{}: {}", error.operation, error.source))?;
-    let mut verdict = Ok(());
+    let mut verdict = Ok(None);
     loop {
         match events.recv_timeout(PATIENCE).map(|timed| timed.event) {
+            Ok(Event::Inbound { why }) => verdict = Ok(Some(why)),
             Ok(Event::LaunchFailed { step, error, remedy }) => {
                 verdict = Err(format!("{step}: {error}\n  {remedy}"));
             }

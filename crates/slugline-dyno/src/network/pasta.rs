@@ -67,8 +67,9 @@ impl Pasta {
         }
     }
 
-    /// Waits until the dyno's network is joined.
-    pub(crate) fn wait(&self) -> Result<(), OpError> {
+    /// Waits until the dyno's network is joined; the error is for people. A machine that is not
+    /// connected itself has nothing to join it to.
+    pub(crate) fn wait(&self) -> Result<(), String> {
         let end = Instant::now() + PATIENCE;
         let mut fds =
             [PollFd::new(&self.ready, PollFlags::IN), PollFd::new(&self.pidfd, PollFlags::IN)];
@@ -78,16 +79,17 @@ impl Pasta {
         let _ = std::fs::remove_file(self.dyno_directory.join(READY));
         match (ready, ended) {
             (true, _) => Ok(()),
-            (false, true) => Err(std::io::Error::other(self.last_words())),
-            (false, false) => Err(Errno::TIMEDOUT.into()),
+            (false, true) => Err(format!("pasta: {}", self.last_words())),
+            (false, false) => Err("pasta is not ready in time".to_owned()),
         }
-        .op(|| "join the outside by pasta".to_owned())
     }
 
     fn last_words(&self) -> String {
         let log = std::fs::read_to_string(self.dyno_directory.join(LOG)).unwrap_or_default();
-        let last = log.lines().rev().find(|line| !line.trim().is_empty());
-        last.map_or_else(|| "it ended at once".to_owned(), |line| line.trim().to_owned())
+        // Behind its name: a time, a severity, and what it has to say.
+        let said = log.lines().skip(1).filter_map(|line| line.splitn(3, ':').nth(2));
+        let said: Vec<&str> = said.map(str::trim).filter(|words| !words.is_empty()).collect();
+        if said.is_empty() { "it ended at once".to_owned() } else { said.join(", ") }
     }
 }
 
