@@ -38,6 +38,11 @@ impl Seen {
         }
     }
 
+    /// The dyno's directory.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.path.as_deref()?.parent()
+    }
+
     /// Reads what was written; none before the dyno has begun.
     pub(crate) fn read(dyno_directory: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(dyno_directory.join(NAME)).ok()?).ok()

@@ -57,6 +57,9 @@ impl Spool {
 
     /// Keeps room on the disk for what has to be told of a dyno that filled it.
     pub(crate) fn keep_room(&mut self, dyno_directory: &Path) {
+        if self.room.is_some() {
+            return;
+        }
         self.room = File::create(dyno_directory.join(ROOM)).ok();
         if let Some(room) = &self.room {
             let _ = rustix::fs::fallocate(room.file(), FallocateFlags::empty(), 0, ROOM_SIZE);

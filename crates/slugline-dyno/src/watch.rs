@@ -192,7 +192,11 @@ impl Watch {
     /// One that goes beyond a limit gets no time to stop, in which it would go on.
     fn look_at_limits(&mut self, spool: &mut Spool) {
         let Some(guard) = self.guard.as_mut().filter(|_| !self.killed) else { return };
-        match guard.look() {
+        let found = guard.look();
+        if let Some(place) = guard.place_for_room() {
+            spool.keep_room(place);
+        }
+        match found {
             None => {}
             Some(Finding::AboveQuota(used)) => {
                 spool.write(Event::MemoryQuota { used, allowed: guard.quota() });

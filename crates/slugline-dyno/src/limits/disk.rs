@@ -26,6 +26,9 @@ const MOST_LINKED: usize = 1_000_000;
 const AT_LEAST: Duration = Duration::from_secs(5);
 const PATIENCE: u32 = 100;
 
+/// So many times the reserve is little.
+const LOW: u64 = 4;
+
 /// Where the file system loses a lot, to others perhaps, measurements still leave time between them.
 const HASTE: u32 = 10;
 
@@ -50,6 +53,7 @@ pub(super) struct Disk {
     biggest: Vec<(String, u64)>,
     free_at_start: u64,
     free_when_measured: u64,
+    free_now: u64,
     measured: Instant,
     took: Duration,
 }
@@ -67,6 +71,7 @@ impl Disk {
             biggest: Vec::new(),
             free_at_start: free,
             free_when_measured: free,
+            free_now: free,
             measured: Instant::now(),
             took: Duration::ZERO,
         }
@@ -77,6 +82,7 @@ impl Disk {
     pub(super) fn look(&mut self, doing: Doing) -> Option<Excess> {
         let found = statvfs(self.roots.first()?).ok()?;
         let free = free(&found);
+        self.free_now = free;
         let lost = self.free_when_measured.saturating_sub(free);
         self.free_when_measured = self.free_when_measured.max(free);
         let since = self.measured.elapsed();
@@ -98,10 +104,14 @@ impl Disk {
 
     /// When to look again.
     pub(super) fn next_look(&self, idle: bool) -> Duration {
-        let free = self.roots.first().and_then(|root| statvfs(root).ok()).as_ref().map_or(0, free);
-        let lost = self.free_when_measured.saturating_sub(free);
+        let lost = self.free_when_measured.saturating_sub(self.free_now);
         let left = self.resources.disk.saturating_sub(self.used + lost);
-        next_look(left.min(free.saturating_sub(self.reserve)), idle)
+        next_look(left.min(self.free_now.saturating_sub(self.reserve)), idle)
+    }
+
+    /// Whether so little is free that what is to be told of the dyno's end should have its room.
+    pub(super) fn is_getting_low(&self) -> bool {
+        self.free_now < self.reserve.saturating_mul(LOW)
     }
 
     /// What the directories held when they were measured (bytes).

@@ -140,6 +140,11 @@ impl Guard {
         self.resources.memory
     }
 
+    /// Where room should be kept for what is to be told, if it should: the disk is running full.
+    pub(crate) fn place_for_room(&self) -> Option<&Path> {
+        self.seen.directory().filter(|_| self.disk.is_getting_low())
+    }
+
     /// What becomes readable when it has to look at once.
     pub(crate) fn notice(&self) -> Option<&OwnedFd> {
         self.notice.as_ref()

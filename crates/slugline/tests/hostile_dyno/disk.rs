@@ -1,6 +1,9 @@
 //! Dynos that fill the disk.
 
-use super::stage::{PATIENCE, as_everybody};
+use super::stage::{PATIENCE, SERVES, as_everybody};
+use super::support::account::Account;
+use super::support::scene::Scene;
+use super::support::server::Server;
 use super::support::{trace, wait_for};
 
 const DISK: [&str; 2] = ["--dyno-disk", "200"];
@@ -38,6 +41,39 @@ fn a_dyno_that_fills_its_disk_is_ended_and_told_what_took_the_room() {
             stage.put_out();
             stage.is_gone();
         });
+    }
+}
+
+/// On a disk of its own: the server needs some of it, and so does the neighbour. Its API's token
+/// can be read by nobody else, so the bomb lights itself.
+#[test]
+fn a_dyno_that_fills_the_disk_of_the_server_is_ended_and_the_others_stay() {
+    for account in Account::all() {
+        println!("as {account}:");
+        let scene = Scene::new(&account, "shelf");
+        scene.write("bin/detect", "#!/bin/sh\necho Shelf\n");
+        scene.write("bin/compile", "#!/bin/sh\ntrue\n");
+        scene.write("bomb", &MANY_FILES.replace("#!/bin/bash\n", "#!/bin/bash\nsleep 5\n"));
+        scene.write("Procfile", &format!("web: {SERVES}\nbomb: exec ./bomb\n"));
+        std::fs::create_dir(scene.data()).expect("the scene is ours");
+        account.own(&scene.data());
+        let data = scene.data().display().to_string();
+        let mount = format!("mount -t tmpfs -o size=300m,mode=700 tmpfs '{data}' && exec \"$@\"");
+        let mut command = account.command("unshare");
+        command.args(["-Urm", "sh", "-c", &mount, "sh"]).arg(scene.program());
+        let mut server = Server::start_with(&scene, command);
+        let full = "The server's disk is full, and this dyno holds much of it: /app/media/covers";
+        for words in [full, "Stopping process with SIGKILL", "exited with status 137", "Discarded"]
+        {
+            server.wait_for_line(0, &["heroku[bomb.1]", words]);
+        }
+        assert_eq!(scene.get("/").status, 200);
+        let ended = server.interrupt();
+        assert_eq!(ended.code, Some(0), "{}", ended.output);
+        assert!(!ended.output.lines().any(|line| {
+            line.contains("heroku[web.1]") && (line.contains("crashed") || line.contains("full"))
+        }));
+        trace::assert_none(&scene.data());
     }
 }
 

@@ -17,7 +17,8 @@ use super::support::{trace, wait_for};
 /// What a limit needs to be noticed on a busy machine, too.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
-const NEIGHBOUR: &str = "exec python3 -m http.server --bind 0.0.0.0 $PORT";
+/// What serves beside it.
+pub(crate) const SERVES: &str = "exec python3 -m http.server --bind 0.0.0.0 $PORT";
 
 /// `slugline up` starts one of each process type: that one sleeps.
 const FUSE: &str = "if [ $DYNO = bomb.1 ]; then exec sleep 6000; fi; exec ./bomb";
@@ -152,7 +153,7 @@ impl Neighbour {
 
 /// Runs a test as root and as an ordinary user, where there is a choice.
 pub(crate) fn as_everybody(bomb: &str, options: &[&str], test: impl Fn(&Stage<'_>)) {
-    as_everybody_beside(NEIGHBOUR, bomb, options, test);
+    as_everybody_beside(SERVES, bomb, options, test);
 }
 
 /// The same beside another neighbour.
