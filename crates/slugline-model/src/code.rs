@@ -37,6 +37,10 @@ pub enum Code {
     R10,
     /// Exit timeout.
     R12,
+    /// Attach error.
+    R13,
+    /// Detached.
+    R16,
     /// Memory quota exceeded.
     R14,
     /// Memory quota vastly exceeded.
@@ -49,7 +53,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Code; 21] = [
+    pub const ALL: [Code; 23] = [
         Code::H10,
         Code::H11,
         Code::H12,
@@ -67,6 +71,8 @@ impl Code {
         Code::H81,
         Code::R10,
         Code::R12,
+        Code::R13,
+        Code::R16,
         Code::R14,
         Code::R15,
         Code::R17,
@@ -107,6 +113,8 @@ impl Code {
             Code::H81 => ("H81", "Blank app", 502),
             Code::R10 => ("R10", "Boot timeout", 0),
             Code::R12 => ("R12", "Exit timeout", 0),
+            Code::R13 => ("R13", "Attach error", 0),
+            Code::R16 => ("R16", "Detached", 0),
             Code::R14 => ("R14", "Memory quota exceeded", 0),
             Code::R15 => ("R15", "Memory quota vastly exceeded", 0),
             Code::R17 => ("R17", "Checksum error", 0),

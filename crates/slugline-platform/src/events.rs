@@ -247,7 +247,12 @@ impl Platform {
 
     /// Nothing of the dyno is left but its directory, which goes now.
     fn bury(&self, dyno: &Dyno) {
-        let (platform, id) = (self.clone(), dyno.id);
+        self.forget(dyno.id);
+    }
+
+    /// A dyno that has ended, or never began, is known no more.
+    pub(crate) fn forget(&self, id: DynoId) {
+        let platform = self.clone();
         tokio::spawn(async move {
             if let Err(error) = platform.blocking(move |inner| inner.engine.forget(id)).await {
                 tracing::error!(?error, %id, "a stopped dyno's directory could not be removed");

@@ -33,6 +33,7 @@ mod platform;
 mod ports;
 mod reconcile;
 mod releases;
+mod rendezvous;
 mod retire;
 mod routes;
 mod runs;

@@ -24,6 +24,7 @@ use crate::dynos::Dynos;
 use crate::metrics::Metrics;
 use crate::outputs::Outputs;
 use crate::pins::Pins;
+use crate::rendezvous::Rendezvous;
 use crate::store_care::Care;
 use crate::turns::Turns;
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub router_port: u16,
     /// Where the API listens, for the URLs that it gives out.
     pub api_port: u16,
+    /// Where clients meet one-off dynos, for the URLs that the API gives out.
+    pub rendezvous_port: u16,
     /// The slugline binary, which builds run inside their sandbox.
     pub program: PathBuf,
     /// What API clients must present.
@@ -135,6 +138,7 @@ pub(crate) struct Inner {
     pub(crate) outputs: Outputs,
     pub(crate) routes: watch::Sender<Arc<RouteTable>>,
     pub(crate) in_flight: InFlight,
+    pub(crate) rendezvous: Rendezvous,
     /// Wakes the reconcile loop.
     pub(crate) changed: Notify,
     /// Wakes cron, which has other entries now.
@@ -178,6 +182,7 @@ impl Platform {
             outputs,
             routes,
             in_flight: InFlight::default(),
+            rendezvous: Rendezvous::default(),
             changed: Notify::new(),
             other_entries: Notify::new(),
             dynos: Mutex::default(),

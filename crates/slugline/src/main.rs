@@ -108,6 +108,10 @@ struct ServerArgs {
     /// Where the Platform API listens, on loopback
     #[arg(long, env = "SLUGLINE_API_PORT", default_value_t = 5055)]
     api_port: u16,
+    /// Where `heroku run` meets its dyno, on loopback; 5056, or any port where that is taken, where
+    /// it is not given
+    #[arg(long, env = "SLUGLINE_RENDEZVOUS_PORT")]
+    rendezvous_port: Option<u16>,
     /// Write each dyno's load and memory into its app's log every 20 s, as Heroku's
     /// log-runtime-metrics does
     #[arg(long, env = "SLUGLINE_RUNTIME_METRICS")]

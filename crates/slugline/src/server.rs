@@ -45,6 +45,7 @@ pub(crate) async fn serve(args: ServerArgs) -> Result<i32, CommandError> {
     say(&format!("Platform API: http://localhost:{}", server.api_port));
     say(&format!("Apps:         http://<app>.localhost:{}", args.port));
     say(&format!("Token:        {}", data_dir.join("token").display()));
+    say(&format!("heroku run:   NODE_EXTRA_CA_CERTS={}", server.platform.ca_path().display()));
     end.wait().await;
     say("The server has stopped. Its dynos run on, and the next server takes them over.");
     Ok(0)
@@ -88,6 +89,7 @@ impl Server {
         let data_dir = data_directory(args)?;
         let router = listen(args.port, "--port").await?;
         let api = listen(args.api_port, "--api-port").await?;
+        let rendezvous = listen_for_clients(args.rendezvous_port).await?;
         prepare(&data_dir)?;
         let lock = lock(&data_dir)?;
         let token = token(&data_dir)?;
@@ -111,6 +113,7 @@ impl Server {
             domain: "localhost".to_owned(),
             router_port: args.port,
             api_port: args.api_port,
+            rendezvous_port: rendezvous.local_addr().map_or(0, |address| address.port()),
             program: program()?,
             token: token.clone(),
             network_env: network_env(),
@@ -124,6 +127,9 @@ impl Server {
         let store = store(&config.data_dir, configuration.bucket)?;
         let ports = ports(&config, &hub, store, configuration.network, &engine)?;
         let platform = Platform::start(config, ports).await?;
+        platform
+            .meet(rendezvous)
+            .map_err(|source| CommandError::DataDirectory { path: platform.ca_path(), source })?;
         let table = platform.routes();
         let forever = std::future::pending();
         let reach = (platform.dial(), platform.in_flight());
@@ -266,6 +272,21 @@ async fn listen(port: u16, flag: &'static str) -> Result<TcpListener, CommandErr
         source,
     })
 }
+
+/// Where clients meet one-off dynos. The API tells them where, so that any port will do.
+async fn listen_for_clients(asked: Option<u16>) -> Result<TcpListener, CommandError> {
+    const FLAG: &str = "--rendezvous-port";
+    if let Some(port) = asked {
+        return listen(port, FLAG).await;
+    }
+    match listen(RENDEZVOUS_PORT, FLAG).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => listen(0, FLAG).await,
+    }
+}
+
+/// The port of one-off dynos where it is free.
+const RENDEZVOUS_PORT: u16 = 5056;
 
 /// This very binary, for supervisors and builds.
 fn program() -> Result<PathBuf, CommandError> {

@@ -110,7 +110,7 @@ fn stop_matching(platform: &Platform, app: &App, matches: impl Fn(&Dyno) -> bool
     ids.len()
 }
 
-fn no_such_dyno() -> ApiError {
+pub(crate) fn no_such_dyno() -> ApiError {
     ApiError::not_found("dyno", "Couldn't find that dyno.")
 }
 

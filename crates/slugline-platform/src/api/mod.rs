@@ -22,6 +22,7 @@ mod log_session;
 mod metrics;
 mod receipt;
 mod release;
+mod run;
 mod slug;
 mod slug_blob;
 mod slug_image;
@@ -64,8 +65,11 @@ impl Platform {
             .route("/apps/{app}/collaborators", get(app::collaborators))
             .route("/apps/{app}/config-vars", get(config_var::info).patch(config_var::update))
             .route("/apps/{app}/cron", get(cron::list))
-            .route("/apps/{app}/dynos", get(dyno::list).delete(dyno::restart_all))
-            .route("/apps/{app}/dynos/{dyno}", get(dyno::info).delete(dyno::restart))
+            .route("/apps/{app}/dynos", get(dyno::list).post(run::create).delete(dyno::restart_all))
+            .route(
+                "/apps/{app}/dynos/{dyno}",
+                get(dyno::info).post(run::inside).delete(dyno::restart),
+            )
             .route("/apps/{app}/dynos/{dyno}/actions/stop", post(dyno::stop))
             .route("/apps/{app}/formations/{type}", delete(dyno::restart_type))
             .route("/apps/{app}/formations/{type}/actions/stop", post(dyno::stop_type))

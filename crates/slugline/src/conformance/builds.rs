@@ -55,6 +55,7 @@ impl Builds {
             config: None,
             port,
             api_port,
+            rendezvous_port: None,
             runtime_metrics: false,
             limits: LimitArgs::default(),
         };
