@@ -27,7 +27,7 @@ use crate::platform::Platform;
 pub(crate) use certificate::ca_path;
 
 /// How long a client may take to come: beyond it is R13.
-const TO_COME: Duration = Duration::from_secs(60);
+const TO_COME: Duration = Duration::from_mins(1);
 
 /// How often a dyno that nobody came for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
