@@ -12,16 +12,17 @@ use rustix::process::{Pid, Signal, kill_process};
 use slugline_model::dyno::{DynoId, DynoSpec, ExecRequest};
 use slugline_model::network::NetworkOptions;
 use slugline_model::port::{Adopted, Engine, EngineError, EventSink, Session};
+use slugline_model::sandbox::{self, Step};
 use slugline_model::usage::Usage;
 
 use crate::control::Request;
 use crate::dial::{self, Dials};
 use crate::follow::Follower;
-use crate::network::Networks;
+use crate::network::{Networks, Order};
 use crate::op_error::{OpError, Operation};
 use crate::shape::Shape;
 use crate::spares::Spares;
-use crate::{discard, limits, supervisor, usage};
+use crate::{discard, host, limits, supervisor, usage};
 
 /// Runs dynos below one directory, each in a directory of its own.
 pub struct LocalEngine {
@@ -198,6 +199,13 @@ impl Engine for LocalEngine {
 
     fn usage(&self, id: DynoId) -> Option<Usage> {
         usage::usage(&self.directory(id))
+    }
+
+    fn plan(&self, id: DynoId) -> Result<Vec<Step>, EngineError> {
+        let directory = self.directory(id);
+        let spec = supervisor::read_spec(&directory)?;
+        let facts = host::host_facts(spec.network, &Order::read(&directory));
+        Ok(sandbox::plan(&spec, &facts))
     }
 }
 

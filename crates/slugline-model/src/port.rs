@@ -13,6 +13,7 @@ use crate::message::Message;
 use crate::name::AppName;
 use crate::procfile::ProcessTypes;
 use crate::retention::Object;
+use crate::sandbox::Step;
 use crate::slug::{SlugId, SlugSummary, SlugView};
 use crate::usage::Usage;
 
@@ -47,6 +48,8 @@ pub trait Engine: Send + Sync {
     fn exec(&self, id: DynoId, request: &ExecRequest) -> Result<Session, EngineError>;
     /// What a dyno uses now; none for one that is gone or has not begun.
     fn usage(&self, id: DynoId) -> Option<Usage>;
+    /// How a dyno is launched, step by step.
+    fn plan(&self, id: DynoId) -> Result<Vec<Step>, EngineError>;
 }
 
 /// Somebody who talks to a command in a dyno.

@@ -227,6 +227,7 @@ mod tests {
 
     use slugline_model::dyno::{DynoId, DynoSpec, ExecRequest};
     use slugline_model::port::{Adopted, EngineError, Session};
+    use slugline_model::sandbox::Step;
 
     use super::*;
 
@@ -251,6 +252,9 @@ mod tests {
             Ok(())
         }
         fn catch_up(&self, _: DynoId) {}
+        fn plan(&self, _: DynoId) -> Result<Vec<Step>, EngineError> {
+            unreachable!()
+        }
         fn dial(&self, _: DynoId) -> Result<OwnedFd, EngineError> {
             unreachable!()
         }

@@ -8,6 +8,7 @@ mod configuration;
 mod conformance;
 mod console;
 mod doctor;
+mod dyno_plan;
 mod dyno_settings;
 mod errors;
 mod limit_args;
@@ -51,6 +52,8 @@ enum Command {
     /// Hold what Slugline does against what others publish
     #[command(subcommand)]
     Conformance(conformance::Conformance),
+    #[command(flatten)]
+    Dyno(dyno_plan::DynoCommand),
     #[command(flatten)]
     Builds(builds::BuildsCommand),
     #[command(flatten)]
@@ -134,6 +137,7 @@ fn main() {
         Command::Up(args) => console::run(up::up(args)),
         Command::Serve(args) => console::run(server::serve(args)),
         Command::Conformance(args) => console::run(conformance::conformance(args)),
+        Command::Dyno(command) => console::run(dyno_plan::run(command)),
         Command::Builds(command) => console::run(builds::run(command)),
         Command::SlugExchange(command) => console::run(slug_exchange::run(command)),
         Command::SlugReading(command) => console::run(slug_reading::run(command)),

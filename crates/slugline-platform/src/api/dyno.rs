@@ -32,6 +32,24 @@ pub(crate) async fn info(
     Ok(ok(find(&platform, &app, &dyno)?))
 }
 
+/// Ours: how a live dyno was launched, step by step, and as people read it.
+pub(crate) async fn plan(
+    State(platform): State<Platform>,
+    Path((app, dyno)): Path<(String, String)>,
+) -> Answer {
+    let app = platform.app(&app)?;
+    let is_it = |known: &&Dyno| {
+        known.app == app.name && (known.name.to_string() == dyno || known.id.to_string() == dyno)
+    };
+    let found = platform.dynos().alive.values().find(is_it).map(|known| known.id);
+    let id = found.ok_or_else(no_such_dyno)?;
+    let steps = platform.blocking(move |inner| inner.engine.plan(id)).await;
+    // It may have ended this moment.
+    let steps = steps.map_err(|_| no_such_dyno())?;
+    let lines = slugline_model::launch_plan::lines(&steps);
+    Ok(ok(json!({ "dyno": { "id": id, "name": dyno }, "lines": lines, "steps": steps })))
+}
+
 pub(crate) async fn restart_all(
     State(platform): State<Platform>,
     Path(app): Path<String>,

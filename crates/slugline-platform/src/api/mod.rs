@@ -71,6 +71,7 @@ impl Platform {
                 get(dyno::info).post(run::inside).delete(dyno::restart),
             )
             .route("/apps/{app}/dynos/{dyno}/actions/stop", post(dyno::stop))
+            .route("/apps/{app}/dynos/{dyno}/plan", get(dyno::plan))
             .route("/apps/{app}/formations/{type}", delete(dyno::restart_type))
             .route("/apps/{app}/formations/{type}/actions/stop", post(dyno::stop_type))
             .route("/apps/{app}/available-dyno-sizes", get(dyno_size::available))

@@ -32,6 +32,7 @@ use slugline_model::port::{
 use slugline_model::procfile::{self, ProcessTypes};
 use slugline_model::retention::{Object, Policy};
 use slugline_model::route::Serving;
+use slugline_model::sandbox::Step;
 use slugline_model::slug::{SlugId, SlugSummary, SlugView};
 use slugline_model::usage::{CpuTime, Memory, Usage};
 use slugline_platform::{Config, Platform, Ports};
@@ -147,6 +148,10 @@ impl Engine for FakeEngine {
     fn catch_up(&self, _: DynoId) {}
 
     fn dial(&self, _: DynoId) -> Result<OwnedFd, EngineError> {
+        Err(nobody_there())
+    }
+
+    fn plan(&self, _: DynoId) -> Result<Vec<Step>, EngineError> {
         Err(nobody_there())
     }
 
