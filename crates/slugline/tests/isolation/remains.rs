@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use slugline_model::network::{machines_addresses, table_name};
+use slugline_model::network::{Share, machines_addresses};
 
 use super::support::account::Account;
 use super::support::scene::Scene;
@@ -54,7 +54,7 @@ fn nothing_is_left_of_a_network_whose_server_and_supervisor_were_killed() {
 
 fn has_rules(scene: &Scene) -> bool {
     let dynos = scene.data().join("dynos");
-    let table = table_name(&dynos.canonicalize().unwrap());
+    let table = Share::of(&dynos.canonicalize().unwrap()).table();
     let listed = Command::new("nft").args(["list", "table", "inet", &table]).output();
     listed.is_ok_and(|listed| listed.status.success())
 }
