@@ -96,13 +96,45 @@ impl Subnet {
     }
 }
 
-/// What the names of the machine's sides of dynos' interfaces begin with. Whoever can make an
-/// interface of a name has its number, so that several servers share one machine.
-pub const INTERFACE_PREFIX: &str = "slug";
+/// What the names of the machine's sides of dynos' interfaces begin with, whichever server's.
+pub const INTERFACE_PREFIX: &str = "sl";
 
-/// The name of the machine's side: `slug1f`.
-pub fn interface_name(index: u32) -> String {
-    format!("{INTERFACE_PREFIX}{index:x}")
+/// A server's share of what is the machine's: its table of rules, and its dynos' interfaces, which
+/// its rules tell by their names from those of other servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share(String);
+
+impl Share {
+    /// That of the dynos below a directory, the same at every start.
+    pub fn of(directory: &Path) -> Self {
+        // FNV-1a.
+        let bytes = directory.as_os_str().as_encoded_bytes();
+        let hash = bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+        });
+        // The name of an interface has room for seven digits, and the number of a dyno.
+        Self(format!("{:07x}", hash & 0x0fff_ffff))
+    }
+
+    /// The name of its table of rules.
+    pub fn table(&self) -> String {
+        format!("slugline_{}", self.0)
+    }
+
+    /// The name of the machine's side of an interface: at most 15 bytes.
+    pub fn interface(&self, index: u32) -> String {
+        format!("{}{index:x}", self.prefix())
+    }
+
+    fn prefix(&self) -> String {
+        format!("{INTERFACE_PREFIX}{}", self.0)
+    }
+}
+
+/// The second name of an interface, by which the kernel sees to it that no two servers of one
+/// machine give the same addresses away.
+pub fn second_name(index: u32) -> String {
+    format!("slugline-{index:x}")
 }
 
 /// Addresses of this link alone, among them those at which clouds hand out credentials.
@@ -136,23 +168,13 @@ pub fn machines_addresses(fib_trie: &str) -> Vec<Ipv4Addr> {
     found
 }
 
-/// The name of the table of rules for the dynos below a directory.
-pub fn table_name(directory: &Path) -> String {
-    // FNV-1a: the same name at every start, for the same directory.
-    let bytes = directory.as_os_str().as_encoded_bytes();
-    let hash = bytes
-        .iter()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-    format!("slugline_{hash:08x}")
-}
-
 /// The rules for dynos, in the language of `nft`, as one transaction that replaces what was there.
 ///
 /// By the dynos' interfaces, not by their addresses: whatever a dyno sends comes from there.
-pub fn rules(table: &str, options: &NetworkOptions) -> String {
-    let subnet = options.subnet;
-    let dynos = format!("\"{INTERFACE_PREFIX}*\"");
-    let mut rules = no_rules(table);
+pub fn rules(share: &Share, options: &NetworkOptions) -> String {
+    let (subnet, table) = (options.subnet, share.table());
+    let dynos = format!("\"{}*\"", share.prefix());
+    let mut rules = no_rules(share);
     let chain = |name: &str, kind: &str, lines: &[String]| {
         format!("  chain {name} {{\n    type {kind};\n    {}\n  }}\n", lines.join("\n    "))
     };
@@ -230,7 +252,8 @@ pub fn rules_inside(options: &NetworkOptions, pair: [Ipv4Addr; 2]) -> String {
 }
 
 /// Takes the rules back, whether or not there are any.
-pub fn no_rules(table: &str) -> String {
+pub fn no_rules(share: &Share) -> String {
+    let table = share.table();
     format!("table inet {table} {{}}\ndelete table inet {table}\n")
 }
 
@@ -288,40 +311,40 @@ mod tests {
     fn rules_let_a_dyno_out_and_nobody_in() {
         let options =
             NetworkOptions { reach: vec!["127.0.0.1:5432".parse().unwrap()], ..default() };
-        assert_eq!(rules("slugline_0badcafe", &options), RULES);
+        assert_eq!(rules(&Share("0badcaf".into()), &options), RULES);
         assert_eq!(rules_inside(&options, options.subnet.pair(3)), RULES_INSIDE);
-        assert!(!rules("t", &default()).contains("prerouting"));
+        assert!(!rules(&Share("0".into()), &default()).contains("prerouting"));
     }
 
     const RULES: &str = "\
-table inet slugline_0badcafe {}
-delete table inet slugline_0badcafe
-table inet slugline_0badcafe {
+table inet slugline_0badcaf {}
+delete table inet slugline_0badcaf
+table inet slugline_0badcaf {
   chain through {
     type filter hook forward priority filter - 5; policy accept;
-    oifname \"slug*\" ct state established,related accept
-    oifname \"slug*\" drop
-    iifname \"slug*\" meta nfproto ipv6 drop
-    iifname \"slug*\" ip daddr { 169.254.0.0/16, 10.213.0.0/16 } drop
+    oifname \"sl0badcaf*\" ct state established,related accept
+    oifname \"sl0badcaf*\" drop
+    iifname \"sl0badcaf*\" meta nfproto ipv6 drop
+    iifname \"sl0badcaf*\" ip daddr { 169.254.0.0/16, 10.213.0.0/16 } drop
   }
   chain in {
     type filter hook input priority filter - 5; policy accept;
-    iifname \"slug*\" ct state established,related accept
-    iifname \"slug*\" ct status dnat ip daddr 127.0.0.1 tcp dport 5432 accept
-    iifname \"slug*\" drop
+    iifname \"sl0badcaf*\" ct state established,related accept
+    iifname \"sl0badcaf*\" ct status dnat ip daddr 127.0.0.1 tcp dport 5432 accept
+    iifname \"sl0badcaf*\" drop
   }
   chain out {
     type filter hook output priority filter - 5; policy accept;
-    oifname \"slug*\" ct state established,related accept
-    oifname \"slug*\" drop
+    oifname \"sl0badcaf*\" ct state established,related accept
+    oifname \"sl0badcaf*\" drop
   }
   chain leave {
     type nat hook postrouting priority srcnat; policy accept;
-    ip saddr 10.213.0.0/16 oifname != \"slug*\" masquerade
+    ip saddr 10.213.0.0/16 oifname != \"sl0badcaf*\" masquerade
   }
   chain reach {
     type nat hook prerouting priority dstnat; policy accept;
-    iifname \"slug*\" fib daddr type local tcp dport 5432 dnat ip to 127.0.0.1:5432
+    iifname \"sl0badcaf*\" fib daddr type local tcp dport 5432 dnat ip to 127.0.0.1:5432
   }
 }
 ";
@@ -344,11 +367,13 @@ table ip reach {
     }
 
     #[test]
-    fn a_directory_has_its_own_table() {
-        let name = |path: &str| table_name(Path::new(path));
-        assert_eq!(name("/var/lib/slugline/dynos"), name("/var/lib/slugline/dynos"));
-        assert_ne!(name("/a"), name("/b"));
-        assert_eq!(name("/a").len(), "slugline_".len() + 8);
+    fn a_directory_has_its_own_share() {
+        let share = |path: &str| Share::of(Path::new(path));
+        assert_eq!(share("/var/lib/slugline/dynos"), share("/var/lib/slugline/dynos"));
+        assert_ne!(share("/a"), share("/b"));
+        let most = Subnet { address: Ipv4Addr::new(10, 0, 0, 0), bits: 8 }.pairs() - 1;
+        let longest = share("/a").interface(most);
+        assert!(longest.len() <= 15, "{longest}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
-use slugline_model::network::{NetworkOptions, closed, interface_name, rules_inside};
+use slugline_model::network::{NetworkOptions, Share, closed, rules_inside, second_name};
 
 use super::netlink::{INTERFACE, Netlink};
 use super::{current, enter, leave, nft, own_addresses};
@@ -16,17 +16,23 @@ pub(crate) struct Maker {
     netlink: Netlink,
     nft: PathBuf,
     options: NetworkOptions,
+    share: Share,
     /// The number that is tried next.
     next: u32,
 }
 
 impl Maker {
-    pub(crate) fn new(nft: &Path, options: &NetworkOptions) -> Result<Self, OpError> {
+    pub(crate) fn new(
+        nft: &Path,
+        share: &Share,
+        options: &NetworkOptions,
+    ) -> Result<Self, OpError> {
         Ok(Self {
             home: current()?,
             netlink: Netlink::open()?,
             nft: nft.to_path_buf(),
             options: options.clone(),
+            share: share.clone(),
             // Servers of one machine begin at different places.
             next: std::process::id() % options.subnet.pairs(),
         })
@@ -50,7 +56,7 @@ impl Maker {
         inside.loopback_up()?;
         enter(&self.home)?;
         let index = self.add_pair(&namespace)?;
-        let name = interface_name(index);
+        let name = self.share.interface(index);
         set(&format!("net/ipv6/conf/{name}/disable_ipv6"), "1")?;
         set(&format!("net/ipv4/conf/{name}/rp_filter"), "1")?;
         let pair @ [machine, dyno] = self.options.subnet.pair(index);
@@ -76,9 +82,12 @@ impl Maker {
         for _ in 0..pairs {
             let index = self.next;
             self.next = (self.next + 1) % pairs;
-            let name = interface_name(index);
-            match self.netlink.add_pair(&name, mtu, namespace.as_fd()) {
+            let name = self.share.interface(index);
+            let made = self.netlink.add_pair(&name, mtu, namespace.as_fd());
+            let made = made.and_then(|()| self.netlink.add_name(&name, &second_name(index)));
+            match made {
                 Ok(()) => return Ok(index),
+                // It is another dyno's, of this server or of another one.
                 Err(error) if error.raw_os_error() == Some(Errno::EXIST.raw_os_error()) => {}
                 Err(error) => return Err(error).op(|| format!("make the interface {name}")),
             }

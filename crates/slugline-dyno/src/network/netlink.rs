@@ -6,17 +6,18 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
-    NetlinkPayload,
+    NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+    NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Prop,
 };
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
@@ -88,6 +89,24 @@ impl Netlink {
             LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(veth)]),
         ];
         self.request(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// Gives an interface a second name, or removes it where another one has that name already.
+    pub(crate) fn add_name(&mut self, name: &str, second: &str) -> io::Result<()> {
+        let mut message = LinkMessage::default();
+        message.header.index = name_to_index(&self.socket, name)?;
+        let mut named = message.clone();
+        named.attributes = vec![LinkAttribute::PropList(vec![Prop::AltIfName(second.to_owned())])];
+        let flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND;
+        match self.request(RouteNetlinkMessage::NewLinkProp(named), flags) {
+            // A kernel before 5.5: there the first names have to do.
+            Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => Ok(()),
+            Err(error) => {
+                self.request(RouteNetlinkMessage::DelLink(message), 0)?;
+                Err(error)
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Gives an interface one of the two addresses of a pair, and brings it up.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slugline_model::dyno::{DynoId, DynoSpec, Network};
-use slugline_model::network::{NetworkOptions, Outside, no_rules, rules, table_name};
+use slugline_model::network::{NetworkOptions, Outside, Share, no_rules, rules};
 
 use super::maker::{forwards, switch_forwarding_on};
 use super::pool::Pool;
@@ -44,7 +44,7 @@ pub(crate) struct Given {
 pub(crate) struct Networks {
     options: NetworkOptions,
     way: Way,
-    table: String,
+    share: Share,
     state: Mutex<State>,
 }
 
@@ -60,7 +60,7 @@ struct State {
 impl Networks {
     pub(crate) fn new(root: &Path, options: NetworkOptions) -> Self {
         let root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
-        Self { options, way: Way::found(), table: table_name(&root), state: Mutex::default() }
+        Self { options, way: Way::found(), share: Share::of(&root), state: Mutex::default() }
     }
 
     /// What a dyno is given that is about to start.
@@ -98,7 +98,7 @@ impl Networks {
         self.rule(&mut state, nft)?;
         let pool = match &state.pool {
             Some(pool) => pool.clone(),
-            None => state.pool.insert(Pool::start(nft, &self.options)?).clone(),
+            None => state.pool.insert(Pool::start(nft, &self.share, &self.options)?).clone(),
         };
         drop(state);
         pool.take()
@@ -109,7 +109,7 @@ impl Networks {
             if switch_forwarding_on()? {
                 tracing::warn!("net.ipv4.ip_forward is switched on, for what dynos send");
             }
-            nft::apply(nft, &rules(&self.table, &self.options))?;
+            nft::apply(nft, &rules(&self.share, &self.options))?;
             state.ruled = true;
         }
         Ok(())
@@ -125,7 +125,7 @@ impl Networks {
         let mut state = self.lock();
         state.dynos.extend(specs.filter(|spec| spec.network == Network::Own).map(|spec| spec.id));
         if state.dynos.is_empty() {
-            return nft::apply(nft, &no_rules(&self.table));
+            return nft::apply(nft, &no_rules(&self.share));
         }
         self.rule(&mut state, nft)
     }
@@ -141,7 +141,7 @@ impl Networks {
             pool.empty();
         }
         // Rules that stay are replaced at the next start.
-        if nft::apply(nft, &no_rules(&self.table)).is_ok() {
+        if nft::apply(nft, &no_rules(&self.share)).is_ok() {
             state.ruled = false;
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use slugline_model::network::NetworkOptions;
+use slugline_model::network::{NetworkOptions, Share};
 
 use super::maker::Maker;
 use crate::op_error::{OpError, Operation};
@@ -43,12 +43,16 @@ struct State {
 }
 
 impl Pool {
-    pub(crate) fn start(nft: &Path, options: &NetworkOptions) -> Result<Self, OpError> {
+    pub(crate) fn start(
+        nft: &Path,
+        share: &Share,
+        options: &NetworkOptions,
+    ) -> Result<Self, OpError> {
         let shared = Arc::new(Shared::default());
-        let (nft, options) = (nft.to_path_buf(), options.clone());
+        let (nft, share, options) = (nft.to_path_buf(), share.clone(), options.clone());
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("dyno-networks".to_owned());
-        let work = move || theirs.work(&nft, &options);
+        let work = move || theirs.work(&nft, &share, &options);
         thread.spawn(work).op(|| "start a thread".to_owned())?;
         Ok(Self(Arc::new(Open(shared))))
     }
@@ -94,12 +98,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self, nft: &Path, options: &NetworkOptions) {
+    fn work(&self, nft: &Path, share: &Share, options: &NetworkOptions) {
         let mut maker = None;
         while self.is_wanted() {
             let made = match maker.take() {
                 Some(maker) => Ok(maker),
-                None => Maker::new(nft, options),
+                None => Maker::new(nft, share, options),
             };
             let made = made.and_then(|mut ours| ours.make().map(|network| (ours, network)));
             match made {

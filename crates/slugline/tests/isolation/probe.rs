@@ -128,10 +128,17 @@ fn namespaces() -> Value {
     kinds.iter().map(|kind| ((*kind).to_owned(), json!(link(kind)))).collect()
 }
 
+/// The directories of a scene's dynos, without those that are ready for others.
+pub(crate) fn running(scene: &Scene) -> Vec<PathBuf> {
+    let mut all = trace::dyno_directories(&scene.data());
+    all.retain(|directory| directory.join("spec.json").exists());
+    all
+}
+
 /// The first processes of a scene's dynos, as the machine counts: children of their supervisors.
 fn inits(scene: &Scene) -> Vec<i32> {
     let lock = |dyno: PathBuf| std::fs::read_to_string(dyno.join("lock")).unwrap_or_default();
-    let supervisors = trace::dyno_directories(&scene.data()).into_iter().map(lock);
+    let supervisors = running(scene).into_iter().map(lock);
     let parents: Vec<String> = supervisors.map(|pid| format!("PPid:\t{}\n", pid.trim())).collect();
     let all = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());

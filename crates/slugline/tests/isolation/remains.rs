@@ -4,8 +4,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use slugline_model::network::{machines_addresses, table_name};
+use slugline_model::network::{Share, machines_addresses};
 
+use super::probe::running;
 use super::support::account::Account;
 use super::support::scene::Scene;
 use super::support::server::Server;
@@ -24,7 +25,7 @@ fn nothing_is_left_of_a_network_whose_server_and_supervisor_were_killed() {
         let mut server = Server::start(&scene);
         server.wait_for_release(1);
         let addresses = machines_addresses(&scene.get("/addresses").text());
-        let dyno = trace::dyno_directories(&scene.data()).pop().expect("a dyno");
+        let dyno = running(&scene).pop().expect("a dyno");
         server.kill();
         assert_eq!(has_rules(&scene), account.is_root(), "the dyno runs on, within its rules");
         let pid = std::fs::read_to_string(dyno.join("lock")).unwrap();
@@ -54,7 +55,7 @@ fn nothing_is_left_of_a_network_whose_server_and_supervisor_were_killed() {
 
 fn has_rules(scene: &Scene) -> bool {
     let dynos = scene.data().join("dynos");
-    let table = table_name(&dynos.canonicalize().unwrap());
+    let table = Share::of(&dynos.canonicalize().unwrap()).table();
     let listed = Command::new("nft").args(["list", "table", "inet", &table]).output();
     listed.is_ok_and(|listed| listed.status.success())
 }

@@ -2,9 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use slugline_model::network::Share;
 
 use super::account::{Account, run};
 use super::http::{Request, Response};
@@ -99,6 +100,12 @@ impl Drop for Scene {
     fn drop(&mut self) {
         for (pid, _) in trace::processes(&self.data()) {
             let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, Signal::KILL));
+        }
+        // A server that was killed leaves its rules to the next one, which a test may not start.
+        if let Ok(dynos) = self.data().join("dynos").canonicalize() {
+            let table = Share::of(&dynos).table();
+            let delete = ["delete", "table", "inet", &table];
+            let _ = Command::new("nft").args(delete).stderr(Stdio::null()).status();
         }
     }
 }
