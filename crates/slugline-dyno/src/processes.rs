@@ -15,6 +15,12 @@ const LONGEST: usize = 8 << 10;
 /// The kind of a `/proc`: the kernel's `PROC_SUPER_MAGIC`.
 const PROC_MAGIC: i64 = 0x9fa0;
 
+/// How a link to a file of memory begins that has no name.
+const NAMELESS: &[u8] = b"/memfd:";
+
+/// Of so many open files it is asked what they are.
+const MOST_FDS: usize = 10_000;
+
 /// Where to look for a dyno's processes.
 pub(crate) struct Processes {
     proc: OwnedFd,
@@ -97,6 +103,27 @@ impl Processes {
     pub(crate) fn shared_files(&self) -> u64 {
         let found = self.shared.as_ref().and_then(|shared| rustix::fs::fstatvfs(shared).ok());
         found.map_or(0, |found| found.f_blocks.saturating_sub(found.f_bfree) * found.f_frsize)
+    }
+
+    /// What files of memory hold that have no name (bytes), each counted once. Of so many open files
+    /// at most it is asked what they are.
+    pub(crate) fn nameless_files(&self, all: &[Process]) -> u64 {
+        let mut found = HashMap::new();
+        let fds = all.iter().flat_map(|process| {
+            let directory = format!("{}/fd", process.pid);
+            let fds = numbers(&self.proc, &directory);
+            fds.into_iter().map(move |fd| format!("{directory}/{fd}"))
+        });
+        for fd in fds.take(MOST_FDS) {
+            let is_nameless = rustix::fs::readlinkat(&self.proc, &fd, Vec::new())
+                .is_ok_and(|target| target.to_bytes().starts_with(NAMELESS));
+            let stat = || rustix::fs::statat(&self.proc, &fd, rustix::fs::AtFlags::empty()).ok();
+            if let Some(stat) = is_nameless.then(stat).flatten() {
+                let bytes = u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
+                found.insert((stat.st_dev, stat.st_ino), bytes);
+            }
+        }
+        found.values().sum()
     }
 
     /// The numbers of the threads of a process.
@@ -207,6 +234,18 @@ mod tests {
         let all = vec![of(10, 1), of(11, 10), of(12, 11), of(20, 1)];
         let found: Vec<u32> = descendants(10, all).iter().map(|found| found.pid).collect();
         assert_eq!(found, [10, 11, 12]);
+    }
+
+    #[test]
+    fn a_file_of_memory_without_a_name_is_counted_once() {
+        let flags = rustix::fs::MemfdFlags::CLOEXEC;
+        let file = rustix::fs::memfd_create("slugline-test", flags).unwrap();
+        rustix::io::write(&file, &vec![1; 1 << 20]).unwrap();
+        let again = file.try_clone().unwrap();
+        let processes = Processes::of(rustix::process::getpid()).unwrap();
+        let found = processes.nameless_files(&processes.list());
+        assert!((1 << 20..2 << 20).contains(&found), "{found}");
+        drop((file, again));
     }
 
     #[test]

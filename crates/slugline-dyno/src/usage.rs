@@ -82,8 +82,9 @@ fn counted_memory(processes: &Processes, all: &[Process]) -> Memory {
     let sum = |lines: &[&str]| {
         all.iter().filter_map(|process| processes.sum(process.pid, "status", lines)).sum::<u64>()
     };
+    let files = processes.shared_files() + processes.nameless_files(all);
     Memory {
-        rss: sum(&["RssAnon:"]) + sum(&["RssShmem:"]).max(processes.shared_files()),
+        rss: sum(&["RssAnon:"]) + sum(&["RssShmem:"]).max(files),
         cache: sum(&["RssFile:"]),
         swap: sum(&["VmSwap:"]),
         ..Memory::default()

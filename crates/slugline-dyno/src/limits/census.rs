@@ -26,10 +26,9 @@ impl<'a> Census<'a> {
         self.all.iter().map(|process| process.ticks).sum()
     }
 
-    /// How much memory the dyno has (bytes), exact only where it is above a limit. Files of memory
-    /// that have no name, and that no process has mapped, are not seen.
+    /// How much memory the dyno has (bytes), exact only where it is above a limit.
     pub(crate) fn memory(&self, limit: u64) -> u64 {
-        let files = self.processes.shared_files();
+        let files = self.processes.shared_files() + self.processes.nameless_files(&self.all);
         let pages: u64 = self.all.iter().map(|process| process.resident_pages).sum();
         let resident = pages * rustix::param::page_size() as u64;
         if resident + files <= limit {

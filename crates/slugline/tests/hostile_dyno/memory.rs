@@ -19,6 +19,11 @@ const SHARED: &str = "#!/usr/bin/env python3\nimport mmap, os\nkept = []\n\
     while True:\n    area = mmap.mmap(-1, 20 << 20)\n    area.write(b'x' * (20 << 20))\n    \
     kept.append(area)\n";
 
+/// Files of memory that no process has mapped, and that have no name.
+const NAMELESS: &str = "#!/usr/bin/env python3\nimport os\nkept = []\nblock = b'x' * (20 << 20)\n\
+    while True:\n    file = os.memfd_create('x')\n    os.write(file, block)\n    \
+    kept.append(file)\n";
+
 /// Files of memory, which have a limit of their own.
 const TMPFS: &str = "#!/usr/bin/env python3\nimport time\n\
     try:\n    with open('/dev/shm/file', 'wb', buffering=0) as file:\n        \
@@ -57,7 +62,7 @@ fn a_dyno_above_its_quota_is_told_and_goes_on() {
 
 #[test]
 fn a_dyno_that_takes_twice_its_quota_is_ended_with_all_its_processes() {
-    for bomb in [ANONYMOUS, MANY, SHARED] {
+    for bomb in [ANONYMOUS, MANY, SHARED, NAMELESS] {
         as_everybody(bomb, &[], is_ended);
     }
 }
