@@ -23,7 +23,7 @@ example:
 
 # What a dyno, the store and the router cost beside their peers.
 bench:
-    cargo bench -p slugline --bench dyno_start
+    cargo bench -p slugline --bench dyno
     cargo bench -p slugline-store
     cargo bench -p slugline-router
 
