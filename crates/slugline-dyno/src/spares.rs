@@ -33,6 +33,8 @@ pub(crate) struct Spare {
     pub(crate) shape: Shape,
     directory: PathBuf,
     child: Child,
+    /// What it found around this machine when it was made.
+    surroundings: String,
     /// Takes a word once the spec is there; without one, the supervisor leaves when it is closed.
     word: OwnedFd,
 }
@@ -82,11 +84,18 @@ impl Spares {
             let thread = std::thread::Builder::new().name("spare-dynos".to_owned());
             state.working = thread.spawn(move || shared.work()).is_ok();
         }
+        let surroundings = self.0.networks.surroundings();
         while let Some(mut spare) = state.ready.pop() {
-            // Somebody may have ended it.
-            if matches!(spare.child.try_wait(), Ok(None)) {
+            let is_running = matches!(spare.child.try_wait(), Ok(None));
+            if is_running && spare.surroundings == surroundings {
                 return Some(spare);
             }
+            if is_running {
+                // The machine has another resolver by now, or another address.
+                self.0.dismiss(vec![spare]);
+                continue;
+            }
+            // Somebody has ended it.
             self.0.networks.forget(spare.shape.id);
             let _ = discard::remove_tree(&spare.directory);
         }
@@ -107,7 +116,7 @@ impl Spares {
     ) -> Result<(Child, OwnedFd), OpError> {
         let mut state = self.0.lock();
         state.dynos.insert(id);
-        let Spare { shape, directory: before, child, word } = spare;
+        let Spare { shape, directory: before, child, word, .. } = spare;
         if shape.id != id {
             self.0.networks.hand_over(shape.id, id);
             let renamed = fs_err::rename(&before, directory);
@@ -188,12 +197,13 @@ impl Shared {
 
     fn prepare(&self, shape: Shape) -> Result<Spare, OpError> {
         let directory = self.root.join(shape.id.to_string());
+        let surroundings = self.networks.surroundings();
         let prepared = self.fill(&shape, &directory).and_then(|(word, network)| {
             let (far, near) = word;
             Ok((self.spawn(&directory, far, network)?, near))
         });
         match prepared {
-            Ok((child, word)) => Ok(Spare { shape, directory, child, word }),
+            Ok((child, word)) => Ok(Spare { shape, directory, child, surroundings, word }),
             Err(error) => {
                 self.networks.forget(shape.id);
                 let _ = discard::remove_tree(&directory);

@@ -83,6 +83,16 @@ impl Networks {
         }
     }
 
+    /// What a network that is made now finds around this machine, and keeps: the resolvers, and of
+    /// those that pasta joins the machine's addresses. The rules of the others see to those.
+    pub(crate) fn surroundings(&self) -> String {
+        let resolvers = crate::host::resolv_conf(Network::Own).unwrap_or_default();
+        match self.way {
+            Way::Pasta { .. } => format!("{resolvers}{:?}", super::own_addresses()),
+            Way::Veth { .. } | Way::None => resolvers,
+        }
+    }
+
     /// What was given before there was a dyno is a dyno's from now on.
     pub(crate) fn hand_over(&self, from: DynoId, to: DynoId) {
         let mut state = self.lock();

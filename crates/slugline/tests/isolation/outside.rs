@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use slugline_model::network::{Subnet, machines_addresses};
+
 use super::support::account::run;
 use super::support::wait_for;
 
@@ -104,9 +106,11 @@ fn says(address: Ipv4Addr) -> Option<String> {
     Some(said)
 }
 
-/// The machine's addresses but loopback.
+/// The machine's addresses but loopback, and but its sides of others' dynos, which come and go.
 pub(crate) fn machines() -> Vec<Ipv4Addr> {
     let table = std::fs::read_to_string("/proc/net/fib_trie").unwrap();
-    let all = slugline_model::network::machines_addresses(&table);
-    all.into_iter().filter(|address| !address.is_loopback()).collect()
+    let all = machines_addresses(&table);
+    let others = Subnet::default();
+    let lasts = |address: &Ipv4Addr| !address.is_loopback() && !others.contains(*address);
+    all.into_iter().filter(lasts).collect()
 }
