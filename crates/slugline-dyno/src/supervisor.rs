@@ -130,12 +130,13 @@ pub(crate) fn pid(dyno_directory: &Path) -> Option<Pid> {
 
 /// Writes the receipt and removes the layer.
 pub(crate) fn finish(dyno_directory: &Path, spool: &mut Spool) {
+    // Once it is told that the dyno is gone, its directory may go, and with it the list of groups.
+    limits::remove(dyno_directory);
     let disk = dyno_directory.join(DISK);
     // Without it, what was changed is told as created.
     let slug = read_spec(dyno_directory).ok().and_then(|spec| Names::open(spec.slug?).ok());
     let receipt = scan::receipt(&disk.join("layer"), slug.as_ref().map(Names::tree).as_deref());
     spool.write(Event::Discarded { receipt });
-    limits::remove(dyno_directory);
     // What cannot be removed now is removed with the dyno's directory.
     let _ = discard::remove_tree(&disk);
 }

@@ -23,7 +23,7 @@ use crate::host;
 const RECORD: &str = "groups";
 
 /// How long the last processes of a dead dyno may take to leave their group.
-const REMOVE_TRIES: u32 = 200;
+const REMOVE_TRIES: u32 = 500;
 const REMOVE_PAUSE: Duration = Duration::from_millis(10);
 
 /// The kernel's default weight of a unified group, and shares of an older one.
