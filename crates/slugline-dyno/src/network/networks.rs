@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use slugline_model::dyno::{DynoId, DynoSpec, Network};
 use slugline_model::network::{NetworkOptions, Outside, Share, no_rules, rules};
@@ -13,6 +14,9 @@ use super::pool::Pool;
 use super::{Order, nft};
 use crate::host::is_host_root;
 use crate::op_error::OpError;
+
+/// How long rules that were seen are taken to be there.
+const TRUST: Duration = Duration::from_secs(5);
 
 /// How dynos' networks reach the outside on this machine, with the program that it takes.
 #[derive(Debug, Clone)]
@@ -53,8 +57,8 @@ struct State {
     /// Dynos that are not forgotten, of those that have a network of their own.
     dynos: HashSet<DynoId>,
     pool: Option<Pool>,
-    /// Whether the rules are set.
-    ruled: bool,
+    /// When the rules were seen last, once they are set.
+    ruled: Option<Instant>,
 }
 
 impl Networks {
@@ -115,14 +119,25 @@ impl Networks {
     }
 
     fn rule(&self, state: &mut State, nft: &Path) -> Result<(), OpError> {
-        if !state.ruled {
+        let is_there = match state.ruled {
+            Some(seen) => seen.elapsed() < TRUST || self.has_rules(nft),
+            None => false,
+        };
+        if !is_there {
             if switch_forwarding_on()? {
                 tracing::warn!("net.ipv4.ip_forward is switched on, for what dynos send");
             }
             nft::apply(nft, &rules(&self.share, &self.options))?;
-            state.ruled = true;
+        }
+        if state.ruled.is_none_or(|seen| seen.elapsed() >= TRUST) {
+            state.ruled = Some(Instant::now());
         }
         Ok(())
+    }
+
+    /// Whether the rules are still there: whoever starts a firewall anew flushes all that there are.
+    fn has_rules(&self, nft: &Path) -> bool {
+        !nft::list(nft, &["table", "inet", &self.share.table()]).is_empty()
     }
 
     /// Dynos that an earlier server started: the rules are set anew, since somebody may have
@@ -152,7 +167,7 @@ impl Networks {
         }
         // Rules that stay are replaced at the next start.
         if nft::apply(nft, &no_rules(&self.share)).is_ok() {
-            state.ruled = false;
+            state.ruled = None;
         }
     }
 

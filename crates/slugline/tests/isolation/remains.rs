@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use slugline_model::network::{Share, machines_addresses};
 
 use super::probe::running;
-use super::support::account::Account;
+use super::support::account::{Account, run};
 use super::support::scene::Scene;
 use super::support::server::Server;
 use super::support::{trace, wait_for};
@@ -53,9 +53,39 @@ fn nothing_is_left_of_a_network_whose_server_and_supervisor_were_killed() {
     }
 }
 
-fn has_rules(scene: &Scene) -> bool {
+#[test]
+fn rules_that_somebody_flushed_are_set_again() {
+    let account = Account::all().into_iter().find(Account::is_root);
+    let account = account.expect("only root has rules: run this test as root");
+    let scene = Scene::new(&account, "shelf");
+    scene.write("bin/detect", "#!/bin/sh\necho Shelf\n");
+    scene.write("bin/compile", "#!/bin/sh\ntrue\n");
+    scene.write("Procfile", PROCFILE);
+    let mut server = Server::start(&scene);
+    server.wait_for_release(1);
+    assert!(has_rules(&scene));
+    run(Command::new("nft").args(["delete", "table", "inet", &table(&scene)]));
+    // As long as rules that were seen are taken to be there.
+    std::thread::sleep(Duration::from_secs(6));
+    for directory in running(&scene) {
+        let pid = std::fs::read_to_string(directory.join("lock")).unwrap();
+        let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+        kill_process(pid, Signal::KILL).unwrap();
+    }
+    wait_for("the rules of the dyno after it", Duration::from_secs(20), || {
+        has_rules(&scene).then_some(())
+    });
+    server.interrupt();
+    assert!(!has_rules(&scene), "rules are left");
+}
+
+fn table(scene: &Scene) -> String {
     let dynos = scene.data().join("dynos");
-    let table = Share::of(&dynos.canonicalize().unwrap()).table();
+    Share::of(&dynos.canonicalize().unwrap()).table()
+}
+
+fn has_rules(scene: &Scene) -> bool {
+    let table = table(scene);
     let listed = Command::new("nft").args(["list", "table", "inet", &table]).output();
     listed.is_ok_and(|listed| listed.status.success())
 }
