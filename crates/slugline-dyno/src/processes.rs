@@ -99,6 +99,12 @@ impl Processes {
         Some(String::from_utf8_lossy(&text).into_owned())
     }
 
+    /// Where a link of `/proc` leads, as the kernel names it.
+    pub(crate) fn link(&self, path: &str) -> Option<Vec<u8>> {
+        let target = rustix::fs::readlinkat(&self.proc, path, Vec::new()).ok()?;
+        Some(target.into_bytes())
+    }
+
     /// What the files of its `/dev/shm` hold (bytes): memory, whether or not a process has it mapped.
     pub(crate) fn shared_files(&self) -> u64 {
         let found = self.shared.as_ref().and_then(|shared| rustix::fs::fstatvfs(shared).ok());
@@ -115,8 +121,7 @@ impl Processes {
             fds.into_iter().map(move |fd| format!("{directory}/{fd}"))
         });
         for fd in fds.take(MOST_FDS) {
-            let is_nameless = rustix::fs::readlinkat(&self.proc, &fd, Vec::new())
-                .is_ok_and(|target| target.to_bytes().starts_with(NAMELESS));
+            let is_nameless = self.link(&fd).is_some_and(|target| target.starts_with(NAMELESS));
             let stat = || rustix::fs::statat(&self.proc, &fd, rustix::fs::AtFlags::empty()).ok();
             if let Some(stat) = is_nameless.then(stat).flatten() {
                 let bytes = u64::try_from(stat.st_blocks).unwrap_or(0) * 512;

@@ -1,5 +1,6 @@
 //! What a dyno uses, read from its control groups, and from its processes where there are none.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use rustix::process::Pid;
@@ -23,8 +24,9 @@ pub(crate) fn usage(dyno_directory: &Path) -> Option<Usage> {
     let init = Pid::from_raw(seen.init)?;
     let processes = Processes::of(init)?;
     let all = processes.list();
-    // Init at least, unless it has just ended.
-    let first = all.first()?.pid;
+    if all.is_empty() {
+        return None;
+    }
     let group = Group::found(dyno_directory);
     let (used, throttled) = group.cpu().unwrap_or_else(|| (ticks_time(&all), 0));
     let (queued, runnable) = queued(&processes, &all);
@@ -35,7 +37,7 @@ pub(crate) fn usage(dyno_directory: &Path) -> Option<Usage> {
         memory: Memory { quota: seen.quota, ..memory },
         pressure: group.pressure(),
         disk: group.disk().unwrap_or_else(|| disk(&processes, &all)),
-        network: has_own_network(init).then(|| network(&processes, first)),
+        network: network(&processes, &all),
         processes: all.len() as u64,
         threads: all.iter().map(|process| process.threads).sum(),
         runnable,
@@ -106,14 +108,15 @@ fn disk(processes: &Processes, all: &[Process]) -> Bytes {
     sum
 }
 
-fn has_own_network(init: Pid) -> bool {
-    let network = |of: &str| std::fs::read_link(format!("/proc/{of}/ns/net")).ok();
-    let found = network(&init.as_raw_nonzero().to_string());
-    found.is_some() && found != network("self")
-}
-
-fn network(processes: &Processes, first: u32) -> Bytes {
-    devices(&processes.read(&format!("{first}/net/dev")).unwrap_or_default())
+/// What came and went through its own network; none where it has the machine's. To an ordinary user
+/// init is closed.
+fn network(processes: &Processes, all: &[Process]) -> Option<Bytes> {
+    let of = |pid: u32| Some((pid, processes.link(&format!("{pid}/ns/net"))?));
+    let (pid, network) = all.iter().find_map(|process| of(process.pid))?;
+    if std::fs::read_link("/proc/self/ns/net").ok()?.as_os_str().as_bytes() == network {
+        return None;
+    }
+    Some(devices(&processes.read(&format!("{pid}/net/dev"))?))
 }
 
 /// Adds up a `/proc/net/dev`, but for what never leaves the dyno.

@@ -42,6 +42,7 @@ fn what_a_dyno_uses_is_told_in_numbers() {
             let layer = number(&measured(stage)["usage"]["layer"]);
             (30e6..60e6).contains(&layer).then_some(())
         });
+        assert!(usage["network"]["read"].is_number(), "it has a network of its own: {usage}");
         let labels = "{app=\"shelf\",dyno=\"bomb.2\",type=\"bomb\"}";
         let text = stage.api.send("GET", "/metrics", &Value::Null).text();
         assert!(text.contains(&format!("slugline_dyno_cpu_seconds_total{labels} ")), "{text}");
