@@ -82,7 +82,7 @@ fn oci(engine: &'static str, directory: &Path, root: &Path) -> Row {
         prepared.clone()?;
         count += 1;
         let mut command = Command::new(engine);
-        command.arg("run").arg("--bundle").arg(&place).arg(format!("slugline-bench-{count}"));
+        command.arg("run").arg("-b").arg(&place).arg(format!("slugline-bench-{count}"));
         stamped(command)
     })
 }
@@ -129,9 +129,10 @@ fn import(root: &Path, name: &str) -> Result<(), Failed> {
     tar.arg("-C").arg(root).args(["-c", "."]).stdout(Stdio::piped());
     let mut tar = tar.spawn()?;
     let input = tar.stdout.take().ok_or("tar has no output")?;
-    let mut docker = Command::new("docker");
-    let output = docker.args(["import", "-", name]).stdin(input).output()?;
+    // What is left of tar's output is closed with the command, or tar would wait for a reader.
+    let output = Command::new("docker").args(["import", "-", name]).stdin(input).output();
     tar.wait()?;
+    let output = output?;
     let said = String::from_utf8_lossy(&output.stderr);
     if output.status.success() { Ok(()) } else { Err(said.lines().last().unwrap_or("").into()) }
 }
