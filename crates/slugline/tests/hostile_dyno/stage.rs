@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub(crate) struct Stage<'a> {
 /// Somebody who asks the dyno that serves, again and again.
 struct Neighbour {
     end: Arc<AtomicBool>,
+    /// Held for each request.
+    turn: Arc<Mutex<()>>,
     asking: JoinHandle<Seen>,
 }
 
@@ -66,6 +68,14 @@ impl<'a> Stage<'a> {
         let lines = self.server.lines();
         self.scale(2);
         lines
+    }
+
+    /// Lets the server do nothing for a while, in which nobody asks it either: it would tell of time
+    /// that it did not have.
+    pub(crate) fn pause_server(&self, time: Duration) {
+        let turn = self.neighbour.turn.lock();
+        self.server.pause(time);
+        drop(turn);
     }
 
     /// Asks it to stop.
@@ -134,6 +144,8 @@ impl<'a> Stage<'a> {
 impl Neighbour {
     fn start(scene: &Scene) -> Self {
         let end = Arc::new(AtomicBool::new(false));
+        let turn = Arc::<Mutex<()>>::default();
+        let mine = Arc::clone(&turn);
         let (ended, port) = (Arc::clone(&end), scene.port);
         let host = format!("{}.localhost:{port}", scene.app);
         let dynos = scene.data().join("dynos");
@@ -142,7 +154,9 @@ impl Neighbour {
             while !ended.load(Ordering::Relaxed) {
                 let (method, path, headers, body) = ("GET", "/", &[], &[]);
                 let request = Request { port, host: &host, method, path, headers, body };
+                let turn = mine.lock();
                 let answer = request.send().expect("an answer");
+                drop(turn);
                 assert_eq!((answer.status, answer.text().as_str()), (200, "on the shelf"));
                 seen.answers += 1;
                 seen.groups.extend(groups(&dynos));
@@ -150,7 +164,7 @@ impl Neighbour {
             }
             seen
         };
-        Self { end, asking: std::thread::spawn(ask) }
+        Self { end, turn, asking: std::thread::spawn(ask) }
     }
 
     fn end(self) -> Seen {
