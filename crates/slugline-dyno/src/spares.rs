@@ -17,6 +17,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use slugline_model::dyno::{DynoId, DynoSpec};
 
 use crate::discard;
+use crate::limits;
 use crate::network::{Given, Networks};
 use crate::op_error::{OpError, Operation};
 use crate::shape::Shape;
@@ -97,6 +98,7 @@ impl Spares {
             }
             // Somebody has ended it.
             self.0.networks.forget(spare.shape.id);
+            limits::remove(&spare.directory);
             let _ = discard::remove_tree(&spare.directory);
         }
         None

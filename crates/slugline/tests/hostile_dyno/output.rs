@@ -1,5 +1,7 @@
 //! Dynos that say more than anybody reads.
 
+use std::time::Duration;
+
 use super::stage::as_everybody;
 
 /// A gigabyte, in lines as long as lines may be.
@@ -15,10 +17,16 @@ const SERVER_MEMORY: u64 = 400_000;
 /// What a dyno's spool may hold (bytes): 64 MiB, and what is written between two looks at it.
 const SPOOL: u64 = 80 << 20;
 
+/// How long nobody reads what it says: it fills its spool in less.
+const PAUSE: Duration = Duration::from_secs(20);
+
 #[test]
 fn a_flood_of_a_gigabyte_is_cut_and_counted_and_does_not_swell_the_server() {
     as_everybody(FLOOD, &[], |stage| {
         let lines = stage.light();
+        stage.hears(lines, "State changed from starting to up");
+        // However fast the server is, it does not keep up now.
+        stage.pause_server(PAUSE);
         stage.waits_for(lines, &["heroku[logplex]", "Error L10 (output buffer overflow)"]);
         stage.says(lines, "the last line");
         assert_eq!(stage.state(), "up");

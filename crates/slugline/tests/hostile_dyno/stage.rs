@@ -1,7 +1,9 @@
 //! A server with an app of two dynos: one serves, the other one means harm.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -28,14 +30,23 @@ pub(crate) struct Stage<'a> {
     pub(crate) server: Server<'a>,
     pub(crate) api: Api,
     neighbour: Neighbour,
-    /// What servers that were killed long ago left on this machine.
-    old_groups: Vec<String>,
 }
 
 /// Somebody who asks the dyno that serves, again and again.
 struct Neighbour {
     end: Arc<AtomicBool>,
-    asking: JoinHandle<u64>,
+    /// Held for each request.
+    turn: Arc<Mutex<()>>,
+    asking: JoinHandle<Seen>,
+}
+
+/// What it has seen.
+#[derive(Default)]
+struct Seen {
+    /// How many requests were answered: all of them.
+    answers: u64,
+    /// The control groups of the server's dynos, and of what is ready for others.
+    groups: BTreeSet<String>,
 }
 
 impl<'a> Stage<'a> {
@@ -46,11 +57,10 @@ impl<'a> Stage<'a> {
         scene.write("bomb", bomb);
         scene.write("Procfile", &format!("web: {web}\nbomb: {FUSE}\n"));
         scene.write("index.html", "on the shelf");
-        let old_groups = control_groups();
         let mut server = Server::start_with_options(scene, options);
         server.wait_for_release(1);
         let api = server.api();
-        Self { server, api, neighbour: Neighbour::start(scene), old_groups }
+        Self { server, api, neighbour: Neighbour::start(scene) }
     }
 
     /// Starts the one that means harm; gives how many lines were said before.
@@ -58,6 +68,14 @@ impl<'a> Stage<'a> {
         let lines = self.server.lines();
         self.scale(2);
         lines
+    }
+
+    /// Lets the server do nothing for a while, in which nobody asks it either: it would tell of time
+    /// that it did not have.
+    pub(crate) fn pause_server(&self, time: Duration) {
+        let turn = self.neighbour.turn.lock();
+        self.server.pause(time);
+        drop(turn);
     }
 
     /// Asks it to stop.
@@ -107,8 +125,8 @@ impl<'a> Stage<'a> {
 
     /// Ends the server, and looks whether all went well beside it, and whether anything is left.
     pub(crate) fn end(self) {
-        let answers = self.neighbour.end();
-        assert!(answers > 0, "nobody was asked");
+        let seen = self.neighbour.end();
+        assert!(seen.answers > 0, "nobody was asked");
         let dynos = self.api.dynos("shelf");
         let web = dynos.iter().find(|dyno| dyno.name == "web.1").expect("one that serves");
         assert_eq!((web.state.as_str(), web.release), ("up", 1));
@@ -118,34 +136,38 @@ impl<'a> Stage<'a> {
         let crashed = |line: &str| line.contains("heroku[web.1]") && line.contains("crashed");
         assert!(!ended.output.lines().any(crashed), "{}", ended.output);
         trace::assert_none(&scene.data());
-        let mut groups = control_groups();
-        groups.retain(|group| !self.old_groups.contains(group));
-        assert_eq!(groups, [""; 0]);
+        let left = seen.groups.iter().filter(|group| Path::new(group).exists());
+        assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
     }
 }
 
 impl Neighbour {
     fn start(scene: &Scene) -> Self {
         let end = Arc::new(AtomicBool::new(false));
+        let turn = Arc::<Mutex<()>>::default();
+        let mine = Arc::clone(&turn);
         let (ended, port) = (Arc::clone(&end), scene.port);
         let host = format!("{}.localhost:{port}", scene.app);
+        let dynos = scene.data().join("dynos");
         let ask = move || {
-            let mut answers = 0;
+            let mut seen = Seen::default();
             while !ended.load(Ordering::Relaxed) {
                 let (method, path, headers, body) = ("GET", "/", &[], &[]);
                 let request = Request { port, host: &host, method, path, headers, body };
+                let turn = mine.lock();
                 let answer = request.send().expect("an answer");
+                drop(turn);
                 assert_eq!((answer.status, answer.text().as_str()), (200, "on the shelf"));
-                answers += 1;
+                seen.answers += 1;
+                seen.groups.extend(groups(&dynos));
                 std::thread::sleep(Duration::from_millis(100));
             }
-            answers
+            seen
         };
-        Self { end, asking: std::thread::spawn(ask) }
+        Self { end, turn, asking: std::thread::spawn(ask) }
     }
 
-    /// How many requests were answered: all of them.
-    fn end(self) -> u64 {
+    fn end(self) -> Seen {
         self.end.store(true, Ordering::Relaxed);
         self.asking.join().expect("every request is answered")
     }
@@ -172,20 +194,9 @@ pub(crate) fn as_everybody_beside(
     }
 }
 
-/// Control groups of dynos whose processes are gone. Those of tests beside this one have some.
-fn control_groups() -> Vec<String> {
-    let found = std::process::Command::new("find")
-        .args(["/sys/fs/cgroup", "-maxdepth", "6", "-type", "d", "-name", "slugline-*"])
-        .output()
-        .expect("find runs");
-    let found = String::from_utf8_lossy(&found.stdout).into_owned();
-    found.lines().filter(|group| is_empty(group)).map(str::to_owned).collect()
-}
-
-/// For longer than a dyno needs to start or to end in it.
-fn is_empty(group: &str) -> bool {
-    (0..50).all(|_| {
-        std::thread::sleep(Duration::from_millis(20));
-        std::fs::read_to_string(format!("{group}/cgroup.procs")).is_ok_and(|text| text.is_empty())
-    })
+/// The control groups of all dynos that live, as their directories list them.
+fn groups(dynos: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dynos).into_iter().flatten().flatten();
+    let lists = entries.filter_map(|dyno| std::fs::read_to_string(dyno.path().join("groups")).ok());
+    lists.flat_map(|list| list.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }

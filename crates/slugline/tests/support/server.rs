@@ -131,6 +131,14 @@ impl<'a> Server<'a> {
         peak.expect("the kernel counts it")
     }
 
+    /// Lets it do nothing for a while, as on a machine that has no time for it.
+    pub(crate) fn pause(&self, time: Duration) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::STOP).expect("it is our child");
+        std::thread::sleep(time);
+        kill_process(pid, Signal::CONT).expect("it is our child");
+    }
+
     /// How many lines it has printed.
     pub(crate) fn lines(&self) -> usize {
         lock(&self.output).len()
