@@ -65,7 +65,8 @@ fn run_gives_output_status_and_input() {
             let ran = cli.run(&["run", "--no-tty", "-x", "--", command]);
             assert_eq!(ran.code, Some(code), "{command}: {ran:?}");
         }
-        let input: String = (0..30_000).map(|n| format!("line {n}\n")).collect();
+        let input: Vec<String> = (0..30_000).map(|n| format!("line {n}\n")).collect();
+        let input = input.concat();
         let echoed = cli.run_with_input(&["run", "--no-tty", "cat"], &input).ok();
         assert!(echoed == input, "{} of {} bytes came back", echoed.len(), input.len());
         let var = cli.run(&["run", "--no-tty", "-e", "COLOUR=blue", "--", "echo is $COLOUR"]).ok();

@@ -14,7 +14,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use crate::support::wait_for;
 
 /// A start of the command line, and of a dyno, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A command on a terminal of 123 columns and 37 lines.
 pub(crate) struct Typist {
@@ -61,9 +61,8 @@ impl Typist {
             screen.drain(..end);
             Some(())
         };
-        if std::panic::catch_unwind(|| wait_for(text, PATIENCE, found)).is_err() {
-            panic!("no {text:?} on the screen: {:?}", self.screen.lock().unwrap());
-        }
+        let seen = std::panic::catch_unwind(|| wait_for(text, PATIENCE, found)).is_ok();
+        assert!(seen, "no {text:?} on the screen: {:?}", self.screen.lock().unwrap());
     }
 
     /// Waits for the command's end.
