@@ -188,6 +188,7 @@ impl Tail {
             locked(&self.kept).note(self.offset, self.state);
         }
         event.position = self.offset;
+        event.end = self.offset + line.len() as u64 + 1;
         sink(self.id, event);
     }
 
@@ -289,6 +290,7 @@ mod tests {
             assert_eq!(all, events[first..], "from {first} on");
             let states = [DynoState::Starting, DynoState::Up, DynoState::Up, DynoState::Down];
             assert_eq!(state, states[first]);
+            // What a log says when all of the first event is written.
             if let Some((position, _)) = taken.get(1) {
                 follower.keep(DynoId::nil(), *position);
             }

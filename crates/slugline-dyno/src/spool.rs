@@ -106,7 +106,7 @@ impl Spool {
     }
 
     fn append(&mut self, event: Event) -> std::io::Result<()> {
-        let mut json = serde_json::to_vec(&TimedEvent { time: now(), position: 0, event })?;
+        let mut json = serde_json::to_vec(&TimedEvent { time: now(), position: 0, end: 0, event })?;
         json.push(b'\n');
         if self.cut {
             json.insert(0, b'\n');

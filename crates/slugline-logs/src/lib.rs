@@ -134,6 +134,12 @@ impl LogSink for Hub {
         }
     }
 
+    fn all_written(&self, next: Origin) {
+        if let Some(writer) = &self.writer {
+            writer.mark(next);
+        }
+    }
+
     fn has_room(&self) -> bool {
         self.writer.as_ref().is_none_or(Writer::has_room)
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use slugline_model::dyno::DynoId;
 use slugline_model::logline::Origin;
 
 use crate::segment::{LogsError, Saved, Segments};
@@ -22,6 +23,8 @@ const BATCH: usize = 1_024;
 enum Message {
     /// Written all at once.
     Lines(String, Vec<Saved>),
+    /// What a dyno reported before this is among the lines before it.
+    Mark(Origin),
     Forget(String),
 }
 
@@ -59,6 +62,15 @@ impl Writer {
         if !matches!(sent, Some(Ok(()))) {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             count_unsaved(&self.unsaved, count);
+        }
+    }
+
+    /// Says so once all lines up to here are saved.
+    pub(crate) fn mark(&self, next: Origin) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let sent = self.messages.as_ref().map(|messages| messages.try_send(Message::Mark(next)));
+        if !matches!(sent, Some(Ok(()))) {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -104,11 +116,16 @@ impl Disk {
     fn run(mut self, messages: &Receiver<Message>) {
         while let Ok(first) = messages.recv() {
             let mut lines: HashMap<String, Vec<Saved>> = HashMap::new();
+            let mut marks: HashMap<DynoId, Origin> = HashMap::new();
             for message in std::iter::once(first).chain(messages.try_iter().take(BATCH)) {
                 match message {
                     Message::Lines(app, more) => {
                         self.waiting.fetch_sub(1, Ordering::Relaxed);
                         lines.entry(app).or_default().extend(more);
+                    }
+                    Message::Mark(next) => {
+                        self.waiting.fetch_sub(1, Ordering::Relaxed);
+                        marks.insert(next.dyno, next);
                     }
                     Message::Forget(app) => {
                         lines.remove(&app);
@@ -120,6 +137,7 @@ impl Disk {
                 self.append(app, lines);
                 self.tell(lines);
             }
+            marks.into_values().for_each(&self.on_saved);
         }
     }
 

@@ -208,6 +208,9 @@ pub struct TimedEvent {
     /// Where it stands in what its supervisor reported (bytes): later events have larger ones.
     #[serde(skip)]
     pub position: u64,
+    /// Where the next one stands, or will.
+    #[serde(skip)]
+    pub end: u64,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
@@ -281,6 +284,7 @@ mod tests {
         let line = TimedEvent {
             time: 7,
             position: 0,
+            end: 0,
             event: Event::Line { text: "a".into(), partial: false },
         };
         let json = serde_json::to_string(&line).unwrap();

@@ -73,6 +73,10 @@ pub trait LogSink: Send + Sync {
         let _ = origin;
         self.write(app, line);
     }
+    /// All lines of an event of a dyno were written, and this is where the next one stands.
+    fn all_written(&self, next: Origin) {
+        let _ = next;
+    }
     /// Whether another line can be taken without losing one.
     fn has_room(&self) -> bool {
         true

@@ -3,7 +3,7 @@
 use slugline_model::code::Code;
 use slugline_model::dyno::{DynoId, DynoState, Event, TimedEvent};
 use slugline_model::ledger::Receipt;
-use slugline_model::logline::{LogLine, Source};
+use slugline_model::logline::{LogLine, Origin, Source};
 use slugline_model::resources::Resource;
 use tokio::sync::mpsc;
 
@@ -40,7 +40,13 @@ impl Platform {
         match dyno.role {
             Role::Build => self.take_build_event(&dyno, &event),
             Role::Formation | Role::OneOff | Role::ReleasePhase => {
+                // The receipt is told to the next server too, until the dyno is forgotten.
+                let is_last = matches!(event.event, Event::Discarded { .. });
+                let next = Origin { dyno: id, position: event.end, part: 0 };
                 self.take_dyno_event(&dyno, event);
+                if !is_last {
+                    self.inner.log.all_written(next);
+                }
             }
         }
     }

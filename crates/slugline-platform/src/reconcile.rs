@@ -307,7 +307,7 @@ impl Platform {
             Event::LaunchFailed { step: step.to_owned(), error: found, remedy: String::new() };
         let discarded = Event::Discarded { receipt: slugline_model::ledger::Receipt::default() };
         for event in [failed, discarded] {
-            self.take_event(id, TimedEvent { time: clock::now(), position: 0, event });
+            self.take_event(id, TimedEvent { time: clock::now(), position: 0, end: 0, event });
         }
     }
 }

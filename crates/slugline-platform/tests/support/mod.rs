@@ -71,7 +71,7 @@ impl FakeEngine {
     pub(crate) fn emit(&self, id: DynoId, event: Event) {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let time = i64::try_from(now.as_micros()).unwrap();
-        let _ = self.events.try_send((id, TimedEvent { time, position: 0, event }));
+        let _ = self.events.try_send((id, TimedEvent { time, position: 0, end: 0, event }));
     }
 
     fn end(&self, id: DynoId, status: i32) {
