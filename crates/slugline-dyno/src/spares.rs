@@ -29,6 +29,9 @@ const READY: usize = 2;
 /// How long after one was taken the next is made: the dyno goes first.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long one may take to be made, for those who wait.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A supervisor that waits to be told of its dyno.
 pub(crate) struct Spare {
     pub(crate) shape: Shape,
@@ -67,6 +70,8 @@ struct State {
     /// Whether the thread that makes them runs.
     working: bool,
     closed: bool,
+    /// Whether one is being made this moment.
+    making: bool,
 }
 
 impl Spares {
@@ -142,8 +147,12 @@ impl Spares {
         let mut state = self.0.lock();
         state.dynos.remove(&id);
         let ready = if state.dynos.is_empty() { std::mem::take(&mut state.ready) } else { vec![] };
+        let is_last = state.dynos.is_empty();
         drop(state);
         self.0.dismiss(ready);
+        if is_last {
+            self.0.settle();
+        }
         self.0.networks.forget(id);
     }
 }
@@ -156,6 +165,13 @@ impl Drop for Spares {
         drop(state);
         self.0.changed.notify_all();
         self.0.dismiss(ready);
+        self.0.settle();
+    }
+}
+
+impl State {
+    fn is_wanted(&self) -> bool {
+        !self.closed && !self.dynos.is_empty() && self.ready.len() < READY
     }
 }
 
@@ -177,16 +193,44 @@ impl Shared {
     fn work(&self) {
         while self.wait_until_wanted() {
             std::thread::sleep(PAUSE);
-            let Ok(spare) = self.prepare(Shape::spare()) else { break };
-            let mut state = self.lock();
-            if state.closed || state.dynos.is_empty() {
-                drop(state);
-                self.dismiss(vec![spare]);
-            } else {
-                state.ready.push(spare);
+            if self.begin() && !self.make() {
+                break;
             }
         }
         self.lock().working = false;
+    }
+
+    /// Whether one is still wanted, which is then being made.
+    fn begin(&self) -> bool {
+        let mut state = self.lock();
+        state.making = state.is_wanted();
+        state.making
+    }
+
+    /// Makes one; false if it cannot be made. Whoever waits for that finds it ready or gone.
+    fn make(&self) -> bool {
+        let made = self.prepare(Shape::spare());
+        let is_made = made.is_ok();
+        let mut state = self.lock();
+        if let Ok(spare) = made {
+            if state.is_wanted() {
+                state.ready.push(spare);
+            } else {
+                drop(state);
+                self.dismiss(vec![spare]);
+                state = self.lock();
+            }
+        }
+        state.making = false;
+        drop(state);
+        self.changed.notify_all();
+        is_made
+    }
+
+    /// Waits until none is being made.
+    fn settle(&self) {
+        let made = self.changed.wait_timeout_while(self.lock(), PATIENCE, |state| state.making);
+        drop(made);
     }
 
     fn wait_until_wanted(&self) -> bool {
