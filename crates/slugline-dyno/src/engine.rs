@@ -119,6 +119,10 @@ impl LocalEngine {
         write_spec(&spec, directory)?;
         self.follower.follow(&spec, directory)?;
         rustix::io::write(&word, b"go").op(|| "tell the supervisor to go on".to_owned())?;
+        // One that was killed before its spool was watched is noticed by nobody else.
+        if !self.is_running_child(spec.id) {
+            self.follower.catch_up(spec.id);
+        }
         Ok(())
     }
 }

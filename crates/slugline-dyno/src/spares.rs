@@ -16,12 +16,10 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::pipe::{PipeFlags, pipe_with};
 use slugline_model::dyno::{DynoId, DynoSpec};
 
-use crate::discard;
-use crate::limits;
 use crate::network::{Given, Networks};
 use crate::op_error::{OpError, Operation};
 use crate::shape::Shape;
-use crate::{spool, supervisor};
+use crate::{discard, limits, spool, supervisor};
 
 /// How many are kept.
 const READY: usize = 2;
@@ -45,10 +43,17 @@ pub(crate) struct Spare {
 
 impl Spare {
     fn dismiss(self) {
-        let Self { mut child, word, .. } = self;
+        let Self { mut child, word, directory, .. } = self;
         drop(word);
         let _ = child.wait();
+        clear(&directory);
     }
+}
+
+/// Removes what a supervisor left that was killed before it had a dyno.
+fn clear(directory: &Path) {
+    limits::remove(directory);
+    let _ = discard::remove_tree(directory);
 }
 
 /// The supervisors that are ready, and how others are made.
@@ -103,8 +108,7 @@ impl Spares {
             }
             // Somebody has ended it.
             self.0.networks.forget(spare.shape.id);
-            limits::remove(&spare.directory);
-            let _ = discard::remove_tree(&spare.directory);
+            clear(&spare.directory);
         }
         None
     }
