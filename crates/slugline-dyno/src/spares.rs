@@ -293,7 +293,8 @@ impl Shared {
             .arg("supervise")
             .arg(directory)
             .env_clear()
-            .current_dir("/")
+            // It is there before its directory can get another name.
+            .current_dir(directory)
             .stdin(network.map_or_else(Stdio::null, Stdio::from))
             .stdout(word)
             .stderr(Stdio::null())

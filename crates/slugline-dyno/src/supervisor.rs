@@ -36,8 +36,9 @@ pub fn supervise(dyno_directory: &Path) -> i32 {
     let _ = rustix::process::setsid();
     // First of all, so that an early order to stop is kept until it can be carried out.
     let Ok(signals) = Signals::take(&[Signal::TERM]) else { return 1 };
-    // The directory gets another name when its dyno gets one.
-    let Ok(()) = rustix::process::chdir(dyno_directory) else { return 1 };
+    // The directory gets another name when its dyno gets one, which may be now: it was started
+    // there.
+    let _ = rustix::process::chdir(dyno_directory);
     let here = Path::new(".");
     let Ok(mut spool) = Spool::open(here) else { return 1 };
     let Ok(_lock) = lock_as_supervisor(here) else { return 1 };
