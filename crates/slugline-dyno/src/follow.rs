@@ -207,7 +207,7 @@ impl Tail {
         if self.state != DynoState::Down {
             spool.write(Event::Exited { status: 137 });
         }
-        supervisor::finish(&self.directory, &mut spool);
+        supervisor::finish(&self.directory, &mut spool, LOCK_PAUSE);
         self.pump(sink);
     }
 

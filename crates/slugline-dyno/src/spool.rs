@@ -3,8 +3,10 @@
 //! The supervisor appends; the server reads, and frees what it has read by punching holes. The
 //! spool is bounded: when nobody reads, lines are dropped and counted, other events are kept.
 
+use std::collections::VecDeque;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use fs_err::File;
 use rustix::fs::FallocateFlags;
@@ -27,9 +29,14 @@ const ROOM: &str = "room";
 /// How much it takes (bytes): enough for a receipt.
 const ROOM_SIZE: u64 = 512 << 10;
 
+/// How long to wait before a full disk is asked again.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// The writing side.
 pub(crate) struct Spool {
     file: Option<File>,
+    /// What a full disk refused, and must not be lost.
+    waiting: VecDeque<TimedEvent>,
     /// Given back when the disk is full.
     room: Option<File>,
     /// Whether the last line may have been cut.
@@ -47,6 +54,7 @@ impl Spool {
         let file = file.op(|| format!("open {}", path.display()))?;
         Ok(Self {
             file: Some(file),
+            waiting: VecDeque::new(),
             room: None,
             cut: false,
             since_check: CHECK_EVERY,
@@ -66,29 +74,52 @@ impl Spool {
         }
     }
 
-    /// Appends an event. A disk that is full loses lines, which are counted, never the dyno, and
-    /// no other event where room was kept.
+    /// Appends an event. A disk that is full loses lines, which are counted, and never the dyno;
+    /// other events wait until there is room.
     pub(crate) fn write(&mut self, event: Event) {
-        if matches!(event, Event::Line { .. }) && self.is_full() {
+        let is_line = matches!(event, Event::Line { .. });
+        if is_line && (self.is_full() || !self.write_waiting()) {
             self.dropped += 1;
             return;
         }
-        if self.dropped > 0 {
-            let dropped = Event::Dropped { lines: self.dropped };
-            if self.append(dropped).is_ok() {
+        if self.dropped > 0 && self.write_waiting() {
+            let dropped = timed(Event::Dropped { lines: self.dropped });
+            if self.append(&dropped).is_ok() {
                 self.dropped = 0;
             }
         }
-        let is_line = matches!(event, Event::Line { .. });
-        if self.append(event.clone()).is_ok() {
-            return;
-        }
+        let event = timed(event);
         if is_line {
-            self.dropped += 1;
-        } else if let Some(room) = self.room.take() {
-            let _ = room.set_len(0);
-            let _ = self.append(event);
+            self.dropped += u64::from(self.append(&event).is_err());
+        } else {
+            self.waiting.push_back(event);
+            self.write_waiting();
         }
+    }
+
+    /// Waits at most so long for room for what a full disk has refused.
+    pub(crate) fn finish(&mut self, patience: Duration) {
+        let end = Instant::now() + patience;
+        while !self.write_waiting() && Instant::now() < end {
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Writes what waits, in order, into the room that was kept for it if need be. Tells whether
+    /// nothing waits any more.
+    fn write_waiting(&mut self) -> bool {
+        while let Some(event) = self.waiting.pop_front() {
+            let mut written = self.append(&event).is_ok();
+            if !written && let Some(room) = self.room.take() {
+                let _ = room.set_len(0);
+                written = self.append(&event).is_ok();
+            }
+            if !written {
+                self.waiting.push_front(event);
+                return false;
+            }
+        }
+        true
     }
 
     /// Whether nothing was ever written, and the dyno's directory is still there.
@@ -105,8 +136,8 @@ impl Spool {
         self.room = None;
     }
 
-    fn append(&mut self, event: Event) -> std::io::Result<()> {
-        let mut json = serde_json::to_vec(&TimedEvent { time: now(), position: 0, end: 0, event })?;
+    fn append(&mut self, event: &TimedEvent) -> std::io::Result<()> {
+        let mut json = serde_json::to_vec(event)?;
         json.push(b'\n');
         if self.cut {
             json.insert(0, b'\n');
@@ -130,6 +161,10 @@ impl Spool {
         }
         self.full
     }
+}
+
+fn timed(event: Event) -> TimedEvent {
+    TimedEvent { time: now(), position: 0, end: 0, event }
 }
 
 /// Microseconds since 1970.
@@ -161,5 +196,24 @@ mod tests {
         spool.file.as_mut().unwrap().write_all(b"{\"time\":1,\"eve").unwrap();
         spool.write(Event::Up);
         assert_eq!(events(directory.path()), [Event::Dropped { lines: 1 }, Event::Up]);
+    }
+
+    #[test]
+    fn what_must_be_told_waits_for_room() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(NAME), "").unwrap();
+        let mut spool = Spool::open(directory.path()).unwrap();
+        let full = Some(fs_err::OpenOptions::new().write(true).open("/dev/full").unwrap());
+        let real = std::mem::replace(&mut spool.file, full);
+        spool.write(Event::Up);
+        spool.write(Event::Line { text: "lost".into(), partial: false });
+        spool.write(Event::Exited { status: 137 });
+        assert!(!spool.write_waiting());
+        spool.file = real;
+        spool.finish(Duration::ZERO);
+        assert_eq!(events(directory.path()), [Event::Up, Event::Exited { status: 137 }]);
+        spool.write(Event::Stopping);
+        let last = [Event::Dropped { lines: 1 }, Event::Stopping];
+        assert_eq!(events(directory.path())[2..], last);
     }
 }

@@ -5,6 +5,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::process::{Pid, Signal};
@@ -28,6 +29,9 @@ pub(crate) const SPEC: &str = "spec.json";
 
 /// The name of the directory that holds the layer; the overlay needs a second one beside it.
 pub(crate) const DISK: &str = "disk";
+
+/// How long a full disk may keep it from telling the dyno's end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Makes one dyno ready, and, once the server says so by a word to the supervisor's stdout, runs the
 /// one whose spec lies in the directory then, to its end. Gives the supervisor's exit status.
@@ -68,7 +72,7 @@ pub fn supervise(dyno_directory: &Path) -> i32 {
             remedy: host::remedy(step),
         }),
     }
-    finish(here, &mut spool);
+    finish(here, &mut spool, PATIENCE);
     0
 }
 
@@ -129,8 +133,9 @@ pub(crate) fn pid(dyno_directory: &Path) -> Option<Pid> {
     pid.trim().parse().ok().and_then(Pid::from_raw)
 }
 
-/// Writes the receipt and removes the layer.
-pub(crate) fn finish(dyno_directory: &Path, spool: &mut Spool) {
+/// Writes the receipt and removes the layer, in this order unless the layer itself has filled the
+/// disk. Where it was not that, waits at most so long for room.
+pub(crate) fn finish(dyno_directory: &Path, spool: &mut Spool, patience: Duration) {
     // Once it is told that the dyno is gone, its directory may go, and with it the list of groups.
     limits::remove(dyno_directory);
     let disk = dyno_directory.join(DISK);
@@ -140,6 +145,7 @@ pub(crate) fn finish(dyno_directory: &Path, spool: &mut Spool) {
     spool.write(Event::Discarded { receipt });
     // What cannot be removed now is removed with the dyno's directory.
     let _ = discard::remove_tree(&disk);
+    spool.finish(patience);
 }
 
 pub(crate) fn read_spec(dyno_directory: &Path) -> Result<DynoSpec, OpError> {

@@ -2,7 +2,8 @@
 //!
 //! A line that is written gets a number within its app and a place in the app's `history`; every
 //! [`Session`] reads from there at its own pace. A `segment` on the disk keeps the history for
-//! the next start of the server.
+//! the next start of the server, and a line is shown once it is in there: no reader has seen what
+//! a server that is killed takes with it.
 
 mod history;
 mod segment;
@@ -19,7 +20,7 @@ use slugline_model::limits::Limits;
 use slugline_model::logline::{LogFilter, LogLine, LogSink, Origin};
 
 use crate::history::History;
-use crate::segment::Numbered;
+use crate::segment::{Numbered, Saved};
 use crate::writer::Writer;
 
 pub use crate::segment::LogsError;
@@ -115,10 +116,13 @@ impl Hub {
 impl Hub {
     fn take(&self, app: &str, line: LogLine, origin: Option<Origin>) {
         let history = self.history(app);
+        let _turn = history.turn();
         let lines = split::split(line, self.longest).into_iter();
-        let lines = lines.map(|line| (history.push(line.clone()), line, origin)).collect();
-        if let Some(writer) = &self.writer {
-            writer.save(app, lines);
+        let lines = lines.map(|line| (history.push(line.clone()), line, origin));
+        let lines: Vec<Saved> = lines.collect();
+        match &self.writer {
+            Some(writer) => writer.save(app, &history, lines),
+            None => writer::show(&history, &lines),
         }
     }
 }

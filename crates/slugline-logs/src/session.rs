@@ -15,9 +15,10 @@ use crate::history::History;
 pub struct Session {
     history: Arc<History>,
     filter: LogFilter,
-    tail: bool,
-    /// Told of each line that is written.
-    written: watch::Receiver<u64>,
+    /// Where it ends: what was written before it began has been shown by then. With tail, nowhere.
+    end: Option<u64>,
+    /// Told of each line that is shown.
+    shown: watch::Receiver<u64>,
     /// The number of the next line to look at.
     next: u64,
     /// Lines that were read but not given out yet.
@@ -28,8 +29,8 @@ pub struct Session {
 
 impl Session {
     pub(crate) fn new(history: Arc<History>, filter: LogFilter, next: u64, tail: bool) -> Self {
-        let written = history.watch();
-        Self { history, filter, tail, written, next, read: VecDeque::new(), seen: now() }
+        let (shown, end) = (history.watch(), (!tail).then(|| history.next()));
+        Self { history, filter, end, shown, next, read: VecDeque::new(), seen: now() }
     }
 
     /// The next line and its number. Without tail, `None` once the history is read.
@@ -44,11 +45,13 @@ impl Session {
                 self.seen = line.time;
                 return Some((number, line));
             }
-            // Marked as seen before it is read, so that a line written in between wakes us.
-            let end = *self.written.borrow_and_update();
-            if self.next < end {
+            // Marked as seen before it is read, so that a line shown in between wakes us.
+            let shown = *self.shown.borrow_and_update();
+            if self.next < shown {
                 self.fill();
-            } else if !self.tail || self.written.changed().await.is_err() {
+            } else if self.end.is_some_and(|end| shown >= end)
+                || self.shown.changed().await.is_err()
+            {
                 return None;
             }
         }

@@ -1,15 +1,18 @@
-//! The thread that writes lines to the disk, so that who logs never waits for it.
+//! The thread that writes lines to the disk, so that who logs never waits for it. What it has
+//! written, it shows.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use slugline_model::dyno::DynoId;
 use slugline_model::logline::Origin;
 
+use crate::history::History;
 use crate::segment::{LogsError, Saved, Segments};
 
 /// Told of the last event of a dyno whose line is saved.
@@ -19,10 +22,12 @@ pub(crate) type OnSaved = Box<dyn Fn(Origin) + Send>;
 const WAITING: usize = 16_384;
 /// Lines that are written at once.
 const BATCH: usize = 1_024;
+/// On a disk that stays full, each line would be another warning.
+const SAY_AGAIN: Duration = Duration::from_secs(30);
 
 enum Message {
-    /// Written all at once.
-    Lines(String, Vec<Saved>),
+    /// Written all at once, then shown.
+    Lines(String, Arc<History>, Vec<Saved>),
     /// What a dyno reported before this is among the lines before it.
     Mark(Origin),
     Forget(String),
@@ -45,23 +50,35 @@ impl Writer {
     ) -> Result<Self, LogsError> {
         let (messages, received) = sync_channel(WAITING);
         let (unsaved, waiting) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (counts, shared) = (HashMap::new(), (Arc::clone(&unsaved), Arc::clone(&waiting)));
-        let disk = Disk { directory, most, counts, on_saved, unsaved: shared.0, waiting: shared.1 };
+        let disk = Disk {
+            directory,
+            most,
+            counts: HashMap::new(),
+            said: None,
+            on_saved,
+            unsaved: Arc::clone(&unsaved),
+            waiting: Arc::clone(&waiting),
+        };
         let thread = std::thread::Builder::new().name("logs".to_owned());
         let thread = thread.spawn(move || disk.run(&received));
         let thread = Some(thread.map_err(|source| LogsError::Thread { source })?);
         Ok(Self { messages: Some(messages), thread, unsaved, waiting })
     }
 
-    /// Saves lines soon. Never waits: with too many waiting already, they are only counted.
-    pub(crate) fn save(&self, app: &str, lines: Vec<Saved>) {
-        let count = lines.len() as u64;
-        let message = Message::Lines(app.to_owned(), lines);
+    /// Saves lines soon, and shows them then. Never waits: with too many waiting already, they are
+    /// only counted and shown.
+    pub(crate) fn save(&self, app: &str, history: &Arc<History>, lines: Vec<Saved>) {
+        let message = Message::Lines(app.to_owned(), Arc::clone(history), lines);
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        let sent = self.messages.as_ref().map(|messages| messages.try_send(message));
-        if !matches!(sent, Some(Ok(()))) {
+        let Some(messages) = &self.messages else { return };
+        if let Err(TrySendError::Full(refused) | TrySendError::Disconnected(refused)) =
+            messages.try_send(message)
+        {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            count_unsaved(&self.unsaved, count);
+            if let Message::Lines(_, history, lines) = refused {
+                count_unsaved(&self.unsaved, lines.len() as u64);
+                show(&history, &lines);
+            }
         }
     }
 
@@ -107,6 +124,8 @@ struct Disk {
     most: usize,
     /// Lines in each app's current file.
     counts: HashMap<String, usize>,
+    /// When it was said last that lines could not be saved.
+    said: Option<Instant>,
     on_saved: OnSaved,
     unsaved: Arc<AtomicU64>,
     waiting: Arc<AtomicUsize>,
@@ -115,13 +134,13 @@ struct Disk {
 impl Disk {
     fn run(mut self, messages: &Receiver<Message>) {
         while let Ok(first) = messages.recv() {
-            let mut lines: HashMap<String, Vec<Saved>> = HashMap::new();
+            let mut lines: HashMap<String, (Arc<History>, Vec<Saved>)> = HashMap::new();
             let mut marks: HashMap<DynoId, Origin> = HashMap::new();
             for message in std::iter::once(first).chain(messages.try_iter().take(BATCH)) {
                 match message {
-                    Message::Lines(app, more) => {
+                    Message::Lines(app, history, more) => {
                         self.waiting.fetch_sub(1, Ordering::Relaxed);
-                        lines.entry(app).or_default().extend(more);
+                        lines.entry(app).or_insert((history, Vec::new())).1.extend(more);
                     }
                     Message::Mark(next) => {
                         self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -133,8 +152,9 @@ impl Disk {
                     }
                 }
             }
-            for (app, lines) in &lines {
+            for (app, (history, lines)) in &lines {
                 self.append(app, lines);
+                show(history, lines);
                 self.tell(lines);
             }
             marks.into_values().for_each(&self.on_saved);
@@ -156,7 +176,10 @@ impl Disk {
         let count = self.counts.entry(app.to_owned()).or_insert_with(|| segments.count());
         if let Err(error) = segments.append(lines, count, self.most) {
             let unsaved = count_unsaved(&self.unsaved, lines.len() as u64);
-            say(app, &self.directory, &error, unsaved);
+            if self.said.is_none_or(|said| said.elapsed() > SAY_AGAIN) {
+                self.said = Some(Instant::now());
+                say(app, &self.directory, &error, unsaved);
+            }
         }
     }
 
@@ -165,6 +188,13 @@ impl Disk {
         if let Some(Err(error)) = Segments::of(&self.directory, app).map(|s| s.remove()) {
             tracing::warn!(%error, app, "an app's log could not be removed");
         }
+    }
+}
+
+/// Lets readers have lines.
+pub(crate) fn show(history: &History, lines: &[Saved]) {
+    if let Some((last, ..)) = lines.last() {
+        history.show(*last);
     }
 }
 

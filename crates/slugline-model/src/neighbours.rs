@@ -67,8 +67,12 @@ const CORES: f64 = 0.1;
 const MEMORY: f64 = 64e6;
 const DISK: f64 = 1e6;
 
-/// Who was slowed, and by whom. A dyno that used more than any other is slowed by itself, and one
-/// without a neighbour who used anything has nobody to name: neither is told.
+/// A dyno that used so many times what the greediest of the others did is slowed by itself. Not
+/// once: of two that share a processor fairly, each uses as much as the other.
+const GREEDIER: f64 = 2.0;
+
+/// Who was slowed, and by whom. A dyno that used far more than any other is slowed by itself, and
+/// one without a neighbour who used anything has nobody to name: neither is told.
 pub fn slowed(all: &[Neighbour]) -> Vec<Slowed> {
     (0..all.len())
         .flat_map(|place| {
@@ -92,7 +96,7 @@ fn slowed_for(all: &[Neighbour], place: usize, lack: Lack) -> Option<Slowed> {
         .filter(|user| user.amount >= lack.worth_naming())
         .collect();
     users.sort_by(|a, b| b.amount.total_cmp(&a.amount).then_with(|| a.name.cmp(&b.name)));
-    users.first().filter(|first| first.amount >= own)?;
+    users.first().filter(|first| first.amount * GREEDIER > own)?;
     users.truncate(NAMED);
     let seconds = dyno.rates.seconds;
     Some(Slowed { dyno: dyno.name.clone(), lack, waited, seconds, users })
