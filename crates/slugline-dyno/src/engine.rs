@@ -2,6 +2,7 @@
 
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use std::collections::HashMap;
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use slugline_model::dyno::{DynoId, DynoSpec, ExecRequest};
+use slugline_model::ledger::{Receipt, Tally};
 use slugline_model::network::NetworkOptions;
 use slugline_model::port::{Adopted, Engine, EngineError, EventSink, Session};
 use slugline_model::sandbox::{self, Step};
@@ -22,7 +24,9 @@ use crate::network::{Networks, Order};
 use crate::op_error::{OpError, Operation};
 use crate::shape::Shape;
 use crate::spares::Spares;
-use crate::{discard, host, limits, supervisor, usage};
+use crate::view::Names;
+use crate::walk::Tree;
+use crate::{discard, host, layers, limits, scan, supervisor, usage};
 
 /// Runs dynos below one directory, each in a directory of its own.
 pub struct LocalEngine {
@@ -46,6 +50,11 @@ impl LocalEngine {
     /// `supervise DIRECTORY` runs [`crate::supervise`].
     pub fn open(root: &Path, program: &Path, sink: EventSink) -> Result<Self, EngineError> {
         fs_err::create_dir_all(root).op(|| format!("make {}", root.display()))?;
+        let kept = layers::place(root);
+        fs_err::create_dir_all(&kept).op(|| format!("make {}", kept.display()))?;
+        let dynos = root.to_path_buf();
+        // It may be a lot, and nobody waits for it.
+        std::thread::spawn(move || layers::finish_discarding(&dynos));
         Ok(Self {
             root: root.to_path_buf(),
             program: program.to_path_buf(),
@@ -210,6 +219,35 @@ impl Engine for LocalEngine {
         let spec = supervisor::read_spec(&directory)?;
         let facts = host::host_facts(spec.network, &Order::read(&directory));
         Ok(sandbox::plan(&spec, &facts))
+    }
+
+    fn ledger(&self, id: DynoId) -> Result<Receipt, EngineError> {
+        let directory = self.directory(id);
+        let spec = supervisor::read_spec(&directory)?;
+        let slug = spec.slug.map(Names::open).transpose()?;
+        let tree = slug.as_ref().map(Names::tree);
+        let layer = directory.join(supervisor::DISK).join("layer");
+        Ok(scan::receipt(&layer, tree.as_deref(), &spec.layer.scratch, Tree::Live))
+    }
+
+    fn export(
+        &self,
+        id: DynoId,
+        paths: &[String],
+        out: &mut dyn Write,
+    ) -> Result<Tally, EngineError> {
+        let live = self.directory(id).join(supervisor::DISK).join("layer");
+        let kept = layers::place(&self.root).join(id.to_string());
+        let (layer, tree) = if kept.exists() { (kept, Tree::Left) } else { (live, Tree::Live) };
+        Ok(layers::export(&layer, tree, paths, out)?)
+    }
+
+    fn kept_layers(&self) -> Result<Vec<DynoId>, EngineError> {
+        Ok(layers::list(&self.root)?)
+    }
+
+    fn discard_layer(&self, id: DynoId) -> Result<(), EngineError> {
+        Ok(layers::discard(&self.root, id)?)
     }
 }
 

@@ -231,7 +231,7 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
-    use slugline_model::ledger::{Change, ChangeKind, Receipt};
+    use slugline_model::ledger::{Change, ChangeKind, Class, Receipt};
 
     use super::*;
 
@@ -278,8 +278,10 @@ mod tests {
     fn the_next_server_is_told_from_the_last_event_on_that_was_kept() {
         let directory = tempfile::tempdir().unwrap();
         let mut receipt = Receipt::default();
-        receipt.add(Change { path: "/app/a".into(), kind: ChangeKind::Created, bytes: 7 });
-        let discarded = Event::Discarded { receipt: receipt.finish() };
+        let (kind, class) = (ChangeKind::Created, Class::Other);
+        let path = "/app/a".into();
+        receipt.add(Change { path, kind, bytes: 7, class, time: 0, hash: None });
+        let discarded = Event::Discarded { receipt: receipt.finish(), kept: false };
         let line = Event::Line { text: "a".into(), partial: false };
         let events = [Event::Up, line, Event::Exited { status: 0 }, discarded];
         spool(directory.path(), &events);

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
     OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
-    fsopen, mount_change, move_mount, open_tree, unmount,
+    fsopen, mount_change, mount_remount, move_mount, open_tree, unmount,
 };
 use slugline_model::sandbox::Step;
 
@@ -54,6 +54,8 @@ pub(crate) fn launch(
             Step::Devices { shared_memory } => ("devices", devices(trees, *shared_memory)),
             Step::Proc => ("proc", proc()),
             Step::ReadOnly { path } => ("proc", cover(&root(path), &root(path))),
+            Step::Open { path } => ("overlay", open(&root(path))),
+            Step::Close => ("overlay", close()),
             Step::Mask { path } => ("proc", mask(&root(path))),
             Step::HostName { name } => ("hostname", host_name(name)),
             Step::Pivot => ("pivot", pivot()),
@@ -207,6 +209,20 @@ fn cover(from: &Path, to: &Path) -> Result<(), OpError> {
     let tree = open_tree(CWD, from, flags).op(|| format!("open {}", from.display()))?;
     sys::restrict_mount(&tree, true, true).op(|| format!("restrict {}", from.display()))?;
     attach_at(&tree, to)
+}
+
+/// A mount of its own, which stays as it is when the one around it is closed.
+fn open(path: &Path) -> Result<(), OpError> {
+    fs_err::create_dir_all(path).op(|| format!("make {}", path.display()))?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(CWD, path, flags).op(|| format!("open {}", path.display()))?;
+    attach_at(&tree, path)
+}
+
+/// The overlay's own mount takes no more writes; those below it are as they were.
+fn close() -> Result<(), OpError> {
+    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    mount_remount(root(Path::new("")), flags, c"").op(|| "close the root".to_owned())
 }
 
 fn host_name(name: &str) -> Result<(), OpError> {

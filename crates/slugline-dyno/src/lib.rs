@@ -17,6 +17,7 @@ mod host;
 mod init;
 mod kept;
 mod launch;
+mod layers;
 mod left;
 mod limits;
 mod lines;
@@ -36,6 +37,7 @@ mod sys;
 mod trees;
 mod usage;
 mod view;
+mod walk;
 mod watch;
 
 pub use engine::LocalEngine;

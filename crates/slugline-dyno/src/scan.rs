@@ -1,67 +1,80 @@
 //! Reading a layer: what the dyno created, changed and deleted.
-//!
-//! The layer is hostile: symbolic links are never followed, names may be any bytes, directories may
-//! deny themselves to their owner and lie deeper than a path or a stack reaches. It is read once
-//! the dyno is gone, so nothing changes meanwhile.
 
 use std::ffi::{CStr, CString, OsStr};
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Stat};
-use rustix::io::Errno;
-use slugline_model::ledger::{Change, ChangeKind, Receipt};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use slugline_model::ledger::{Change, ChangeKind, Found, HEAD, Receipt, classify, worth_opening};
 
-use crate::discard::{entries, open_directory};
+use crate::discard::entries;
+use crate::walk::{Tree, open_below, walk};
 
 /// The longest path that a receipt spells out (bytes): no call could take a longer one either.
 const LONGEST: usize = 4_095;
 
-/// The receipt of a layer over a slug's tree. What cannot be read is left out; a layer that is
-/// gone has an empty receipt.
-pub(crate) fn receipt(layer: &Path, slug_tree: Option<&Path>) -> Receipt {
-    let mut scan = Scan { slug_tree, path: Vec::new(), receipt: Receipt::default() };
-    if let Ok(root) = open_directory(CWD, layer) {
-        // What failed half-way is told as far as it went.
-        let _ = scan.walk(root);
+/// How much of the listed files is read for their hashes (bytes): a stop does not wait for more.
+const HASHED: u64 = 64 << 20;
+
+/// The receipt of a layer over a slug's tree; `scratch` are the app's own, see [`classify`]. What
+/// cannot be read is left out; a layer that is gone has an empty receipt.
+pub(crate) fn receipt(
+    layer: &Path,
+    slug_tree: Option<&Path>,
+    scratch: &[String],
+    tree: Tree,
+) -> Receipt {
+    let Ok(root) = tree.open_root(layer) else { return Receipt::default() };
+    let receipt = Receipt::default();
+    let mut scan = Scan { slug_tree, scratch, path: Vec::new(), receipt };
+    // What failed half-way is told as far as it went.
+    let _ = walk(root, tree, &mut |directory, path| {
+        scan.path.clear();
+        scan.path.extend_from_slice(path);
+        scan.directory(directory)
+    });
+    let mut receipt = scan.receipt.finish();
+    if tree == Tree::Left {
+        hash(layer, &mut receipt.largest);
     }
-    scan.receipt.finish()
+    receipt
+}
+
+/// Reads the listed files, as many as there is time for. Names that were replaced are not found.
+fn hash(layer: &Path, changes: &mut [Change]) {
+    let Ok(root) = Tree::Left.open_root(layer) else { return };
+    let mut left = HASHED;
+    for change in changes.iter_mut().filter(|change| change.kind != ChangeKind::Deleted) {
+        if change.bytes > left {
+            continue;
+        }
+        left -= change.bytes;
+        let path = Path::new(change.path.trim_start_matches('/'));
+        change.hash = open_below(&root, path, OFlags::RDONLY).ok().and_then(hash_of);
+    }
+}
+
+fn hash_of(file: OwnedFd) -> Option<String> {
+    let stat = rustix::fs::fstat(&file).ok()?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return None;
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(std::fs::File::from(file)).ok()?;
+    Some(hasher.finalize().to_hex().to_string())
 }
 
 struct Scan<'a> {
     slug_tree: Option<&'a Path>,
+    scratch: &'a [String],
     /// Of the directory at hand, within the layer: `app/media/`.
     path: Vec<u8>,
     receipt: Receipt,
 }
 
 impl Scan<'_> {
-    /// Depth first with one open directory: `..` leads back up.
-    fn walk(&mut self, root: OwnedFd) -> Result<(), Errno> {
-        let mut here = root;
-        let mut ahead: Vec<Vec<CString>> = vec![self.directory(&here)];
-        while let Some(names) = ahead.last_mut() {
-            if let Some(name) = names.pop() {
-                let Ok(below) = open_directory(&here, name.as_c_str()) else { continue };
-                here = below;
-                self.path.extend_from_slice(name.as_bytes());
-                self.path.push(b'/');
-                ahead.push(self.directory(&here));
-            } else {
-                ahead.pop();
-                if ahead.is_empty() {
-                    break;
-                }
-                here = open_directory(&here, c"..")?;
-                self.path.pop();
-                let parent = self.path.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
-                self.path.truncate(parent);
-            }
-        }
-        Ok(())
-    }
-
     /// Counts what is in a directory, and gives the directories in it.
     fn directory(&mut self, directory: &OwnedFd) -> Vec<CString> {
         let found = entries(directory).unwrap_or_default();
@@ -74,13 +87,13 @@ impl Scan<'_> {
                 directories.push(name);
             } else if let Ok(stat) = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW)
             {
-                self.file(&name, &stat);
+                self.file(directory, &name, &stat);
             }
         }
         directories
     }
 
-    fn file(&mut self, name: &CStr, stat: &Stat) {
+    fn file(&mut self, directory: &OwnedFd, name: &CStr, stat: &Stat) {
         let kind = FileType::from_raw_mode(stat.st_mode);
         let in_slug = self.in_slug(name.to_bytes());
         let below = in_slug.as_deref().and_then(|path| path.symlink_metadata().ok());
@@ -88,12 +101,11 @@ impl Scan<'_> {
         if kind == FileType::CharacterDevice && stat.st_rdev == 0 {
             return match (in_slug, below) {
                 (Some(path), Some(below)) if below.is_dir() => self.count_deleted(&path),
-                _ => self.add(name.to_bytes(), ChangeKind::Deleted, 0),
+                _ => self.add(self.shown(name.to_bytes()), ChangeKind::Deleted, None),
             };
         }
         let change = if below.is_some() { ChangeKind::Changed } else { ChangeKind::Created };
-        let size = if kind == FileType::RegularFile { stat.st_size } else { 0 };
-        self.add(name.to_bytes(), change, u64::try_from(size).unwrap_or(0));
+        self.add(self.shown(name.to_bytes()), change, Some((directory, name, stat)));
     }
 
     fn in_slug(&self, name: &[u8]) -> Option<PathBuf> {
@@ -122,19 +134,50 @@ impl Scan<'_> {
                 ahead.extend(below.map(|entry| entry.path()));
             } else if let Ok(relative) = path.strip_prefix(tree) {
                 let path = shown(relative.as_os_str().as_bytes());
-                self.receipt.add(Change { path, kind: ChangeKind::Deleted, bytes: 0 });
+                self.add(path, ChangeKind::Deleted, None);
             }
         }
     }
 
-    fn add(&mut self, name: &[u8], kind: ChangeKind, bytes: u64) {
-        let path = if self.path.len() + name.len() > LONGEST {
+    /// The path of a name in the directory at hand.
+    fn shown(&self, name: &[u8]) -> String {
+        if self.path.len() + name.len() > LONGEST {
             format!("{}…", shown(&self.path[..self.path.len().min(LONGEST)]))
         } else {
             shown(&[self.path.as_slice(), name].concat())
-        };
-        self.receipt.add(Change { path, kind, bytes });
+        }
     }
+
+    /// Counts a change, of a file if there is one.
+    fn add(&mut self, path: String, kind: ChangeKind, file: Option<(&OwnedFd, &CStr, &Stat)>) {
+        let (mut bytes, mut time, mut head) = (0, 0, Vec::new());
+        if let Some((directory, name, stat)) = file {
+            time =
+                stat.st_mtime * 1_000_000 + i64::try_from(stat.st_mtime_nsec / 1_000).unwrap_or(0);
+            if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+                bytes = u64::try_from(stat.st_size).unwrap_or(0);
+                if worth_opening(&path, bytes) {
+                    head = beginning(directory, name);
+                }
+            }
+        }
+        let found = Found { path: &path, kind, bytes, head: &head };
+        let class = classify(&found, self.scratch);
+        self.receipt.add(Change { path, kind, bytes, class, time, hash: None });
+    }
+}
+
+/// How a file begins; nothing if it cannot be read, or is none by now.
+fn beginning(directory: &OwnedFd, name: &CStr) -> Vec<u8> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut head = Vec::new();
+    if let Ok(file) = rustix::fs::openat(directory, name, flags, Mode::empty())
+        && rustix::fs::fstat(&file)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+    {
+        let _ = std::fs::File::from(file).take(HEAD as u64).read_to_end(&mut head);
+    }
+    head
 }
 
 /// A name may hold a newline, and what follows it must not pass for a log line of its own.
@@ -152,7 +195,14 @@ fn is_opaque(directory: &OwnedFd) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::CWD;
+
     use super::*;
+    use crate::discard::open_directory;
+
+    fn receipt(layer: &Path, slug_tree: Option<&Path>) -> Receipt {
+        super::receipt(layer, slug_tree, &[], Tree::Left)
+    }
 
     /// A slug with `app/a.txt` and `app/dir/{1,2}`, and an empty layer.
     fn scene() -> (tempfile::TempDir, PathBuf, PathBuf) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::process::{Pid, Signal};
 use slugline_model::dyno::{DynoSpec, Event};
+use slugline_model::ledger::Receipt;
 
 use crate::launch::{FailedStep, named};
 use crate::limits;
@@ -19,7 +20,8 @@ use crate::shape::Shape;
 use crate::spool::Spool;
 use crate::sys::{self, Signals};
 use crate::view::Names;
-use crate::{discard, host, scan};
+use crate::walk::Tree;
+use crate::{discard, host, layers, scan};
 
 /// The name of the file that a live supervisor holds locked, with its pid in it.
 pub(crate) const LOCK: &str = "lock";
@@ -139,13 +141,35 @@ pub(crate) fn finish(dyno_directory: &Path, spool: &mut Spool, patience: Duratio
     // Once it is told that the dyno is gone, its directory may go, and with it the list of groups.
     limits::remove(dyno_directory);
     let disk = dyno_directory.join(DISK);
-    // Without it, what was changed is told as created.
-    let slug = read_spec(dyno_directory).ok().and_then(|spec| Names::open(spec.slug?).ok());
-    let receipt = scan::receipt(&disk.join("layer"), slug.as_ref().map(Names::tree).as_deref());
-    spool.write(Event::Discarded { receipt });
+    let spec = read_spec(dyno_directory).ok();
+    let (receipt, kept) = put_aside(dyno_directory, &disk, spec.as_ref());
+    spool.write(Event::Discarded { receipt, kept });
     // What cannot be removed now is removed with the dyno's directory.
     let _ = discard::remove_tree(&disk);
     spool.finish(patience);
+}
+
+/// The receipt, and whether the layer is where such are kept: that is a rename, which a kill before
+/// may have been too late for.
+fn put_aside(dyno_directory: &Path, disk: &Path, spec: Option<&DynoSpec>) -> (Receipt, bool) {
+    let layer = disk.join("layer");
+    let place = spec.map(|spec| layers::of_dyno(dyno_directory, spec.id));
+    let aside = place.filter(|_| spec.is_some_and(|spec| spec.layer.keep));
+    if let Some(aside) = aside.as_deref().filter(|aside| aside.exists()) {
+        return (receipt(aside, spec), true);
+    }
+    let receipt = receipt(&layer, spec);
+    let worth = receipt.content.files > 0 && layers::has_room(disk);
+    let kept = worth && aside.is_some_and(|aside| fs_err::rename(&layer, aside).is_ok());
+    (receipt, kept)
+}
+
+/// What a layer that nobody writes to holds.
+fn receipt(layer: &Path, spec: Option<&DynoSpec>) -> Receipt {
+    // Without it, what was changed is told as created.
+    let slug = spec.and_then(|spec| Names::open(spec.slug.clone()?).ok());
+    let scratch = spec.map_or(&[][..], |spec| &spec.layer.scratch);
+    scan::receipt(layer, slug.as_ref().map(Names::tree).as_deref(), scratch, Tree::Left)
 }
 
 pub(crate) fn read_spec(dyno_directory: &Path) -> Result<DynoSpec, OpError> {

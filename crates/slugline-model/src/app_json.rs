@@ -17,6 +17,9 @@ pub struct Manifest {
     /// When a web dyno may serve; none for as soon as it listens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_check: Option<HealthCheck>,
+    /// Directories below the app that are fine to lose: `tmp/thumbnails`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scratch: Vec<String>,
 }
 
 /// A command and when it runs.
@@ -119,6 +122,9 @@ pub enum AppJsonError {
     /// A health check that asks for nothing that can be asked for.
     #[error("the path `{0}` of a health check does not start with a slash")]
     Path(String),
+    /// A scratch directory that is not below the app.
+    #[error("the scratch directory `{0}` is not a path below the app, such as tmp/thumbnails")]
+    Scratch(String),
 }
 
 #[derive(Deserialize)]
@@ -127,6 +133,7 @@ pub enum AppJsonError {
 struct File {
     cron: Vec<FileCron>,
     healthchecks: Checks,
+    scratch: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -165,7 +172,19 @@ pub fn parse(text: &str) -> Result<Manifest, AppJsonError> {
     // Those of a dyno that serves already (`liveness`) are not made.
     let starts = |check: &&FileCheck| matches!(check.kind.as_str(), "startup" | "readiness");
     let check = file.healthchecks.web.iter().find(|c| starts(c) && c.path.is_some());
-    Ok(Manifest { cron, health_check: check.map(health_check).transpose()? })
+    let scratch = file.scratch.into_iter().map(scratch).collect::<Result<_, _>>()?;
+    Ok(Manifest { cron, health_check: check.map(health_check).transpose()?, scratch })
+}
+
+/// A path below the app, without a slash at its end.
+fn scratch(path: String) -> Result<String, AppJsonError> {
+    let trimmed = path.trim_end_matches('/');
+    let is_plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+    if trimmed.split('/').all(is_plain) {
+        Ok(trimmed.to_owned())
+    } else {
+        Err(AppJsonError::Scratch(path))
+    }
 }
 
 fn entry(file: FileCron) -> Result<CronEntry, AppJsonError> {
@@ -226,6 +245,16 @@ mod tests {
             (r#"{"cron": [{"schedule": "@daily"}]}"#, "command"),
         ] {
             assert!(parse(text).unwrap_err().to_string().contains(says), "{text}");
+        }
+    }
+
+    #[test]
+    fn scratch_directories_lie_below_the_app() {
+        let manifest = parse(r#"{ "scratch": ["media/cache/", "tmp"] }"#).unwrap();
+        assert_eq!(manifest.scratch, ["media/cache", "tmp"]);
+        for path in ["/tmp", "../x", "", "a//b", "."] {
+            let text = format!(r#"{{ "scratch": ["{path}"] }}"#);
+            assert!(matches!(parse(&text), Err(AppJsonError::Scratch(_))), "{path}");
         }
     }
 }

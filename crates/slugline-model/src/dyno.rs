@@ -52,6 +52,24 @@ pub struct DynoSpec {
     /// Where its command's input comes from, and its output goes to.
     #[serde(default)]
     pub streams: Streams,
+    /// What becomes of what it writes.
+    #[serde(default)]
+    pub layer: Layer,
+}
+
+/// What becomes of what a dyno writes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Layer {
+    /// Whether its layer is kept for a while after its end, if somebody may miss something in it.
+    #[serde(default)]
+    pub keep: bool,
+    /// Directories that the app declares as fine to lose: absolute in the dyno, without a slash at
+    /// the end.
+    #[serde(default)]
+    pub scratch: Vec<String>,
+    /// Whether writing fails at once (EROFS) but in those, and in [`crate::sandbox::ALWAYS_OPEN`].
+    #[serde(default)]
+    pub strict: bool,
 }
 
 /// Which network a dyno sees.
@@ -193,10 +211,13 @@ pub enum Event {
         /// As a shell counts: 143 for SIGTERM.
         status: i32,
     },
-    /// Its layer is gone, and this is what was in it.
+    /// Its layer is gone, or was put aside, and this is what was in it.
     Discarded {
         /// The ledger as it stood.
         receipt: Receipt,
+        /// Whether the layer was put aside: see [`crate::port::Engine::kept_layers`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        kept: bool,
     },
 }
 

@@ -36,6 +36,7 @@ fn kind(step: &Step) -> Option<&'static str> {
         Step::Bind(_) => "The server's, read-only",
         Step::ReadOnly { .. } => "Read-only",
         Step::Mask { .. } => "Hidden",
+        Step::Open { .. } => "Writable",
         _ => return None,
     })
 }
@@ -46,6 +47,7 @@ fn names(steps: &[Step]) -> String {
         | Step::File { path, .. }
         | Step::Stack { path }
         | Step::ReadOnly { path }
+        | Step::Open { path }
         | Step::Mask { path } => absolute(path),
         Step::Link { path, target } => format!("{} -> {target}", absolute(path)),
         Step::Bind(bind) => absolute(&bind.to),
@@ -71,6 +73,7 @@ fn single(step: &Step) -> String {
             human(*shared_memory)
         ),
         Step::Proc => "A /proc of its own processes".to_owned(),
+        Step::Close => "Nothing else of the app's disk is writable (EROFS)".to_owned(),
         Step::Pivot => "The root becomes /; the machine's files are out of reach".to_owned(),
         Step::Network { outside, closed } => network(*outside, closed.len()),
         Step::HostName { name } => format!("Its host name: {name}"),

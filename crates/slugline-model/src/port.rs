@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::care::{Checked, Removed};
 use crate::dyno::{DynoId, DynoSpec, DynoState, ExecRequest, TimedEvent};
+use crate::ledger::{Receipt, Tally};
 use crate::limits::Limits;
 use crate::listing::Listing;
 use crate::message::Message;
@@ -50,6 +51,22 @@ pub trait Engine: Send + Sync {
     fn usage(&self, id: DynoId) -> Option<Usage>;
     /// How a dyno is launched, step by step.
     fn plan(&self, id: DynoId) -> Result<Vec<Step>, EngineError>;
+    /// What a dyno that lives has written so far; it may go on meanwhile.
+    fn ledger(&self, id: DynoId) -> Result<Receipt, EngineError>;
+    /// Writes a tar of what a dyno wrote at or below these absolute paths, or of all that it wrote:
+    /// directories, files and symbolic links, by their paths from the root on (`app/media/a.png`).
+    /// Of a dyno that lives, or of a layer that is kept. Tells how many files they are.
+    fn export(
+        &self,
+        id: DynoId,
+        paths: &[String],
+        out: &mut dyn Write,
+    ) -> Result<Tally, EngineError>;
+    /// The dynos that are gone and whose layer is kept.
+    fn kept_layers(&self) -> Result<Vec<DynoId>, EngineError>;
+    /// Removes a layer that is kept, whatever its size; nothing there is fine. Once it was begun,
+    /// nothing of it is ever exported.
+    fn discard_layer(&self, id: DynoId) -> Result<(), EngineError>;
 }
 
 /// Somebody who talks to a command in a dyno.

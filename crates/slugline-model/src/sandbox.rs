@@ -82,6 +82,11 @@ pub const HOST_ETC: [&str; 12] = [
     "ssl/openssl.cnf",
 ];
 
+/// Where a dyno may write even if it is held to declare where: what runtimes rewrite as they boot,
+/// caches, and places for files that nobody keeps.
+pub const ALWAYS_OPEN: [&str; 6] =
+    ["/tmp", "/var/tmp", "/run", "/app/.heroku", "/app/.cache", "/app/tmp"];
+
 /// One step of a launch, in the dyno's own namespaces. Paths are relative to the dyno's root
 /// unless they name a source on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +137,13 @@ pub enum Step {
         /// Absolute.
         path: PathBuf,
     },
+    /// What lies below can be written to although the root cannot.
+    Open {
+        /// Absolute; made if it is not there.
+        path: PathBuf,
+    },
+    /// Of the overlay, only what was opened can be written to.
+    Close,
     /// Something empty hides what is there, a directory or a file.
     Mask {
         /// Absolute.
@@ -167,6 +179,11 @@ pub fn plan(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
     steps.push(Step::Devices { shared_memory: spec.resources.memory / 2 });
     steps.push(Step::Proc);
     steps.extend(proc_parts(host));
+    if spec.layer.strict {
+        let open = ALWAYS_OPEN.into_iter().chain(spec.layer.scratch.iter().map(String::as_str));
+        steps.extend(open.map(|path| Step::Open { path: path.into() }));
+        steps.push(Step::Close);
+    }
     steps.push(Step::HostName { name: spec.id.to_string() });
     steps.push(Step::Pivot);
     if spec.network == Network::Own {
@@ -267,7 +284,7 @@ fn proc_parts(host: &HostFacts) -> impl Iterator<Item = Step> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dyno::{Streams, Times};
+    use crate::dyno::{Layer, Streams, Times};
     use crate::resources::Resources;
     use std::collections::BTreeMap;
 
@@ -288,6 +305,7 @@ mod tests {
             resources: Resources::default(),
             network: Network::Own,
             streams: Streams::Lines,
+            layer: Layer::default(),
         }
     }
 
@@ -326,6 +344,11 @@ mod tests {
         ];
         assert_eq!(steps[proc + 1..=proc + 2], parts, "only what is there");
         assert!(proc < pivot);
+        let layer = Layer { strict: true, scratch: vec!["/app/x".into()], ..Layer::default() };
+        let strict = plan(&DynoSpec { layer, ..spec() }, &host);
+        let close = strict.iter().position(|step| *step == Step::Close).unwrap();
+        assert_eq!(strict[close - 1], Step::Open { path: "/app/x".into() });
+        assert!(strict[close..].contains(&Step::Pivot) && !steps.contains(&Step::Close));
         assert!(steps.contains(&Step::Link { path: "bin".into(), target: "usr/bin".into() }));
     }
 }

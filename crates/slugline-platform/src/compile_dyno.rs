@@ -66,6 +66,7 @@ impl Platform {
             resources: Resources::of_build(limits),
             network: Network::Host,
             streams: Streams::Lines,
+            layer: slugline_model::dyno::Layer::default(),
         }
     }
 

@@ -104,7 +104,7 @@ impl Platform {
                 self.tell(dyno, time, &format!("Process exited with status {status}"));
                 self.take_exit(dyno, Some(status), time);
             }
-            Event::Discarded { receipt } => self.take_receipt(dyno, receipt, time),
+            Event::Discarded { receipt, .. } => self.take_receipt(dyno, receipt, time),
         }
     }
 

@@ -262,6 +262,7 @@ impl Platform {
             resources: Resources::of_dyno(DynoSize::BASIC, limits),
             network: Network::Own,
             streams: Streams::Lines,
+            layer: slugline_model::dyno::Layer::default(),
         }
     }
 
@@ -305,7 +306,8 @@ impl Platform {
         };
         let failed =
             Event::LaunchFailed { step: step.to_owned(), error: found, remedy: String::new() };
-        let discarded = Event::Discarded { receipt: slugline_model::ledger::Receipt::default() };
+        let discarded =
+            Event::Discarded { receipt: slugline_model::ledger::Receipt::default(), kept: false };
         for event in [failed, discarded] {
             self.take_event(id, TimedEvent { time: clock::now(), position: 0, end: 0, event });
         }

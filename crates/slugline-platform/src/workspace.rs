@@ -226,6 +226,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use slugline_model::dyno::{DynoId, DynoSpec, ExecRequest};
+    use slugline_model::ledger::{Receipt, Tally};
     use slugline_model::port::{Adopted, EngineError, Session};
     use slugline_model::sandbox::Step;
 
@@ -265,6 +266,23 @@ mod tests {
             unreachable!()
         }
         fn usage(&self, _: DynoId) -> Option<slugline_model::usage::Usage> {
+            unreachable!()
+        }
+        fn ledger(&self, _: DynoId) -> Result<Receipt, EngineError> {
+            unreachable!()
+        }
+        fn export(
+            &self,
+            _: DynoId,
+            _: &[String],
+            _: &mut dyn std::io::Write,
+        ) -> Result<Tally, EngineError> {
+            unreachable!()
+        }
+        fn kept_layers(&self) -> Result<Vec<DynoId>, EngineError> {
+            unreachable!()
+        }
+        fn discard_layer(&self, _: DynoId) -> Result<(), EngineError> {
             unreachable!()
         }
     }

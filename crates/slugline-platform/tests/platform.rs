@@ -143,8 +143,10 @@ async fn a_crash_restarts_at_once_and_a_second_one_waits_until_told() {
         let web = test.started("web.1", 1).await;
         test.engine.running.lock().unwrap().remove(&web);
         test.engine.emit(web, Event::Exited { status: 0 });
-        test.engine
-            .emit(web, Event::Discarded { receipt: slugline_model::ledger::Receipt::default() });
+        test.engine.emit(
+            web,
+            Event::Discarded { receipt: slugline_model::ledger::Receipt::default(), kept: false },
+        );
         test.until(async || test.logged("State changed from")).await;
     }
     test.until(async || test.dyno("web.1").await["state"] == "crashed").await;

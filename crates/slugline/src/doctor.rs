@@ -258,5 +258,6 @@ fn spec() -> Result<DynoSpec, String> {
         resources: Resources::default(),
         network: Network::Own,
         streams: Streams::Lines,
+        layer: slugline_model::dyno::Layer::default(),
     })
 }

@@ -19,7 +19,7 @@ use slugline_model::exchange::{
     Checksum, ExchangeError, ExportFormat, Exported, ImportRequest, Imported, RegistryTarget,
     SlugExchange, StackChoice,
 };
-use slugline_model::ledger::Receipt;
+use slugline_model::ledger::{Receipt, Tally};
 use slugline_model::limits::Limits;
 use slugline_model::listing::{Item, Listing};
 use slugline_model::logline::{LogLine, LogSink};
@@ -77,7 +77,7 @@ impl FakeEngine {
     fn end(&self, id: DynoId, status: i32) {
         self.running.lock().unwrap().remove(&id);
         self.emit(id, Event::Exited { status });
-        self.emit(id, Event::Discarded { receipt: Receipt::default() });
+        self.emit(id, Event::Discarded { receipt: Receipt::default(), kept: false });
     }
 
     fn run_build(&self, spec: &DynoSpec) {
@@ -166,6 +166,29 @@ impl Engine for FakeEngine {
     fn usage(&self, id: DynoId) -> Option<Usage> {
         let is_running = self.running.lock().unwrap().contains_key(&id);
         is_running.then(busy_usage)
+    }
+
+    fn ledger(&self, _: DynoId) -> Result<Receipt, EngineError> {
+        Ok(Receipt::default())
+    }
+
+    fn export(
+        &self,
+        _: DynoId,
+        _: &[String],
+        out: &mut dyn std::io::Write,
+    ) -> Result<Tally, EngineError> {
+        // The end of a tar.
+        let ended = out.write_all(&[0; 1_024]).map_err(|_| nobody_there());
+        ended.map(|()| Tally::default())
+    }
+
+    fn kept_layers(&self) -> Result<Vec<DynoId>, EngineError> {
+        Ok(vec![])
+    }
+
+    fn discard_layer(&self, _: DynoId) -> Result<(), EngineError> {
+        Ok(())
     }
 }
 

@@ -77,5 +77,6 @@ pub(crate) fn spec(slug: &SlugView, command: &str) -> Result<DynoSpec, Failed> {
         resources: Resources::default(),
         network: Network::Own,
         streams: Streams::Lines,
+        layer: slugline_model::dyno::Layer::default(),
     })
 }

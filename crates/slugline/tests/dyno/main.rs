@@ -1,6 +1,7 @@
 //! Real dynos on this kernel, as root and as an ordinary user alike.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
+mod layers;
 mod scene;
 mod sessions;
 

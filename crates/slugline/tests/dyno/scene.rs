@@ -79,6 +79,7 @@ impl Host {
             resources: Resources::default(),
             network: Network::Own,
             streams: Streams::Lines,
+            layer: slugline_model::dyno::Layer::default(),
         }
     }
 
@@ -110,7 +111,7 @@ impl Host {
             match self.next() {
                 Event::Line { text, .. } => outcome.lines.push(text),
                 Event::Exited { status } => outcome.status = Some(status),
-                Event::Discarded { receipt } => {
+                Event::Discarded { receipt, .. } => {
                     outcome.receipt = receipt;
                     break;
                 }

@@ -1,11 +1,15 @@
 //! The ledger: what a dyno wrote, changed and deleted since it booted, and how to say it.
 
+mod classes;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
 use crate::size;
+
+pub use classes::{Class, Found, HEAD, classify, worth_opening};
 
 /// What became of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,24 +33,23 @@ pub struct Change {
     pub kind: ChangeKind,
     /// Its size as it stood; 0 for a deleted one.
     pub bytes: u64,
+    /// What it is for.
+    #[serde(default)]
+    pub class: Class,
+    /// When it was written last (microseconds since 1970); 0 for a deleted one.
+    #[serde(default)]
+    pub time: i64,
+    /// BLAKE3 of its content, in hex, where it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
 }
 
-/// Whether a change matters to anyone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Class {
-    /// Somebody may miss it.
-    Content,
-    /// Bytecode, caches, sockets, temporary files, the runtime's own boot rewrites.
-    Noise,
-}
-
-/// The ledger as it stood when a dyno stopped. Bounded: the largest changes are listed one by one,
+/// The ledger as it stands, or stood when a dyno stopped. Bounded: the largest changes are listed one by one,
 /// all of them are counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Receipt {
     /// Files that somebody may miss, grouped by where they lie.
-    pub groups: BTreeMap<String, Tally>,
+    pub groups: BTreeMap<String, Group>,
     /// Such files one by one, largest first, at most [`LISTED`].
     pub largest: Vec<Change>,
     /// All of them.
@@ -60,6 +63,29 @@ pub const LISTED: usize = 1_000;
 
 /// How many groups a receipt keeps apart.
 const GROUPS: usize = 200;
+
+/// Files that lie together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Group {
+    /// How many, and their size.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// What the largest of them is for.
+    #[serde(default)]
+    pub class: Class,
+    /// Its size (bytes).
+    #[serde(skip)]
+    largest: u64,
+}
+
+impl Group {
+    fn add(&mut self, change: &Change) {
+        if self.tally.files == 0 || change.bytes > self.largest {
+            (self.class, self.largest) = (change.class, change.bytes);
+        }
+        self.tally.add(change.bytes);
+    }
+}
 
 /// Files and bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -77,25 +103,6 @@ impl Tally {
     }
 }
 
-/// Judges a path by where it lies and what it is called.
-pub fn classify(path: &str) -> Class {
-    if is_noise(path) { Class::Noise } else { Class::Content }
-}
-
-fn is_noise(path: &str) -> bool {
-    const PLACES: [&str; 6] = ["/tmp/", "/var/tmp/", "/run/", "/etc/", "/app/.cache/", "/app/tmp/"];
-    const PARTS: [&str; 4] =
-        ["/__pycache__/", "/node_modules/.cache/", "/.npm/", "/.bundle/cache/"];
-    const ENDINGS: [&str; 6] = [".pyc", ".pyo", ".pid", ".sock", ".lock", ".bash_history"];
-    // Heroku's Python buildpack rewrites these at every boot.
-    let boot_rewrite = path.contains("/.heroku/python/")
-        && [".pth", ".egg-link", "__editable___"].iter().any(|part| path.contains(part));
-    PLACES.iter().any(|place| path.starts_with(place))
-        || PARTS.iter().any(|part| path.contains(part))
-        || ENDINGS.iter().any(|ending| path.ends_with(ending))
-        || boot_rewrite
-}
-
 /// The group that a path is counted in: its first directory below the app, or the file itself.
 fn group(path: &str) -> String {
     let Some(rest) = path.strip_prefix("/app/") else {
@@ -111,7 +118,7 @@ fn group(path: &str) -> String {
 impl Receipt {
     /// Counts one change.
     pub fn add(&mut self, change: Change) {
-        if classify(&change.path) == Class::Noise {
+        if change.class.is_noise() {
             self.noise.add(change.bytes);
             return;
         }
@@ -120,7 +127,7 @@ impl Receipt {
         if self.groups.len() >= GROUPS && !self.groups.contains_key(&name) {
             "elsewhere".clone_into(&mut name);
         }
-        self.groups.entry(name).or_default().add(change.bytes);
+        self.groups.entry(name).or_default().add(&change);
         self.largest.push(change);
         if self.largest.len() >= 2 * LISTED {
             self.keep_largest();
@@ -131,6 +138,7 @@ impl Receipt {
     #[must_use]
     pub fn finish(mut self) -> Self {
         self.keep_largest();
+        self.groups.values_mut().for_each(|group| group.largest = 0);
         self
     }
 
@@ -155,8 +163,9 @@ impl Receipt {
         let Tally { files, bytes } = self.content;
         let mut line = format!("Discarded {}, {}:", size::files(files), size::human(bytes));
         let mut groups: Vec<_> = self.groups.iter().collect();
-        groups.sort_by(|a, b| b.1.bytes.cmp(&a.1.bytes).then_with(|| a.0.cmp(b.0)));
-        for (name, tally) in groups.iter().take(SHOWN) {
+        let bytes = |group: &Group| group.tally.bytes;
+        groups.sort_by(|a, b| bytes(b.1).cmp(&bytes(a.1)).then_with(|| a.0.cmp(b.0)));
+        for (name, Group { tally, .. }) in groups.iter().take(SHOWN) {
             let _ = write!(line, " {name} ({}, {})", tally.files, size::human(tally.bytes));
         }
         if groups.len() > SHOWN {
@@ -170,11 +179,17 @@ impl Receipt {
 mod tests {
     use super::*;
 
+    fn created(path: String, bytes: u64) -> Change {
+        let kind = ChangeKind::Created;
+        let class = classify(&Found { path: &path, kind, bytes, head: b"" }, &[]);
+        Change { path, kind, bytes, class, time: 0, hash: None }
+    }
+
     fn receipt(changes: &[(&str, u64)]) -> Receipt {
         let mut receipt = Receipt::default();
         for (path, bytes) in changes {
             let path = (*path).to_owned();
-            receipt.add(Change { path, kind: ChangeKind::Created, bytes: *bytes });
+            receipt.add(created(path, *bytes));
         }
         receipt.finish()
     }
@@ -210,12 +225,12 @@ mod tests {
         let mut receipt = Receipt::default();
         for number in 0..5_000 {
             let path = format!("/app/d{number}/f");
-            receipt.add(Change { path, kind: ChangeKind::Created, bytes: number });
+            receipt.add(created(path, number));
         }
         let receipt = receipt.finish();
         assert_eq!((receipt.largest.len(), receipt.content.files), (LISTED, 5_000));
         assert_eq!(receipt.largest[0].bytes, 4_999);
-        assert_eq!(receipt.groups.values().map(|t| t.files).sum::<u64>(), 5_000);
+        assert_eq!(receipt.groups.values().map(|g| g.tally.files).sum::<u64>(), 5_000);
         assert!(receipt.groups.len() <= GROUPS + 1);
     }
 }
