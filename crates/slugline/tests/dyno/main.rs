@@ -71,7 +71,9 @@ fn use_a_slug(host: &Host) -> (Vec<String>, Receipt) {
         outcome.others.iter().all(|event| matches!(event, Event::Started { .. } | Event::Up)),
         "{outcome:?}"
     );
-    (outcome.lines, outcome.receipt)
+    let mut receipt = outcome.receipt;
+    receipt.largest.iter_mut().for_each(|change| change.time = 0);
+    (outcome.lines, receipt)
 }
 
 #[test]
