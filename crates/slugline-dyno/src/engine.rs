@@ -26,6 +26,7 @@ use crate::shape::Shape;
 use crate::spares::Spares;
 use crate::view::Names;
 use crate::walk::Tree;
+use crate::writers::name_writers;
 use crate::{discard, host, layers, limits, scan, supervisor, usage};
 
 /// Runs dynos below one directory, each in a directory of its own.
@@ -227,7 +228,10 @@ impl Engine for LocalEngine {
         let slug = spec.slug.map(Names::open).transpose()?;
         let tree = slug.as_ref().map(Names::tree);
         let layer = directory.join(supervisor::DISK).join("layer");
-        Ok(scan::receipt(&layer, tree.as_deref(), &spec.layer.scratch, Tree::Live))
+        let scratch = &spec.layer.scratch;
+        let mut ledger = scan::receipt(&layer, tree.as_deref(), scratch, Tree::Live);
+        name_writers(&directory, &mut ledger.largest);
+        Ok(ledger)
     }
 
     fn export(

@@ -280,7 +280,7 @@ mod tests {
         let mut receipt = Receipt::default();
         let (kind, class) = (ChangeKind::Created, Class::Other);
         let path = "/app/a".into();
-        receipt.add(Change { path, kind, bytes: 7, class, time: 0, hash: None });
+        receipt.add(Change { path, kind, bytes: 7, class, time: 0, hash: None, by: None });
         let discarded = Event::Discarded { receipt: receipt.finish(), kept: false };
         let line = Event::Line { text: "a".into(), partial: false };
         let events = [Event::Up, line, Event::Exited { status: 0 }, discarded];

@@ -39,6 +39,7 @@ mod usage;
 mod view;
 mod walk;
 mod watch;
+mod writers;
 
 pub use engine::LocalEngine;
 pub use host::{closes_abstract_sockets, is_host_root};

@@ -163,7 +163,7 @@ impl Scan<'_> {
         }
         let found = Found { path: &path, kind, bytes, head: &head };
         let class = classify(&found, self.scratch);
-        self.receipt.add(Change { path, kind, bytes, class, time, hash: None });
+        self.receipt.add(Change { path, kind, bytes, class, time, hash: None, by: None });
     }
 }
 

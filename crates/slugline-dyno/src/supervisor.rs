@@ -21,6 +21,7 @@ use crate::spool::Spool;
 use crate::sys::{self, Signals};
 use crate::view::Names;
 use crate::walk::Tree;
+use crate::writers::name_writers;
 use crate::{discard, host, layers, scan};
 
 /// The name of the file that a live supervisor holds locked, with its pid in it.
@@ -156,20 +157,23 @@ fn put_aside(dyno_directory: &Path, disk: &Path, spec: Option<&DynoSpec>) -> (Re
     let place = spec.map(|spec| layers::of_dyno(dyno_directory, spec.id));
     let aside = place.filter(|_| spec.is_some_and(|spec| spec.layer.keep));
     if let Some(aside) = aside.as_deref().filter(|aside| aside.exists()) {
-        return (receipt(aside, spec), true);
+        return (receipt(dyno_directory, aside, spec), true);
     }
-    let receipt = receipt(&layer, spec);
+    let receipt = receipt(dyno_directory, &layer, spec);
     let worth = receipt.content.files > 0 && layers::has_room(disk);
     let kept = worth && aside.is_some_and(|aside| fs_err::rename(&layer, aside).is_ok());
     (receipt, kept)
 }
 
 /// What a layer that nobody writes to holds.
-fn receipt(layer: &Path, spec: Option<&DynoSpec>) -> Receipt {
+fn receipt(dyno_directory: &Path, layer: &Path, spec: Option<&DynoSpec>) -> Receipt {
     // Without it, what was changed is told as created.
     let slug = spec.and_then(|spec| Names::open(spec.slug.clone()?).ok());
     let scratch = spec.map_or(&[][..], |spec| &spec.layer.scratch);
-    scan::receipt(layer, slug.as_ref().map(Names::tree).as_deref(), scratch, Tree::Left)
+    let tree = slug.as_ref().map(Names::tree);
+    let mut receipt = scan::receipt(layer, tree.as_deref(), scratch, Tree::Left);
+    name_writers(dyno_directory, &mut receipt.largest);
+    receipt
 }
 
 pub(crate) fn read_spec(dyno_directory: &Path) -> Result<DynoSpec, OpError> {

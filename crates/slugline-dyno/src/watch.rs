@@ -14,6 +14,7 @@ use crate::listen::listens;
 use crate::pipes::Output;
 use crate::spool::Spool;
 use crate::sys::Signals;
+use crate::writers::Writers;
 
 /// Bytes read at once.
 const BUFFER: usize = 16 * 1024;
@@ -42,6 +43,8 @@ pub(crate) struct Watch {
     killed: bool,
     /// Until the dyno has gone beyond a limit.
     guard: Option<Guard>,
+    /// As long as the kernel tells who writes what.
+    writers: Option<Writers>,
     /// Whether it was ended at a limit.
     over: bool,
     /// Where init tells what was left running.
@@ -57,6 +60,8 @@ impl Watch {
         output: Output,
         guard: Option<Guard>,
     ) -> Self {
+        let directory = guard.as_ref().and_then(Guard::directory);
+        let writers = spec.layer.keep.then(|| Writers::of(directory, pid)).flatten();
         let pipe = |fd| Some((fd, Lines::default()));
         Self {
             pid,
@@ -69,6 +74,7 @@ impl Watch {
             kill_at: None,
             killed: false,
             guard,
+            writers,
             over: false,
             left: output.left,
         }
@@ -83,6 +89,9 @@ impl Watch {
             self.look_at_port(spool);
             self.look_at_clock(spool);
             self.look_at_limits(spool);
+            if self.writers.as_mut().is_some_and(|writers| !writers.look()) {
+                self.writers = None;
+            }
         }
         self.drain(spool);
         self.look_back(spool);
@@ -102,6 +111,9 @@ impl Watch {
             fds.push(PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN));
         }
         if let Some(notice) = self.guard.as_ref().and_then(Guard::notice) {
+            fds.push(PollFd::new(notice, PollFlags::IN));
+        }
+        if let Some(notice) = self.writers.as_ref().and_then(Writers::notice) {
             fds.push(PollFd::new(notice, PollFlags::IN));
         }
         let timeout = self.timeout();
@@ -130,7 +142,9 @@ impl Watch {
         let boot = self.awaited_port.filter(|_| self.kill_at.is_none()).map(|_| BOOT_POLL);
         let look = self.guard.as_ref().filter(|_| !self.killed);
         let look = look.map(|guard| guard.next_look().saturating_duration_since(now));
-        [deadline, boot, look].into_iter().flatten().min()
+        let writers = self.writers.as_ref().and_then(Writers::next_look);
+        let writers = writers.map(|at| at.saturating_duration_since(now));
+        [deadline, boot, look, writers].into_iter().flatten().min()
     }
 
     /// Reads what a pipe holds; closes it at its end.

@@ -140,6 +140,11 @@ impl Guard {
         self.resources.memory
     }
 
+    /// The dyno's directory.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.seen.directory()
+    }
+
     /// Where room should be kept for what is to be told, if it should: the disk is running full.
     pub(crate) fn place_for_room(&self) -> Option<&Path> {
         self.seen.directory().filter(|_| self.disk.is_getting_low())

@@ -42,6 +42,9 @@ pub struct Change {
     /// BLAKE3 of its content, in hex, where it was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+    /// What the process was started as that wrote it last, where the kernel told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// The ledger as it stands, or stood when a dyno stopped. Bounded: the largest changes are listed one by one,
@@ -182,7 +185,7 @@ mod tests {
     fn created(path: String, bytes: u64) -> Change {
         let kind = ChangeKind::Created;
         let class = classify(&Found { path: &path, kind, bytes, head: b"" }, &[]);
-        Change { path, kind, bytes, class, time: 0, hash: None }
+        Change { path, kind, bytes, class, time: 0, hash: None, by: None }
     }
 
     fn receipt(changes: &[(&str, u64)]) -> Receipt {

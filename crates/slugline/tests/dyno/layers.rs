@@ -69,6 +69,29 @@ fn a_layer_that_is_kept_outlives_its_dyno_until_it_is_discarded() {
     assert!(host.engine.kept_layers().unwrap().is_empty());
 }
 
+#[test]
+fn who_wrote_a_file_is_told_where_the_kernel_tells() {
+    let host = Host::new();
+    let script = "import time; time.sleep(0.3); open(\"by-python\", \"w\").write(\"x\"); \
+        open(\"/tmp/x\", \"w\").write(\"x\"); print(\"written\", flush=True); time.sleep(600)";
+    let spec = keeping(&host, &format!("exec python3 -c '{script}'"));
+    host.engine.start(&spec).unwrap();
+    host.wait_for(&Event::Line { text: "written".into(), partial: false });
+    let by = || host.engine.ledger(spec.id).unwrap().largest[0].by.clone();
+    if slugline_dyno::is_host_root() {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while by().is_none() && std::time::Instant::now() < deadline {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert!(by().unwrap().starts_with("python3 -c import time"), "{:?}", by());
+    } else {
+        assert_eq!(by(), None);
+    }
+    host.engine.stop(spec.id).unwrap();
+    let receipt = host.outcome(spec.id).receipt;
+    assert_eq!(receipt.largest[0].by.is_some(), slugline_dyno::is_host_root(), "{receipt:?}");
+}
+
 fn exported_nothing(host: &Host, id: uuid::Uuid) -> bool {
     host.engine.export(id, &[], &mut Vec::new()).is_err()
 }
