@@ -16,6 +16,7 @@ pub mod cron;
 pub mod cycle;
 pub mod dyno;
 pub mod exchange;
+pub mod kept;
 pub mod launch_plan;
 pub mod layer;
 pub mod ledger;

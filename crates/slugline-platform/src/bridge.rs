@@ -1,12 +1,12 @@
 //! Between requests, which wait without a thread, and the store, which blocks one.
 
+use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use slugline_model::exchange::ExchangeError;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -75,8 +75,8 @@ impl Read for Reader {
 
 /// A body that is written by something that blocks. Where that fails, the body breaks off, so that
 /// no client takes it for whole.
-pub(crate) fn body(
-    write: impl FnOnce(&mut dyn Write) -> Result<(), ExchangeError> + Send + 'static,
+pub(crate) fn body<E: Display>(
+    write: impl FnOnce(&mut dyn Write) -> Result<(), E> + Send + 'static,
 ) -> Body {
     let (sender, receiver) = mpsc::channel(AHEAD);
     let runtime = Handle::current();

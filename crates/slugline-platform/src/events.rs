@@ -2,14 +2,12 @@
 
 use slugline_model::code::Code;
 use slugline_model::dyno::{DynoId, DynoState, Event, TimedEvent};
-use slugline_model::ledger::Receipt;
 use slugline_model::logline::{LogLine, Origin, Source};
 use slugline_model::resources::Resource;
 use tokio::sync::mpsc;
 
 use crate::crashes::Crash;
 use crate::db;
-use crate::db::receipt::DynoReceipt;
 use crate::dynos::{Dyno, Role, Telling};
 use crate::over;
 use crate::platform::Platform;
@@ -104,7 +102,7 @@ impl Platform {
                 self.tell(dyno, time, &format!("Process exited with status {status}"));
                 self.take_exit(dyno, Some(status), time);
             }
-            Event::Discarded { receipt, .. } => self.take_receipt(dyno, receipt, time),
+            Event::Discarded { receipt, kept } => self.take_receipt(dyno, (receipt, kept), time),
         }
     }
 
@@ -129,7 +127,7 @@ impl Platform {
         true
     }
 
-    fn tell(&self, dyno: &Dyno, time: i64, text: &str) {
+    pub(crate) fn tell(&self, dyno: &Dyno, time: i64, text: &str) {
         self.tell_as(dyno, (Source::Heroku, &dyno.name.to_string()), time, text);
     }
 
@@ -232,27 +230,8 @@ impl Platform {
         }
     }
 
-    fn take_receipt(&self, dyno: &Dyno, receipt: Receipt, time: i64) {
-        self.tell(dyno, time, &receipt.headline());
-        let record = DynoReceipt {
-            dyno_id: dyno.id,
-            dyno: dyno.name.clone(),
-            release: dyno.release,
-            receipt,
-            created_at: time,
-        };
-        let written = self.inner.db.transaction(|db| match db::app::find(db, dyno.app.as_str())? {
-            Some(app) => db::receipt::insert(db, app.id, &record),
-            None => Ok(()),
-        });
-        if let Err(error) = written {
-            tracing::error!(?error, dyno = %dyno.name, "a receipt could not be kept");
-        }
-        self.bury(dyno);
-    }
-
     /// Nothing of the dyno is left but its directory, which goes now.
-    fn bury(&self, dyno: &Dyno) {
+    pub(crate) fn bury(&self, dyno: &Dyno) {
         self.forget(dyno.id);
     }
 
@@ -267,6 +246,7 @@ impl Platform {
             if let Err(error) = platform.inner.db.transaction(|db| db::dyno::delete(db, id)) {
                 tracing::error!(?error, %id, "a stopped dyno could not be forgotten");
             }
+            platform.inner.layers.look();
             platform.changed();
         });
     }

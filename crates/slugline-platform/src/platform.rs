@@ -8,6 +8,7 @@ use futures_util::stream::BoxStream;
 use slugline_model::cycle::Cycle;
 use slugline_model::dyno::{DynoId, TimedEvent};
 use slugline_model::exchange::SlugExchange;
+use slugline_model::kept::Keeping;
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogFilter, LogLine, LogSink, Source};
 use slugline_model::mirror::Mirror;
@@ -21,6 +22,7 @@ use crate::cancel::Cancels;
 use crate::clock;
 use crate::db::{Db, DbError};
 use crate::dynos::Dynos;
+use crate::layers::Layers;
 use crate::metrics::Metrics;
 use crate::outputs::Outputs;
 use crate::pins::Pins;
@@ -55,6 +57,8 @@ pub struct Config {
     pub limits: Limits,
     /// Which slugs are kept.
     pub retention: Policy,
+    /// For how long and how much of what dynos wrote is kept after their stop.
+    pub keeping: Keeping,
     /// Whether every app's log has Heroku's runtime metrics.
     pub runtime_metrics: bool,
     /// When dynos are cycled; none for never.
@@ -152,6 +156,8 @@ pub(crate) struct Inner {
     pub(crate) pins: Pins,
     pub(crate) care: Care,
     pub(crate) metrics: Metrics,
+    /// What stopped dynos wrote, for a while.
+    pub(crate) layers: Layers,
 }
 
 impl std::fmt::Debug for Platform {
@@ -191,12 +197,14 @@ impl Platform {
             pins: Pins::default(),
             care: Care::default(),
             metrics: Metrics::default(),
+            layers: Layers::default(),
         };
         let platform = Self { inner: Arc::new(inner) };
         platform.recover().await?;
         tokio::spawn(platform.clone().take_events(ports.events));
         tokio::spawn(platform.clone().reconcile_for_ever());
         tokio::spawn(platform.clone().care_for_ever());
+        tokio::spawn(platform.clone().keep_layers_for_ever());
         tokio::spawn(platform.clone().measure_for_ever());
         tokio::spawn(platform.clone().cron_for_ever());
         Ok(platform)
@@ -230,7 +238,7 @@ impl Platform {
     }
 
     pub(crate) fn dynos(&self) -> MutexGuard<'_, Dynos> {
-        self.inner.dynos.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.known_dynos()
     }
 
     /// One line of the platform about a dyno.
@@ -280,6 +288,13 @@ impl Platform {
             Err(error) if error.is_cancelled() => std::future::pending().await,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
+    }
+}
+
+impl Inner {
+    /// Everything alive.
+    pub(crate) fn known_dynos(&self) -> MutexGuard<'_, Dynos> {
+        self.dynos.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use slugline_model::code::Code;
 use slugline_model::dyno::{
-    DynoId, DynoSpec, DynoState, Event, Network, Streams, TimedEvent, Times,
+    DynoId, DynoSpec, DynoState, Event, Layer, Network, Streams, TimedEvent, Times,
 };
+use slugline_model::kept::Ephemeral;
 use slugline_model::name::{AppName, DynoName};
 use slugline_model::plan::{Action, Desired, Wanted, dynos, plan};
 use slugline_model::port::{Adopted, EngineError};
@@ -149,7 +150,7 @@ impl Platform {
                 match (action, &running) {
                     (Action::Stop(id), _) => self.retire(id),
                     (Action::Start(dyno), Some(running)) => {
-                        self.start_dyno(&app.name, dyno, running)?;
+                        self.start_dyno(app, dyno, running)?;
                     }
                     (Action::Start(_), None) => {}
                 }
@@ -199,18 +200,27 @@ impl Platform {
         Ok(Desired { release, dynos, preboot })
     }
 
-    fn start_dyno(&self, app: &AppName, wanted: Wanted, running: &Running) -> Result<(), DbError> {
+    fn start_dyno(
+        &self,
+        app: &db::app::App,
+        wanted: Wanted,
+        running: &Running,
+    ) -> Result<(), DbError> {
         let Wanted { dyno: name, size } = wanted;
         let Some(command) = running.slug.process_types.get(&name.process_type) else {
             return Ok(());
         };
         let given = self.dynos().alive.values().filter_map(|dyno| dyno.port).collect();
         let port = name.process_type.is_web().then(|| free_port(&given)).flatten();
-        let spec = self.dyno_spec(app, name, command, &running.release, port);
+        let spec = self.dyno_spec(app, name, command, (&running.release, &running.slug), port);
         let spec =
             DynoSpec { resources: Resources::of_dyno(size, &self.inner.config.limits), ..spec };
         self.register(&Dyno::new(&spec, Role::Formation, size))?;
-        self.say(app, &spec.dyno.to_string(), format!("Starting process with command `{command}`"));
+        self.say(
+            &app.name,
+            &spec.dyno.to_string(),
+            format!("Starting process with command `{command}`"),
+        );
         let (platform, tree) = (self.clone(), running.slug.tree.clone());
         tokio::spawn(async move { platform.launch(spec, tree).await });
         Ok(())
@@ -232,10 +242,10 @@ impl Platform {
     /// What every dyno of a release is started with; the tree is filled in at the launch.
     pub(crate) fn dyno_spec(
         &self,
-        app: &AppName,
+        app: &db::app::App,
         name: DynoName,
         command: &str,
-        release: &Release,
+        (release, slug): (&Release, &Slug),
         port: Option<u16>,
     ) -> DynoSpec {
         let limits = &self.inner.config.limits;
@@ -248,7 +258,7 @@ impl Platform {
         }
         DynoSpec {
             id: Uuid::new_v4(),
-            app: app.clone(),
+            app: app.name.clone(),
             dyno: name,
             release: release.version,
             command: command.to_owned(),
@@ -262,7 +272,12 @@ impl Platform {
             resources: Resources::of_dyno(DynoSize::BASIC, limits),
             network: Network::Own,
             streams: Streams::Lines,
-            layer: slugline_model::dyno::Layer::default(),
+            layer: Layer {
+                // A release phase's, too: what it was to bake is lost with it.
+                keep: self.inner.config.keeping.keeps(),
+                scratch: slug.manifest.scratch.iter().map(|path| format!("/app/{path}")).collect(),
+                strict: app.ephemeral == Ephemeral::Strict,
+            },
         }
     }
 

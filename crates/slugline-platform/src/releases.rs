@@ -151,7 +151,7 @@ impl Platform {
         let number =
             u32::from(u16::try_from(Uuid::new_v4().as_u128() % 9_000).unwrap_or(0)) + 1_000;
         let name = DynoName::new(ProcessType::release(), number);
-        let mut spec = self.dyno_spec(&app.name, name, command, release, None);
+        let mut spec = self.dyno_spec(app, name, command, (release, slug), None);
         spec.times.run = Some(millis(self.inner.config.limits.release_phase));
         let dyno = spec.dyno.to_string();
         self.say(&app.name, &dyno, format!("Starting process with command `{command}`"));

@@ -43,7 +43,7 @@ impl Platform {
     ) -> Result<(DynoSpec, SlugId), DbError> {
         let name = self.new_name(app, &request.process_type);
         let command = resolve(&request.command, &running.slug.process_types);
-        let mut spec = self.dyno_spec(&app.name, name, &command, &running.release, None);
+        let mut spec = self.dyno_spec(app, name, &command, (&running.release, &running.slug), None);
         // What makes a dyno one is not up to whoever asks for it.
         let dyno = spec.env.get("DYNO").cloned();
         spec.env.extend(request.env);

@@ -10,6 +10,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 use slugline_model::cycle::Cycle;
+use slugline_model::kept::Keeping;
 use slugline_model::message::Message;
 use slugline_model::mirror::{Mirror, MirrorTarget};
 use slugline_model::network::NetworkOptions;
@@ -20,6 +21,7 @@ use toml::Spanned;
 
 use crate::bucket::StoreTable;
 use crate::dyno_settings::DynosTable;
+use crate::layer_settings::LayersTable;
 use crate::network::NetworkTable;
 
 /// What the file is called where nobody names another.
@@ -38,6 +40,8 @@ pub(crate) struct Configuration {
     pub(crate) retention: Policy,
     /// When dynos are cycled; none for never.
     pub(crate) cycle: Option<Cycle>,
+    /// For how long, and how much of, what dynos wrote is kept.
+    pub(crate) keeping: Keeping,
     /// Where dynos' addresses come from, and what of this machine they reach.
     pub(crate) network: NetworkOptions,
 }
@@ -47,6 +51,7 @@ pub(crate) struct Configuration {
 struct File {
     build: Build,
     dynos: DynosTable,
+    layers: LayersTable,
     network: NetworkTable,
     store: StoreTable,
 }
@@ -73,6 +78,8 @@ pub(crate) enum ConfigurationError {
     Quota { path: PathBuf, line: usize, value: String },
     #[error("use `{value}` for the dynos of {}", path.display())]
     Dynos { path: PathBuf, line: usize, value: String },
+    #[error("use `{value}` for the kept layers of {}", path.display())]
+    Layers { path: PathBuf, line: usize, value: String },
     #[error("use the mirror `{value}` of {}", path.display())]
     Mirror { path: PathBuf, line: usize, value: String, found: String },
     #[error("use `{value}` for the store of {}", path.display())]
@@ -104,6 +111,7 @@ impl Configuration {
             bucket: bucket(text, path, &file.store)?,
             retention: file.store.policy(text, path)?,
             cycle: file.dynos.cycle(text, path)?,
+            keeping: file.layers.keeping(text, path)?,
             network: network(text, path, &file.network)?,
         })
     }
@@ -219,9 +227,10 @@ impl ConfigurationError {
             Self::Parse { path, line, found } => (
                 format!("cannot understand {}, line {line}", path.display()),
                 found.clone(),
-                "There are four tables: [build], with `stack` and the table `mirrors`; [dynos], with \
-                 `cycle` and `window`; [network], with `subnet` and `reach`; and [store], with \
-                 `bucket`, `endpoint`, `region`, `path_style`, `credentials` and `collect`."
+                "There are five tables: [build], with `stack` and the table `mirrors`; [dynos], with \
+                 `cycle` and `window`; [layers], with `grace` and `quota`; [network], with `subnet` \
+                 and `reach`; and [store], with `bucket`, `endpoint`, `region`, `path_style`, \
+                 `credentials` and `collect`."
                     .to_owned(),
                 edit(path, *line),
             ),
@@ -255,6 +264,14 @@ impl ConfigurationError {
                 "It is neither an age nor a part of the day.".to_owned(),
                 "`cycle` is how old a dyno gets, of at least an hour: \"24h\", \"90m\", or \"off\". \
                  `window` is when of the day it may be cycled, in UTC: \"02:00-05:00\", or \"off\"."
+                    .to_owned(),
+                edit(path, *line),
+            ),
+            Self::Layers { path, line, value } => (
+                format!("cannot use `{value}` for kept layers: {}, line {line}", path.display()),
+                "It is neither a time nor a size.".to_owned(),
+                "`grace` is how long what a dyno wrote can be restored: \"24h\", \"7d\", or \"off\". \
+                 `quota` is how much of all dynos together is kept: \"2 GB\", \"500 MB\"."
                     .to_owned(),
                 edit(path, *line),
             ),
@@ -326,6 +343,7 @@ mod tests {
                 bucket: None,
                 retention: Policy::default(),
                 cycle: Some(Cycle::default()),
+                keeping: Keeping::default(),
                 network: NetworkOptions::default(),
             }
         );
@@ -411,6 +429,10 @@ mod tests {
                 ["line 3", "It is no address of a server"],
             ),
             ("[store]\n\nquota = \"much\"", ["`much`: /etc/slugline.toml, line 3", "20 GB"]),
+            (
+                "[layers]\n\ngrace = \"1y\"",
+                ["`1y` for kept layers: /etc/slugline.toml, line 3", "7d"],
+            ),
             ("[network]\nsubnet = \"8.8.8.0/24\"", ["`8.8.8.0/24`", "somebody on the internet"]),
             ("[network]\nreach = [\"10.0.0.1:80\"]", ["line 2", "no port of 127.0.0.1"]),
             ("[store]\nkeep = 1", ["/etc/slugline.toml", "unknown field `keep`"]),

@@ -6,6 +6,7 @@ use slugline_model::build::exit_code;
 use slugline_model::message::Message;
 
 use crate::configuration::ConfigurationError;
+use crate::ledger::RestoreError;
 use crate::slug_exchange::SlugExchangeError;
 
 /// Why a command ended early.
@@ -49,6 +50,8 @@ pub(crate) enum CommandError {
     Destination { path: PathBuf, source: std::io::Error },
     #[error("pass a slug on")]
     SlugExchange(#[from] SlugExchangeError),
+    #[error("restore files")]
+    Restore(#[from] RestoreError),
     #[error("find a build of {app}")]
     NoBuild { app: String, wanted: Option<String>, known: Vec<String> },
 }
@@ -111,6 +114,7 @@ impl CommandError {
             ),
             Self::Configuration(error) => error.explain(),
             Self::SlugExchange(error) => error.explain(),
+            Self::Restore(error) => error.explain(),
             Self::Bucket(error) => Message { state, ..crate::bucket::explain(error) },
             Self::NoDataDirectory => message(
                 "cannot find a place for the data".to_owned(),

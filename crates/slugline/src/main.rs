@@ -11,6 +11,8 @@ mod doctor;
 mod dyno_plan;
 mod dyno_settings;
 mod errors;
+mod layer_settings;
+mod ledger;
 mod limit_args;
 mod network;
 mod progress;
@@ -56,6 +58,8 @@ enum Command {
     Dyno(dyno_plan::DynoCommand),
     #[command(flatten)]
     Builds(builds::BuildsCommand),
+    #[command(flatten)]
+    Ledger(ledger::LedgerCommand),
     #[command(flatten)]
     SlugExchange(slug_exchange::SlugExchangeCommand),
     #[command(flatten)]
@@ -139,6 +143,7 @@ fn main() {
         Command::Conformance(args) => console::run(conformance::conformance(args)),
         Command::Dyno(command) => console::run(dyno_plan::run(command)),
         Command::Builds(command) => console::run(builds::run(command)),
+        Command::Ledger(command) => console::run(ledger::run(command)),
         Command::SlugExchange(command) => console::run(slug_exchange::run(command)),
         Command::SlugReading(command) => console::run(slug_reading::run(command)),
         Command::StoreCare(command) => console::run(store_care::run(command)),

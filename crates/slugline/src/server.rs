@@ -122,6 +122,7 @@ impl Server {
             limits: limits.clone(),
             retention: configuration.retention,
             runtime_metrics: args.runtime_metrics,
+            keeping: configuration.keeping,
             cycle: configuration.cycle,
         };
         let store = store(&config.data_dir, configuration.bucket)?;

@@ -4,6 +4,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
+use slugline_model::kept::Ephemeral;
 use slugline_model::name::AppName;
 use uuid::Uuid;
 
@@ -36,6 +37,7 @@ pub(crate) async fn create(State(platform): State<Platform>, body: String) -> An
         name,
         maintenance: false,
         preboot: true,
+        ephemeral: Ephemeral::default(),
         created_at: now,
         updated_at: now,
     };
@@ -84,6 +86,7 @@ pub(crate) async fn delete(State(platform): State<Platform>, Path(app): Path<Str
     platform.inner.db.transaction(|db| db::app::delete(db, app.id))?;
     platform.changed();
     platform.forget_cache(&app.name);
+    platform.inner.layers.look();
     Ok(ok(rendered))
 }
 
@@ -125,6 +128,8 @@ fn render(platform: &Platform, app: &App) -> Result<Value, DbError> {
             running.as_ref().map(|running| running.slug.buildpack.clone()),
         "build_stack": stack,
         "created_at": api_time(app.created_at),
+        // Ours: what becomes of files that its dynos write.
+        "ephemeral": app.ephemeral,
         "git_url": format!("https://localhost:{}/{}.git", platform.inner.config.api_port, app.name),
         "generation": { "id": "00000000-0000-4000-8000-00000000000c", "name": "cedar" },
         "id": app.id,

@@ -161,6 +161,13 @@ fn render_all(platform: &Platform, app: &App) -> Result<Vec<Value>, ApiError> {
     let crashed = crashed.map(|((_, name), c)| render_crash(app, name, c, &release(c.release)));
     let alive = alive.iter().map(|dyno| render(app, dyno, &release(dyno.release)));
     let mut items: Vec<Value> = alive.chain(crashed).collect();
+    drop(dynos);
+    for item in &mut items {
+        let name = item["name"].as_str().unwrap_or_default();
+        let lost = platform.inner.db.read(|db| db::receipt::lost_by_dyno(db, app.id, name))?;
+        // Ours: what earlier runs of this name wrote and lost.
+        item["lost"] = json!(lost);
+    }
     // The newest run of a name comes first.
     let newest = |item: &Value| {
         std::cmp::Reverse((item["release"]["version"].as_u64(), item["created_at"].to_string()))

@@ -17,6 +17,7 @@ mod dyno;
 mod dyno_size;
 mod error;
 mod formation;
+mod ledger;
 mod list;
 mod log_session;
 mod metrics;
@@ -84,6 +85,12 @@ impl Platform {
             .route("/apps/{app}/formation/{type}", get(formation::info).patch(formation::update))
             .route("/apps/{app}/log-sessions", post(log_session::create))
             .route("/apps/{app}/receipts", get(receipt::list))
+            .route("/apps/{app}/receipts/{receipt}", get(receipt::info))
+            .route("/apps/{app}/receipts/{receipt}/files", get(receipt::files))
+            .route("/apps/{app}/files", get(ledger::of_app))
+            .route("/apps/{app}/dynos/{dyno}/files", get(ledger::of_dyno))
+            .route("/apps/{app}/dynos/{dyno}/archive", get(ledger::files))
+            .route("/apps/{app}/ephemeral", get(ledger::mode).patch(ledger::set_mode))
             .route("/apps/{app}/releases", get(release::list).post(release::create))
             .route("/apps/{app}/releases/{release}", get(release::info))
             .route("/apps/{app}/releases/{release}/config-vars", get(release::config_vars))

@@ -145,6 +145,8 @@ fn render(
         Some(slug) => platform.inner.db.read(|db| db::retention::is_expired(db, slug))?,
         None => false,
     };
+    let version = release.version;
+    let lost = platform.inner.db.read(|db| db::receipt::lost_by_release(db, app.id, version))?;
     // Only a release phase has an output.
     let has_output = platform.inner.outputs.exists(release.id);
     let succeeded = release.status == Status::Succeeded;
@@ -160,6 +162,8 @@ fn render(
         "health": release.is_healthy.map(|is| if is { "healthy" } else { "unhealthy" }),
         "eligible_for_rollback": succeeded && release.slug_id.is_some() && !expired,
         "id": release.id,
+        // Ours: what its dynos wrote and lost.
+        "lost": lost,
         "oci_image": null,
         "output_stream_url": has_output.then(|| platform.stream_url(release.id)),
         "slug": release.slug_id.map(|id| json!({ "id": id })),

@@ -88,7 +88,7 @@ pub(crate) async fn download(State(platform): State<Platform>, Path(id): Path<Uu
         if let Err(error) = learned {
             tracing::warn!(?error, "a slug's checksum could not be kept");
         }
-        Ok(())
+        Ok::<_, ExchangeError>(())
     });
     Ok(([(CONTENT_TYPE, "application/gzip")], body).into_response())
 }

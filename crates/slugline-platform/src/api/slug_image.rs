@@ -143,7 +143,7 @@ fn told(
             Err(error) => json!({ "error": slug_blob::refusal(error).message() }),
         };
         lines.object(&last);
-        Ok(())
+        Ok::<_, std::convert::Infallible>(())
     });
     ([(CONTENT_TYPE, "application/x-ndjson")], body).into_response()
 }

@@ -212,7 +212,7 @@ fn file_named(path: &str) -> (String, String, Vec<u8>) {
 }
 
 /// Bytes of percent-encoded text; what is none stays as it is.
-fn decoded(text: &str) -> Vec<u8> {
+pub(super) fn decoded(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let bytes = text.as_bytes();
     let mut at = 0;

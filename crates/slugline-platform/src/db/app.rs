@@ -1,6 +1,7 @@
 //! Table `app`.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use slugline_model::kept::Ephemeral;
 use slugline_model::name::AppName;
 use uuid::Uuid;
 
@@ -14,11 +15,13 @@ pub(crate) struct App {
     pub(crate) maintenance: bool,
     /// Whether web dynos are replaced one by one, the new one first.
     pub(crate) preboot: bool,
+    /// What it wants to hear and to allow of files that its dynos lose.
+    pub(crate) ephemeral: Ephemeral,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
 }
 
-const COLUMNS: &str = "id, name, maintenance, created_at, updated_at, preboot";
+const COLUMNS: &str = "id, name, maintenance, created_at, updated_at, preboot, ephemeral";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<App> {
     Ok(App {
@@ -28,6 +31,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<App> {
         created_at: row.get(3)?,
         updated_at: row.get(4)?,
         preboot: row.get(5)?,
+        ephemeral: Ephemeral::named(&row.get::<_, String>(6)?).unwrap_or_default(),
     })
 }
 
@@ -75,6 +79,13 @@ pub(crate) fn set_maintenance(
 /// Switches preboot.
 pub(crate) fn set_preboot(db: &Connection, id: Uuid, preboot: bool) -> rusqlite::Result<()> {
     db.execute("UPDATE app SET preboot = ? WHERE id = ?", params![preboot, id.to_string()])?;
+    Ok(())
+}
+
+/// Sets what it wants to hear and to allow of files that its dynos lose.
+pub(crate) fn set_ephemeral(db: &Connection, id: Uuid, mode: Ephemeral) -> rusqlite::Result<()> {
+    let mode = mode.as_str();
+    db.execute("UPDATE app SET ephemeral = ? WHERE id = ?", params![mode, id.to_string()])?;
     Ok(())
 }
 

@@ -40,6 +40,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_3_retention.sql")),
     M::up(include_str!("schema_4_slug_uploads.sql")),
     M::up(include_str!("schema_5_dynos.sql")),
+    M::up(include_str!("schema_6_ledger.sql")),
 ];
 
 /// The embedded database.

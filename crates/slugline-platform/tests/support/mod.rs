@@ -19,6 +19,7 @@ use slugline_model::exchange::{
     Checksum, ExchangeError, ExportFormat, Exported, ImportRequest, Imported, RegistryTarget,
     SlugExchange, StackChoice,
 };
+use slugline_model::kept::Keeping;
 use slugline_model::ledger::{Receipt, Tally};
 use slugline_model::limits::Limits;
 use slugline_model::listing::{Item, Listing};
@@ -419,6 +420,7 @@ impl TestPlatform {
             mirrors: vec![],
             limits,
             retention,
+            keeping: Keeping::default(),
             runtime_metrics: false,
             cycle: None,
         };

@@ -245,7 +245,7 @@ fn tell(options: &Options, value: &Value, lines: impl FnOnce(Value) -> Option<Ve
 }
 
 /// Bytes as a part of a URL; slashes stay.
-fn encoded(bytes: &[u8]) -> String {
+pub(crate) fn encoded(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();
     for byte in bytes {

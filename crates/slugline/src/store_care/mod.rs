@@ -4,6 +4,8 @@ mod check;
 mod settings;
 mod show;
 
+pub(crate) use self::settings::bytes;
+
 use std::collections::HashSet;
 use std::path::PathBuf;
 

@@ -27,7 +27,7 @@ impl StoreTable {
 }
 
 /// `20 GB`, `500MB`, `1.5 TB`, in powers of ten (bytes).
-fn bytes(text: &str) -> Option<u64> {
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(end);
