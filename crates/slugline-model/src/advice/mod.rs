@@ -1,11 +1,13 @@
 //! What to do about files that get lost: a word on it, and one line that can be pasted.
 
+mod by_class;
 mod framework;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use by_class::advise;
 pub use framework::Framework;
 
 /// Where files are to be instead.
@@ -63,18 +65,29 @@ pub fn bake(line: &str) -> Advice {
     Advice::new(Way::Bake, "bake it: add this line to bin/post_compile", line, "")
 }
 
-/// The line of `bin/post_compile` that makes an asset of this path (from the app's directory on).
-pub fn hook_line(framework: Framework, path: &str) -> &'static str {
-    let is_compressed = path.split('/').any(|part| part == "CACHE");
+/// What the build is to make, where nobody knows by which command.
+fn bake_by_hand() -> Advice {
+    let say = "bake it: make it in bin/post_compile, by the command that makes it now";
+    Advice::new(Way::Bake, say, "", "")
+}
+
+/// The line of `bin/post_compile` that makes an asset of this path (from the app's directory on);
+/// none where neither the path nor the framework tells.
+pub fn hook_line(framework: Framework, path: &str) -> Option<&'static str> {
+    let is_in = |names: &[&str]| path.split('/').any(|part| names.contains(&part));
+    if is_in(&["CACHE"]) {
+        return Some(COMPRESS);
+    }
+    if is_in(&["dist", "build", "webpack", ".next", ".nuxt"]) {
+        return Some(NPM_BUILD);
+    }
     match framework {
-        Framework::Django if is_compressed => COMPRESS,
-        Framework::Django if is_of_webpack(path) => NPM_BUILD,
-        Framework::Django => COLLECTSTATIC,
-        Framework::Rails => "bundle exec rake assets:precompile",
-        Framework::Flask if path.contains(".webassets-cache") || path.contains("/gen/") => {
-            "flask assets build"
-        }
-        _ => NPM_BUILD,
+        Framework::Django => Some(COLLECTSTATIC),
+        Framework::Rails => Some("bundle exec rake assets:precompile"),
+        Framework::Flask if is_in(&["gen"]) => Some("flask assets build"),
+        Framework::Node | Framework::Next | Framework::Laravel => Some(NPM_BUILD),
+        _ if is_in(&["staticfiles"]) => Some(COLLECTSTATIC),
+        Framework::Flask | Framework::FastApi | Framework::Unknown => None,
     }
 }
 
@@ -84,11 +97,6 @@ pub const COLLECTSTATIC: &str = "python manage.py collectstatic --noinput";
 pub const COMPRESS: &str = "python manage.py compress";
 /// Builds a client by npm.
 pub const NPM_BUILD: &str = "npm run build";
-
-fn is_of_webpack(path: &str) -> bool {
-    let parts = ["dist", "build", "webpack", ".next"];
-    path.split('/').any(|part| parts.contains(&part))
-}
 
 /// Uploads belong in a bucket.
 pub fn uploads(framework: Framework) -> Advice {
