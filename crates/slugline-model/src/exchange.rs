@@ -24,6 +24,14 @@ pub trait SlugExchange: Send + Sync {
         request: &ImportRequest,
         input: &mut dyn Read,
     ) -> Result<Imported, ExchangeError>;
+    /// Makes a slug of another one and the files of a tar that a dyno's layer was exported as
+    /// ([`crate::port::Engine::export`]), or nothing. What lies where an addition does makes room.
+    fn extend(
+        &self,
+        slug: &SlugId,
+        additions: &mut dyn Read,
+        limits: &Limits,
+    ) -> Result<Extended, ExchangeError>;
     /// Sends a slug to a registry as an image; gives what the image is called by its content.
     fn push(
         &self,
@@ -122,6 +130,17 @@ pub struct Imported {
     pub slug: SlugSummary,
     /// Of the archive's bytes, where it came as one.
     pub checksum: Option<Checksum>,
+}
+
+/// A slug that came from another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extended {
+    /// As the store holds it.
+    pub slug: SlugSummary,
+    /// The files and links that were added, from the app's directory on.
+    pub added: Vec<String>,
+    /// Their size (bytes).
+    pub bytes: u64,
 }
 
 /// Why a slug could not be passed on or taken in.

@@ -8,6 +8,7 @@ pub mod procfile;
 pub mod slugignore;
 pub mod tar_extended;
 
+pub mod advice;
 pub mod app_json;
 pub mod build;
 pub mod care;
@@ -31,6 +32,7 @@ pub mod retention;
 pub mod sandbox;
 pub mod sbom;
 pub mod slug;
+pub mod source_check;
 pub mod stack;
 pub mod static_site;
 pub mod usage;

@@ -146,6 +146,26 @@ impl Assembly<'_> {
         }
     }
 
+    /// Puts a directory or a link at a path, as another slug has it.
+    pub(crate) fn put_entry(&mut self, path: Vec<u8>, entry: Entry) {
+        self.draft.manifest.entries.insert(path, entry);
+    }
+
+    /// Puts a file at a path where there is nothing yet, as another slug has it.
+    pub(crate) fn put_known(&mut self, path: &[u8], packed: Packed) -> Result<()> {
+        self.count_entry()?;
+        self.count(packed.size)?;
+        self.put(path, packed);
+        Ok(())
+    }
+
+    /// Takes away what is no directory and lies where one is to be.
+    pub(crate) fn make_way(&mut self, path: &[u8]) {
+        if !matches!(self.draft.manifest.entries.get(path), None | Some(Entry::Directory)) {
+            self.remove(path);
+        }
+    }
+
     /// Stores the slug. When it returns, the slug survives power loss.
     pub fn finish(mut self) -> Result<SlugSummary> {
         self.draft.forget_unused();

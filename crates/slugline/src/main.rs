@@ -21,6 +21,7 @@ mod slug_exchange;
 mod slug_reading;
 mod slugs;
 mod source;
+mod source_doctor;
 mod static_server;
 mod store_care;
 mod top;
@@ -49,8 +50,9 @@ enum Command {
     /// Show what every dyno uses: processors, memory, disk, network
     #[command(after_help = "Examples:\n  slugline top\n  slugline top --once --sort memory")]
     Top(top::TopArgs),
-    /// Say whether this machine can run dynos, and what it lacks
-    Doctor,
+    /// Say whether this machine can run dynos, or what in a source is known to lose files
+    #[command(after_help = "Examples:\n  slugline doctor\n  slugline doctor examples/library")]
+    Doctor(source_doctor::DoctorArgs),
     /// Hold what Slugline does against what others publish
     #[command(subcommand)]
     Conformance(conformance::Conformance),
@@ -148,7 +150,7 @@ fn main() {
         Command::SlugReading(command) => console::run(slug_reading::run(command)),
         Command::StoreCare(command) => console::run(store_care::run(command)),
         Command::Top(args) => console::run(top::top(args)),
-        Command::Doctor => doctor::doctor(),
+        Command::Doctor(args) => source_doctor::doctor(&args),
     };
     std::process::exit(code);
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ChangeKind;
+use super::{ChangeKind, rules};
 
 /// What a file is for, and with that, what to do about it.
 #[derive(
@@ -77,43 +77,6 @@ pub struct Found<'a> {
 /// How much of a file's beginning tells what it is (bytes).
 pub const HEAD: usize = 64;
 
-const TEMPORARY: [&str; 5] = ["/tmp/", "/var/tmp/", "/run/", "/var/run/", "/app/tmp/"];
-const BOOT: [&str; 3] = [".pth", ".egg-link", "__editable___"];
-const PROCESS: [&str; 4] = [".pid", ".sock", ".lock", ".bash_history"];
-const CACHE: [&str; 7] = [
-    "/__pycache__/",
-    "/node_modules/.cache/",
-    "/.npm/",
-    "/.bundle/cache/",
-    "/.cache/",
-    "/var/cache/",
-    "/cache/",
-];
-const BYTECODE: [&str; 2] = [".pyc", ".pyo"];
-const DATABASE: [&str; 12] = [
-    ".sqlite3", ".sqlite", ".db", ".db3", ".mdb", ".duckdb", "-wal", "-shm", "-journal", ".rdb",
-    ".aof", ".ldb",
-];
-const LOG: [&str; 2] = [".log", ".out"];
-const ASSET_PLACES: [&str; 9] = [
-    "/static/",
-    "/staticfiles/",
-    "/assets/",
-    "/dist/",
-    "/build/",
-    "/.next/",
-    "/_next/",
-    "/packs/",
-    "/CACHE/",
-];
-const ASSETS: [&str; 9] =
-    [".css", ".js", ".mjs", ".map", ".woff", ".woff2", ".ttf", ".eot", ".wasm"];
-const UPLOAD_PLACES: [&str; 5] = ["/media/", "/uploads/", "/upload/", "/storage/", "/attachments/"];
-const UPLOADS: [&str; 18] = [
-    ".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".pdf", ".doc", ".docx", ".xls", ".xlsx",
-    ".csv", ".zip", ".mp3", ".mp4", ".mov", ".avif", ".heic",
-];
-
 /// Says what a file is for. `scratch` are directories, absolute and without a slash at the end,
 /// that the app declares as fine to lose.
 pub fn classify(found: &Found<'_>, scratch: &[String]) -> Class {
@@ -124,108 +87,88 @@ pub fn classify(found: &Found<'_>, scratch: &[String]) -> Class {
     if scratch.iter().any(below) {
         return Class::Scratch;
     }
-    let lower = path.to_ascii_lowercase();
-    by_runtime(path)
+    let path = Path::of(path);
+    rules::by_runtime(&path)
         .or_else(|| by_head(found.head))
-        .or_else(|| by_name(&lower))
-        .or_else(|| by_place(path, &lower))
+        .or_else(|| rules::by_name(&path))
+        .or_else(|| rules::by_place(&path))
         .unwrap_or_default()
 }
 
 /// Whether how it begins may tell more than its name does. Opening each of many files takes time.
 pub fn worth_opening(path: &str, bytes: u64) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    bytes >= 100
-        && (!name.contains('.') || by_name(&path.to_ascii_lowercase()) == Some(Class::Database))
+    const SMALLEST: u64 = 100;
+    let path = Path::of(path);
+    let may_be_any = !path.name.contains('.') || path.ends(&UNTOLD);
+    bytes >= SMALLEST
+        && may_be_any
+        && rules::by_runtime(&path).is_none()
+        && rules::by_name(&path).is_none()
 }
 
-/// Places and names that systems and runtimes gave themselves.
-fn by_runtime(path: &str) -> Option<Class> {
-    let starts = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
-    let ends = |endings: &[&str]| endings.iter().any(|ending| path.ends_with(ending));
-    if starts(&TEMPORARY) || starts(&["/etc/"]) {
-        return Some(Class::Temporary);
-    }
-    // Heroku's Python buildpack rewrites these at every boot.
-    if path.contains("/.heroku/python/") && BOOT.iter().any(|part| path.contains(part)) {
-        return Some(Class::Boot);
-    }
-    if ends(&PROCESS) {
-        return Some(Class::Process);
-    }
-    let hidden = CACHE[..5].iter().any(|part| path.contains(part));
-    (hidden || ends(&BYTECODE)).then_some(Class::Cache)
-}
+/// Endings of databases and of much else.
+const UNTOLD: [&str; 7] = [".dat", ".data", ".bin", ".dbm", ".bdb", ".store", ".kv"];
+
+/// How databases begin: where (bytes), and with what.
+const MAGIC: [(usize, &[u8]); 15] = [
+    (0, b"SQLite format 3\0"),
+    // SQLite's journal, and its log in either order of bytes.
+    (0, &[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]),
+    (0, &[0x37, 0x7f, 0x06, 0x82]),
+    (0, &[0x37, 0x7f, 0x06, 0x83]),
+    // LMDB: 0xbeefc0de behind a page's header.
+    (16, &[0xde, 0xc0, 0xef, 0xbe]),
+    (8, b"DUCK"),
+    // Berkeley DB: a tree, a hash, a queue; in either order of bytes.
+    (12, &[0x62, 0x31, 0x05, 0x00]),
+    (12, &[0x00, 0x05, 0x31, 0x62]),
+    (12, &[0x61, 0x15, 0x06, 0x00]),
+    (12, &[0x00, 0x06, 0x15, 0x61]),
+    (12, &[0x53, 0x22, 0x04, 0x00]),
+    // GNU dbm.
+    (0, &[0xce, 0x9a, 0x57, 0x13]),
+    (0, &[0xcf, 0x9a, 0x57, 0x13]),
+    (0, &[0xcd, 0x9a, 0x57, 0x13]),
+    (0, b"REDIS0"),
+];
 
 fn by_head(head: &[u8]) -> Option<Class> {
-    head.starts_with(b"SQLite format 3\0").then_some(Class::Database)
+    let begins =
+        |(at, magic): &(usize, &[u8])| head.get(*at..).is_some_and(|from| from.starts_with(magic));
+    MAGIC.iter().any(begins).then_some(Class::Database)
 }
 
-fn by_name(lower: &str) -> Option<Class> {
-    let ends = |endings: &[&str]| endings.iter().any(|ending| lower.ends_with(ending));
-    let name = lower.rsplit('/').next().unwrap_or_default();
-    if ends(&DATABASE) {
-        return Some(Class::Database);
-    }
-    if lower.contains("/sessions/") || name.starts_with("sess_") || name.starts_with("sessionid") {
-        return Some(Class::Session);
-    }
-    (ends(&LOG) || lower.contains("/log/") || lower.contains("/logs/")).then_some(Class::Log)
+/// A path as the rules look at it.
+pub(super) struct Path<'a> {
+    /// As it is.
+    pub(super) whole: &'a str,
+    /// In lower case.
+    pub(super) lower: String,
+    /// Its last part, as it is.
+    pub(super) name: &'a str,
 }
 
-fn by_place(path: &str, lower: &str) -> Option<Class> {
-    let within = |places: &[&str]| places.iter().any(|place| path.contains(place));
-    let ends = |endings: &[&str]| endings.iter().any(|ending| lower.ends_with(ending));
-    if within(&UPLOAD_PLACES) {
-        return Some(Class::Upload);
+impl<'a> Path<'a> {
+    pub(super) fn of(whole: &'a str) -> Self {
+        let name = whole.rsplit('/').next().unwrap_or_default();
+        Self { whole, lower: whole.to_ascii_lowercase(), name }
     }
-    if within(&ASSET_PLACES) || ends(&ASSETS) {
-        return Some(Class::Asset);
+
+    /// Whether it ends so, in either case.
+    pub(super) fn ends(&self, endings: &[&str]) -> bool {
+        endings.iter().any(|ending| self.lower.ends_with(ending))
     }
-    if within(&CACHE) {
-        return Some(Class::Cache);
+
+    /// Whether it lies in such a directory, as it is spelled.
+    pub(super) fn within(&self, places: &[&str]) -> bool {
+        places.iter().any(|place| self.whole.contains(place))
     }
-    ends(&UPLOADS).then_some(Class::Upload)
+
+    pub(super) fn starts(&self, places: &[&str]) -> bool {
+        places.iter().any(|place| self.whole.starts_with(place))
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn class(path: &str) -> Class {
-        let found = Found { path, kind: ChangeKind::Created, bytes: 1_000, head: b"" };
-        classify(&found, &["/app/thumbnails".to_owned()])
-    }
-
-    #[test]
-    fn what_a_file_is_for_shows_in_its_place_and_name() {
-        for (path, expected) in [
-            ("/app/media/covers/a.png", Class::Upload),
-            ("/app/invoice.pdf", Class::Upload),
-            ("/app/db.sqlite3", Class::Database),
-            ("/app/db.sqlite3-wal", Class::Database),
-            ("/app/static/CACHE/css/out.css", Class::Asset),
-            ("/app/staticfiles/app.1234.js", Class::Asset),
-            ("/app/sessions/sess_1", Class::Session),
-            ("/app/logs/app.log", Class::Log),
-            ("/app/library/__pycache__/a.pyc", Class::Cache),
-            ("/app/gunicorn.pid", Class::Process),
-            ("/app/.heroku/python/lib/python3.11/site-packages/a.pth", Class::Boot),
-            ("/tmp/x", Class::Temporary),
-            ("/app/thumbnails/a.png", Class::Scratch),
-            ("/app/thumbnails.txt", Class::Other),
-            ("/app/notes", Class::Other),
-        ] {
-            assert_eq!(class(path), expected, "{path}");
-        }
-    }
-
-    #[test]
-    fn a_database_shows_in_its_first_bytes() {
-        let head = b"SQLite format 3\0more";
-        let found =
-            Found { path: "/app/data/store", kind: ChangeKind::Created, bytes: 8_192, head };
-        assert_eq!(classify(&found, &[]), Class::Database);
-        assert!(worth_opening(found.path, found.bytes) && !worth_opening("/app/a.png", 8_192));
-    }
-}
+#[path = "classes_tests.rs"]
+mod tests;

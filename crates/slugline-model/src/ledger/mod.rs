@@ -1,6 +1,7 @@
 //! The ledger: what a dyno wrote, changed and deleted since it booted, and how to say it.
 
 mod classes;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -120,7 +120,7 @@ pub(crate) fn bounds(limits: &Limits) -> Bounds {
     Bounds { entries, bytes: bytes.saturating_add(entries.saturating_mul(BYTES_PER_ENTRY)) }
 }
 
-fn import(assembly: &mut Assembly<'_>, mut item: Item<'_>) -> Result<(), TgzError> {
+pub(super) fn import(assembly: &mut Assembly<'_>, mut item: Item<'_>) -> Result<(), TgzError> {
     let path = normal(&item.path, &item.path)?;
     let below = match place::below_app(&path) {
         Place::Root | Place::App if item.kind == Kind::Directory => return Ok(()),

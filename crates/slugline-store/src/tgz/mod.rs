@@ -2,6 +2,7 @@
 //! as copies, and `SHA256:…` of its bytes as its checksum.
 
 pub(crate) mod export;
+pub(crate) mod extend;
 pub(crate) mod import;
 
 pub use import::{TgzError, procfile};

@@ -4,13 +4,15 @@ use std::error::Error;
 use std::io::{Read, Write};
 
 use slugline_model::exchange::{
-    ExchangeError, ExportFormat, Exported, ImportRequest, Imported, RegistryTarget, SlugExchange,
-    StackChoice,
+    ExchangeError, ExportFormat, Exported, Extended, ImportRequest, Imported, RegistryTarget,
+    SlugExchange, StackChoice,
 };
+use slugline_model::limits::Limits;
 use slugline_model::slug::SlugId;
 use slugline_store::StoreError;
 use slugline_store::oci::{ImageError, ImageRequest};
 use slugline_store::registry::{Manners, RegistryError};
+use slugline_store::tgz::TgzError;
 
 use crate::slugs::{LocalSlugs, with_causes};
 
@@ -39,6 +41,20 @@ impl SlugExchange for LocalSlugs {
     ) -> Result<Imported, ExchangeError> {
         let imported = self.store.import(input, request);
         self.shared(imported.map_err(|error| told(&error, error.of_store()))?)
+    }
+
+    fn extend(
+        &self,
+        slug: &SlugId,
+        additions: &mut dyn Read,
+        limits: &Limits,
+    ) -> Result<Extended, ExchangeError> {
+        let extended = self.store.extend(slug, additions, limits).map_err(|error| {
+            let of_store = if let TgzError::Store(store) = &error { Some(store) } else { None };
+            told(&error, of_store)
+        })?;
+        self.store.share(&extended.slug.id).map_err(|error| failed(&error))?;
+        Ok(extended)
     }
 
     fn push(

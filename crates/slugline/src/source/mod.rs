@@ -85,6 +85,15 @@ pub(crate) fn pack(
     })
 }
 
+/// The paths of what [`pack`] would pack, and of what is not there any more.
+pub(crate) fn paths(directory: &Path) -> Result<Vec<PathBuf>, CommandError> {
+    let failed = |source| CommandError::Source { path: directory.to_path_buf(), source };
+    match git::paths(directory) {
+        Some(tracked) => Ok(tracked.paths),
+        None => all_paths(directory).map_err(failed),
+    }
+}
+
 fn no_submodule(path: &Path) -> String {
     format!(
         "The submodule {} is empty here, and so it will be in the slug: \
