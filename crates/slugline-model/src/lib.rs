@@ -9,6 +9,7 @@ pub mod slugignore;
 pub mod tar_extended;
 
 pub mod app_json;
+pub mod bridge;
 pub mod build;
 pub mod care;
 pub mod config_vars;
@@ -24,6 +25,7 @@ pub mod mirror;
 pub mod neighbours;
 pub mod network;
 pub mod parts;
+pub mod prove;
 pub mod provenance;
 pub mod resources;
 pub mod retention;
