@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use crate::ledger::{Change, ChangeKind};
 use crate::listing::{Item, Listing};
 use crate::prove::Kind;
 use crate::retention::Object;
@@ -111,6 +112,18 @@ impl Index {
     }
 }
 
+/// The file that one dyno wrote and another one was asked for: the URL's whole path is the end of
+/// the file's, or two segments and more of it are.
+pub fn written_elsewhere<'a>(url: &str, changes: &'a [Change]) -> Option<&'a Change> {
+    let path = url.split('?').next().unwrap_or_default();
+    let segments = path.split('/').filter(|segment| !segment.is_empty()).count();
+    let fits = |change: &&Change| {
+        let common = common_tail(&change.path, path);
+        change.kind != ChangeKind::Deleted && common > 0 && (common >= 2 || common == segments)
+    };
+    changes.iter().filter(fits).max_by_key(|change| common_tail(&change.path, path))
+}
+
 /// Segments that two paths have in common from the end.
 pub fn common_tail(a: &str, b: &str) -> usize {
     let pairs = a.rsplit('/').zip(b.rsplit('/'));
@@ -185,6 +198,27 @@ mod tests {
             Some("staticfiles/admin/base.0c18d5c0f1f4.css")
         );
         for url in ["/static/main.css", "/base.0c18d5c0f1f5.css", "/models-3f2a91bc.py", "/", ""] {
+            assert_eq!(found(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_another_dyno_wrote_is_told_by_the_end_of_its_path() {
+        let change = |path: &str, kind| {
+            let (class, path) = (crate::ledger::Class::Other, path.to_owned());
+            Change { path, kind, bytes: 1, class, time: 0, hash: None }
+        };
+        let changes = [
+            change("/app/media/a.png", ChangeKind::Created),
+            change("/app/uploads/b/c.png", ChangeKind::Changed),
+            change("/app/media/gone.png", ChangeKind::Deleted),
+            change("/app/x/robots.txt", ChangeKind::Created),
+        ];
+        let found = |url| written_elsewhere(url, &changes).map(|change| change.path.as_str());
+        assert_eq!(found("/media/a.png?x=1"), Some("/app/media/a.png"));
+        assert_eq!(found("/files/b/c.png"), Some("/app/uploads/b/c.png"));
+        assert_eq!(found("/robots.txt"), Some("/app/x/robots.txt"));
+        for url in ["/other/a.png", "/media/gone.png", "/", "", "/media/", "/media/b.png"] {
             assert_eq!(found(url), None, "{url}");
         }
     }

@@ -59,6 +59,18 @@ pub trait Elsewhere: Send + Sync {
     fn missed(&self, app: &AppName, dyno: &Backend, path: &str);
 }
 
+/// Where nobody else has any file.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NothingElsewhere;
+
+impl Elsewhere for NothingElsewhere {
+    fn bridged(&self, _: &AppName, _: &str) -> Option<Bridged> {
+        None
+    }
+
+    fn missed(&self, _: &AppName, _: &Backend, _: &str) {}
+}
+
 /// A file of an earlier release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bridged {

@@ -21,10 +21,12 @@ use crate::cancel::Cancels;
 use crate::clock;
 use crate::db::{Db, DbError};
 use crate::dynos::Dynos;
+use crate::elsewhere::Indexes;
 use crate::metrics::Metrics;
 use crate::outputs::Outputs;
 use crate::pins::Pins;
 use crate::rendezvous::Rendezvous;
+use crate::split::Splits;
 use crate::store_care::Care;
 use crate::turns::Turns;
 
@@ -152,6 +154,8 @@ pub(crate) struct Inner {
     pub(crate) pins: Pins,
     pub(crate) care: Care,
     pub(crate) metrics: Metrics,
+    pub(crate) indexes: Indexes,
+    pub(crate) splits: Splits,
 }
 
 impl std::fmt::Debug for Platform {
@@ -191,6 +195,8 @@ impl Platform {
             pins: Pins::default(),
             care: Care::default(),
             metrics: Metrics::default(),
+            indexes: Indexes::default(),
+            splits: Splits::default(),
         };
         let platform = Self { inner: Arc::new(inner) };
         platform.recover().await?;

@@ -14,6 +14,7 @@ mod errors;
 mod limit_args;
 mod network;
 mod progress;
+mod prove;
 mod server;
 mod slug_exchange;
 mod slug_reading;
@@ -56,6 +57,8 @@ enum Command {
     Dyno(dyno_plan::DynoCommand),
     #[command(flatten)]
     Builds(builds::BuildsCommand),
+    #[command(flatten)]
+    Prove(prove::ProveCommand),
     #[command(flatten)]
     SlugExchange(slug_exchange::SlugExchangeCommand),
     #[command(flatten)]
@@ -139,6 +142,7 @@ fn main() {
         Command::Conformance(args) => console::run(conformance::conformance(args)),
         Command::Dyno(command) => console::run(dyno_plan::run(command)),
         Command::Builds(command) => console::run(builds::run(command)),
+        Command::Prove(command) => console::run(prove::run(command)),
         Command::SlugExchange(command) => console::run(slug_exchange::run(command)),
         Command::SlugReading(command) => console::run(slug_reading::run(command)),
         Command::StoreCare(command) => console::run(store_care::run(command)),

@@ -136,3 +136,32 @@ fn extension(url: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or_default();
     name.rsplit_once('.').map_or_else(String::new, |(_, end)| end.to_ascii_lowercase())
 }
+
+/// What a release's proof is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Gate {
+    /// None is made.
+    #[default]
+    Off,
+    /// It is told, and the release takes effect.
+    Warn,
+    /// A release takes effect only if nothing is wrong.
+    Block,
+}
+
+impl Gate {
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Off, Self::Warn, Self::Block].into_iter().find(|gate| gate.as_str() == name)
+    }
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Block => "block",
+        }
+    }
+}

@@ -20,6 +20,7 @@ mod formation;
 mod list;
 mod log_session;
 mod metrics;
+mod prove;
 mod receipt;
 mod release;
 mod run;
@@ -83,9 +84,11 @@ impl Platform {
             .route("/apps/{app}/formation", get(formation::list).patch(formation::batch_update))
             .route("/apps/{app}/formation/{type}", get(formation::info).patch(formation::update))
             .route("/apps/{app}/log-sessions", post(log_session::create))
+            .route("/apps/{app}/prove", get(prove::info).post(prove::create).patch(prove::update))
             .route("/apps/{app}/receipts", get(receipt::list))
             .route("/apps/{app}/releases", get(release::list).post(release::create))
             .route("/apps/{app}/releases/{release}", get(release::info))
+            .route("/apps/{app}/releases/{release}/proof", get(prove::of_release))
             .route("/apps/{app}/releases/{release}/config-vars", get(release::config_vars))
             .route("/apps/{app}/slugs", post(slug::create))
             .route("/apps/{app}/slugs/{slug}", get(slug::info))
