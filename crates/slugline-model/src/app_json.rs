@@ -20,6 +20,9 @@ pub struct Manifest {
     /// Directories below the app that are fine to lose: `tmp/thumbnails`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scratch: Vec<String>,
+    /// The pages that a proof begins with; none for the start page.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prove_paths: Vec<String>,
 }
 
 /// A command and when it runs.
@@ -125,6 +128,9 @@ pub enum AppJsonError {
     /// A scratch directory that is not below the app.
     #[error("the scratch directory `{0}` is not a path below the app, such as tmp/thumbnails")]
     Scratch(String),
+    /// A page that cannot be asked for.
+    #[error("the path `{0}` of `prove` does not start with a slash")]
+    ProvePath(String),
 }
 
 #[derive(Deserialize)]
@@ -134,6 +140,13 @@ struct File {
     cron: Vec<FileCron>,
     healthchecks: Checks,
     scratch: Vec<String>,
+    prove: Prove,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Prove {
+    paths: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -173,7 +186,17 @@ pub fn parse(text: &str) -> Result<Manifest, AppJsonError> {
     let starts = |check: &&FileCheck| matches!(check.kind.as_str(), "startup" | "readiness");
     let check = file.healthchecks.web.iter().find(|c| starts(c) && c.path.is_some());
     let scratch = file.scratch.into_iter().map(scratch).collect::<Result<_, _>>()?;
-    Ok(Manifest { cron, health_check: check.map(health_check).transpose()?, scratch })
+    let prove_paths = file.prove.paths;
+    if let Some(path) = prove_paths.iter().find(|path| !is_sound(path)) {
+        return Err(AppJsonError::ProvePath(path.clone()));
+    }
+    let health_check = check.map(health_check).transpose()?;
+    Ok(Manifest { cron, health_check, scratch, prove_paths })
+}
+
+/// Whether it can stand in a request.
+fn is_sound(path: &str) -> bool {
+    path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// A path below the app, without a slash at its end.
@@ -234,6 +257,8 @@ mod tests {
         let json = serde_json::to_string(&manifest).unwrap();
         assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest);
         assert_eq!(parse("{}").unwrap(), Manifest::default());
+        let proven = parse(r#"{"prove": {"paths": ["/", "/about"]}}"#).unwrap();
+        assert_eq!(proven.prove_paths, ["/", "/about"]);
     }
 
     #[test]
@@ -242,6 +267,7 @@ mod tests {
             ("[", "EOF"),
             (r#"{"cron": [{"command": "a", "schedule": "61 * * * *"}]}"#, "`61 * * * *` of `a`"),
             (r#"{"healthchecks": {"web": [{"path": "health"}]}}"#, "`health`"),
+            (r#"{"prove": {"paths": ["/", "about us"]}}"#, "`about us`"),
             (r#"{"cron": [{"schedule": "@daily"}]}"#, "command"),
         ] {
             assert!(parse(text).unwrap_err().to_string().contains(says), "{text}");

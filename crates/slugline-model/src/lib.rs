@@ -10,6 +10,7 @@ pub mod tar_extended;
 
 pub mod advice;
 pub mod app_json;
+pub mod bridge;
 pub mod build;
 pub mod care;
 pub mod config_vars;
@@ -26,6 +27,7 @@ pub mod mirror;
 pub mod neighbours;
 pub mod network;
 pub mod parts;
+pub mod prove;
 pub mod provenance;
 pub mod resources;
 pub mod retention;

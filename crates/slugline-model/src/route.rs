@@ -50,6 +50,38 @@ pub struct Backend {
 /// wait for the dyno's init, a few microseconds mostly.
 pub type Dial = Arc<dyn Fn(DynoId) -> std::io::Result<OwnedFd> + Send + Sync>;
 
+/// What the platform knows of files that a dyno was asked for and does not have.
+pub trait Elsewhere: Send + Sync {
+    /// The file of an earlier release that a path, whose name has a hash, asks for, where the app
+    /// bridges its releases. Blocks on the disk.
+    fn bridged(&self, app: &AppName, path: &str) -> Option<Bridged>;
+    /// A dyno has answered a path with 404. Returns at once.
+    fn missed(&self, app: &AppName, dyno: &Backend, path: &str);
+}
+
+/// Where nobody else has any file.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NothingElsewhere;
+
+impl Elsewhere for NothingElsewhere {
+    fn bridged(&self, _: &AppName, _: &str) -> Option<Bridged> {
+        None
+    }
+
+    fn missed(&self, _: &AppName, _: &Backend, _: &str) {}
+}
+
+/// A file of an earlier release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bridged {
+    /// Which release's slug has it.
+    pub release: u64,
+    /// `Content-Type`.
+    pub content_type: String,
+    /// All of it.
+    pub body: Vec<u8>,
+}
+
 /// How many requests each dyno answers now: counted by the router, so that the platform stops no
 /// dyno in the middle of one. Cheap to clone.
 #[derive(Debug, Clone, Default)]

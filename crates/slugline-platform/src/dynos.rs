@@ -147,6 +147,8 @@ pub(crate) enum Role {
     ReleasePhase,
     /// Runs once, and its lines are the build's output.
     Build,
+    /// Runs once, as a web dyno that only a proof asks.
+    Proof,
 }
 
 impl Role {
@@ -157,12 +159,13 @@ impl Role {
             Role::OneOff => "one-off",
             Role::ReleasePhase => "release-phase",
             Role::Build => "build",
+            Role::Proof => "proof",
         }
     }
 
     /// The role of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        let all = [Role::Formation, Role::OneOff, Role::ReleasePhase, Role::Build];
+        let all = [Role::Formation, Role::OneOff, Role::ReleasePhase, Role::Build, Role::Proof];
         all.into_iter().find(|role| role.as_str() == name)
     }
 }

@@ -36,7 +36,7 @@ impl Platform {
             let _ = watcher.send(event.clone());
         }
         match dyno.role {
-            Role::Build => self.take_build_event(&dyno, &event),
+            Role::Build | Role::Proof => self.take_build_event(&dyno, &event),
             Role::Formation | Role::OneOff | Role::ReleasePhase => {
                 // The receipt is told to the next server too, until the dyno is forgotten.
                 let is_last = matches!(event.event, Event::Discarded { .. });
@@ -49,10 +49,12 @@ impl Platform {
         }
     }
 
-    /// A build's lines go to whoever watches it; only its end matters here.
+    /// The lines of a build and of a proof's dyno go to whoever watches it; only its end matters
+    /// here.
     fn take_build_event(&self, dyno: &Dyno, event: &TimedEvent) {
-        match event.event {
+        match &event.event {
             Event::Discarded { .. } => self.bury(dyno),
+            Event::Line { text, .. } => dyno.lines.push(text),
             Event::Stopping => self.enter(dyno, DynoState::Stopping, event.time),
             _ => {}
         }

@@ -110,7 +110,7 @@ impl Platform {
         let ids: Vec<DynoId> = {
             let mut dynos = self.dynos();
             dynos.refuse_one_offs();
-            let is_build = |dyno: &&Dyno| matches!(dyno.role, Role::Build | Role::ReleasePhase);
+            let is_build = |dyno: &&Dyno| !matches!(dyno.role, Role::Formation | Role::OneOff);
             let one_offs = dynos.alive.values().filter(is_build);
             one_offs.map(|dyno| dyno.id).collect()
         };

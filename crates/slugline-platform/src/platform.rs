@@ -22,11 +22,13 @@ use crate::cancel::Cancels;
 use crate::clock;
 use crate::db::{Db, DbError};
 use crate::dynos::Dynos;
+use crate::elsewhere::Indexes;
 use crate::layers::Layers;
 use crate::metrics::Metrics;
 use crate::outputs::Outputs;
 use crate::pins::Pins;
 use crate::rendezvous::Rendezvous;
+use crate::split::Splits;
 use crate::store_care::Care;
 use crate::turns::Turns;
 
@@ -158,6 +160,8 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     /// What stopped dynos wrote, for a while.
     pub(crate) layers: Layers,
+    pub(crate) indexes: Indexes,
+    pub(crate) splits: Splits,
 }
 
 impl std::fmt::Debug for Platform {
@@ -198,6 +202,8 @@ impl Platform {
             care: Care::default(),
             metrics: Metrics::default(),
             layers: Layers::default(),
+            indexes: Indexes::default(),
+            splits: Splits::default(),
         };
         let platform = Self { inner: Arc::new(inner) };
         platform.recover().await?;

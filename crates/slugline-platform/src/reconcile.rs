@@ -111,7 +111,7 @@ impl Platform {
         let (platform, id) = (self.clone(), spec.id);
         tokio::spawn(async move {
             platform.blocking(move |inner| inner.engine.catch_up(id)).await;
-            if matches!(role, Role::Build | Role::ReleasePhase) {
+            if matches!(role, Role::Build | Role::ReleasePhase | Role::Proof) {
                 platform.stop(id).await;
             }
         });

@@ -2,6 +2,7 @@
 
 use slugline_model::config_vars::ConfigVars;
 use slugline_model::name::{DynoName, ProcessType};
+use slugline_model::prove::Gate;
 use uuid::Uuid;
 
 use crate::cancel::Cancel;
@@ -14,6 +15,7 @@ use crate::dynos::Role;
 use crate::one_off::Ending;
 use crate::outputs::Output;
 use crate::platform::Platform;
+use crate::prove::Subject;
 use crate::reconcile::millis;
 
 /// What a release is made of.
@@ -43,7 +45,7 @@ struct ReleasePhase<'a> {
 impl Platform {
     /// Adds a release: at once a succeeded one, or a pending one where a release phase must run.
     pub(crate) fn add_release(&self, app: &App, new: &NewRelease) -> Result<Release, DbError> {
-        let pending = new.release_command().is_some();
+        let pending = new.release_command().is_some() || self.gate(app, new)? != Gate::Off;
         let status = if pending { Status::Pending } else { Status::Succeeded };
         let slug_id = new.slug.as_ref().map(|slug| slug.id);
         let release = self.inner.db.transaction(|db| {
@@ -74,14 +76,14 @@ impl Platform {
         Ok(release)
     }
 
-    /// Adds a release whose release phase, if there is one, goes on by itself.
+    /// Adds a release whose release phase and proof, if there are any, go on by themselves.
     pub(crate) fn release_in_background(
         &self,
         app: &App,
         new: NewRelease,
     ) -> Result<Release, DbError> {
         let release = self.add_release(app, &new)?;
-        if new.release_command().is_some() {
+        if release.status == Status::Pending {
             let (platform, app, pending) = (self.clone(), app.clone(), release.clone());
             tokio::spawn(async move { platform.finish_in_background(&app, &new, &pending).await });
         }
@@ -95,8 +97,8 @@ impl Platform {
         }
     }
 
-    /// Runs a pending release's release phase and settles it. True if it may run. The phase has an
-    /// output of its own; a build shows it in its own one too.
+    /// Runs a pending release's release phase, proves it where its app asks for that, and settles
+    /// it. True if it may run. That has an output of its own; a build shows it in its own one too.
     pub(crate) async fn finish_release(
         &self,
         app: &App,
@@ -104,41 +106,61 @@ impl Platform {
         release: &Release,
         (build, cancel): (Option<&Output>, &Cancel),
     ) -> Result<bool, DbError> {
-        let (Some(command), Some(slug)) = (new.release_command(), &new.slug) else {
-            return Ok(true);
-        };
-        if let Some(build) = build {
-            build.line(&format!("-----> Running release command: {command}"));
-        }
+        let (Status::Pending, Some(slug)) = (release.status, &new.slug) else { return Ok(true) };
         // Without it, a full disk for one, the command runs as well.
         let own = self.inner.outputs.start(release.id).ok();
-        let on_line = |line: &str| {
-            if let Some(own) = &own {
-                own.line(line);
-            }
+        let outputs: Vec<&Output> = own.as_deref().into_iter().chain(build).collect();
+        let mut succeeded = true;
+        if let Some(command) = new.release_command() {
             if let Some(build) = build {
-                build.line(&format!("       {line}"));
+                build.line(&format!("-----> Running release command: {command}"));
             }
-        };
-        let phase = ReleasePhase { app, release, slug, command };
-        let ending = self.run_release_phase(&phase, cancel, on_line).await;
-        let succeeded = ending == Ending::Exited(0) && !cancel.is_canceled();
+            let phase = ReleasePhase { app, release, slug, command };
+            succeeded = self.release_phase(&phase, (own.as_deref(), build), cancel).await;
+        }
+        if succeeded {
+            let gate = self.gate(app, new)?;
+            let (app, release, slug) = (app.clone(), release.clone(), slug.clone());
+            let subject = Subject { app, release, slug };
+            let mut write = |text: &str| outputs.iter().for_each(|output| output.write(text));
+            succeeded = self.pass_gate(&subject, gate, cancel, &mut write).await;
+        }
         let status = if succeeded { Status::Succeeded } else { Status::Failed };
         let now = clock::now();
         self.inner.db.transaction(|db| db::release::settle(db, release.id, status, now))?;
         if succeeded {
             self.take_effect(app, release.version);
         } else {
-            let limit = self.inner.config.limits.release_phase;
-            let failed = failed_release_phase(&ending, command, limit).gutter();
-            for output in own.as_deref().into_iter().chain(build) {
-                // Whoever canceled it knows why.
-                output.write(if cancel.is_canceled() { "" } else { &failed });
-            }
             self.say_api(&app.name, format!("Release v{} failed", release.version));
         }
         self.inner.outputs.finish(release.id);
         Ok(succeeded)
+    }
+
+    /// Runs a release's command. True if it has succeeded.
+    async fn release_phase(
+        &self,
+        phase: &ReleasePhase<'_>,
+        (own, build): (Option<&Output>, Option<&Output>),
+        cancel: &Cancel,
+    ) -> bool {
+        let on_line = |line: &str| {
+            if let Some(own) = own {
+                own.line(line);
+            }
+            if let Some(build) = build {
+                build.line(&format!("       {line}"));
+            }
+        };
+        let ending = self.run_release_phase(phase, cancel, on_line).await;
+        let succeeded = ending == Ending::Exited(0) && !cancel.is_canceled();
+        // Whoever canceled it knows why.
+        if !succeeded && !cancel.is_canceled() {
+            let limit = self.inner.config.limits.release_phase;
+            let failed = failed_release_phase(&ending, phase.command, limit).gutter();
+            own.into_iter().chain(build).for_each(|output| output.write(&failed));
+        }
+        succeeded
     }
 
     async fn run_release_phase(

@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use slugline_model::dyno::DynoId;
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogLine, LogSink};
-use slugline_model::route::{AppRoute, Backend, InFlight, RouteTable, Serving};
+use slugline_model::route::{AppRoute, Backend, InFlight, NothingElsewhere, RouteTable, Serving};
 use slugline_router::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -92,7 +92,7 @@ async fn route(listener: TcpListener, dyno: SocketAddr, stop: oneshot::Receiver<
         listener,
         routes,
         Arc::new(Nowhere),
-        (dial, InFlight::default()),
+        (dial, InFlight::default(), Arc::new(NothingElsewhere)),
         Limits::default(),
         stop,
     )

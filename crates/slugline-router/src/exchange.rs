@@ -32,6 +32,8 @@ pub(crate) struct Exchange {
     /// Of the response's body, so far.
     pub(crate) bytes: Option<u64>,
     pub(crate) code: Option<Code>,
+    /// The earlier release whose slug the answer comes from.
+    pub(crate) bridged: Option<u64>,
 }
 
 impl Exchange {
@@ -86,7 +88,9 @@ impl fmt::Display for Exchange {
             " method={method} path={path} host={host} request_id={request_id} fwd={forwarded} \
              dyno={dyno} connect={connect} service={service} status={status} bytes={bytes} \
              protocol=http"
-        )
+        )?;
+        // Ours, and behind what tools parse.
+        self.bridged.map_or(Ok(()), |release| write!(f, " bridge=v{release}"))
     }
 }
 
@@ -162,6 +166,7 @@ mod tests {
             status: None,
             bytes: None,
             code: None,
+            bridged: None,
         }
     }
 

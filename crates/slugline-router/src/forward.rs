@@ -15,7 +15,7 @@ use crate::reach::Reached;
 use crate::relay::{Answer, Relay};
 use crate::tunnel::Tunnel;
 use crate::upload::{Upload, UploadState};
-use crate::{Router, headers, page};
+use crate::{Router, bridge, headers, page};
 
 impl Router {
     /// Answers a request.
@@ -39,14 +39,21 @@ impl Router {
         }
         let upgrade = headers::upgrade(request.headers()).is_some();
         let client_end = upgrade.then(|| hyper::upgrade::on(&mut request));
+        let missable = bridge::is_missable(&request);
         let Exchange { request_id, forwarded, .. } = &exchange;
         headers::for_dyno(request.headers_mut(), &client, &host, request_id, forwarded);
         to_origin_form(&mut request, &host);
         let (request, state) = with_upload(request);
         let sent = self.send(request, &state, &mut exchange, upgrade).await;
         match sent {
-            Err(code) => page::of_code(exchange, code, &accept),
+            Err(code) => match self.bridge_for(&exchange, missable, code).await {
+                Some(file) => bridge::respond(exchange, file),
+                None => page::of_code(exchange, code, &accept),
+            },
             Ok((reached, response)) => match client_end {
+                _ if missable && response.status() == StatusCode::NOT_FOUND => {
+                    self.relay_or_bridge(response, reached, exchange, client).await
+                }
                 Some(client_end) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                     self.tunnel(response, client_end, exchange)
                 }
@@ -74,6 +81,7 @@ impl Router {
             status: None,
             bytes: None,
             code: None,
+            bridged: None,
         })
     }
 
@@ -122,7 +130,7 @@ impl Router {
         }
     }
 
-    fn relay(
+    pub(crate) fn relay(
         &self,
         response: Response<Incoming>,
         reached: Reached,

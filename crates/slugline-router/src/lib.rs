@@ -4,9 +4,10 @@
 //! `exchange` begins, which will be one line of the app's log whatever happens; a dyno is
 //! reached (`reach`), over a connection from the `pool` or a new one; the request goes there (`forward`) with
 //! the headers that the rules in `headers` ask for, its body as an `upload`; what comes back is
-//! a `relay`, or, after an upgrade, a `tunnel`. Where there is nothing to relay, a `page` says
-//! why.
+//! a `relay`, or, after an upgrade, a `tunnel`; for a file that the dyno has not, a `bridge` to an
+//! earlier release. Where there is nothing to relay, a `page` says why.
 
+mod bridge;
 mod client;
 mod exchange;
 mod forward;
@@ -25,7 +26,7 @@ use std::time::{Duration, Instant};
 use slugline_model::dyno::DynoId;
 use slugline_model::limits::Limits;
 use slugline_model::logline::LogSink;
-use slugline_model::route::{Dial, InFlight, RouteTable};
+use slugline_model::route::{Dial, Elsewhere, InFlight, RouteTable};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -41,6 +42,7 @@ pub struct Router {
     log: Arc<dyn LogSink>,
     dial: Dial,
     in_flight: InFlight,
+    elsewhere: Arc<dyn Elsewhere>,
     limits: Limits,
     /// Connections to dynos that wait for another request.
     pool: Arc<Pool>,
@@ -60,7 +62,7 @@ impl Router {
         listener: TcpListener,
         mut routes: watch::Receiver<Arc<RouteTable>>,
         log: Arc<dyn LogSink>,
-        (dial, in_flight): (Dial, InFlight),
+        (dial, in_flight, elsewhere): (Dial, InFlight, Arc<dyn Elsewhere>),
         limits: Limits,
         shutdown: impl Future<Output = ()>,
     ) {
@@ -69,8 +71,17 @@ impl Router {
         let pool = Arc::new(Pool::default());
         let shunned = Mutex::default();
         let routes_now = routes.clone();
-        let shared =
-            Self { routes: routes_now, log, dial, in_flight, limits, pool, shunned, closing };
+        let shared = Self {
+            routes: routes_now,
+            log,
+            dial,
+            in_flight,
+            elsewhere,
+            limits,
+            pool,
+            shunned,
+            closing,
+        };
         let shared = Arc::new(shared);
         let mut clients = JoinSet::new();
         let mut shutdown = std::pin::pin!(shutdown);

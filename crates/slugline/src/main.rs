@@ -16,6 +16,7 @@ mod ledger;
 mod limit_args;
 mod network;
 mod progress;
+mod prove;
 mod server;
 mod slug_exchange;
 mod slug_reading;
@@ -62,6 +63,8 @@ enum Command {
     Builds(builds::BuildsCommand),
     #[command(flatten)]
     Ledger(ledger::LedgerCommand),
+    #[command(flatten)]
+    Prove(prove::ProveCommand),
     #[command(flatten)]
     SlugExchange(slug_exchange::SlugExchangeCommand),
     #[command(flatten)]
@@ -146,6 +149,7 @@ fn main() {
         Command::Dyno(command) => console::run(dyno_plan::run(command)),
         Command::Builds(command) => console::run(builds::run(command)),
         Command::Ledger(command) => console::run(ledger::run(command)),
+        Command::Prove(command) => console::run(prove::run(command)),
         Command::SlugExchange(command) => console::run(slug_exchange::run(command)),
         Command::SlugReading(command) => console::run(slug_reading::run(command)),
         Command::StoreCare(command) => console::run(store_care::run(command)),

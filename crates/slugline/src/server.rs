@@ -133,7 +133,7 @@ impl Server {
             .map_err(|source| CommandError::DataDirectory { path: platform.ca_path(), source })?;
         let table = platform.routes();
         let forever = std::future::pending();
-        let reach = (platform.dial(), platform.in_flight());
+        let reach = (platform.dial(), platform.in_flight(), platform.elsewhere());
         tokio::spawn(Router::serve(router, table, hub, reach, limits, forever));
         let service = platform.api();
         tokio::spawn(async move { axum::serve(api, service).await });

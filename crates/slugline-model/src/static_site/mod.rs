@@ -5,8 +5,10 @@
 
 mod answer;
 mod glob;
+mod media_types;
 mod site;
 
 pub use answer::{Answer, Kind, Request, answer};
 pub use glob::Glob;
+pub use media_types::content_type;
 pub use site::{Redirect, Route, SiteError, StaticSite};

@@ -21,6 +21,7 @@ mod ledger;
 mod list;
 mod log_session;
 mod metrics;
+mod prove;
 mod receipt;
 mod release;
 mod run;
@@ -84,6 +85,7 @@ impl Platform {
             .route("/apps/{app}/formation", get(formation::list).patch(formation::batch_update))
             .route("/apps/{app}/formation/{type}", get(formation::info).patch(formation::update))
             .route("/apps/{app}/log-sessions", post(log_session::create))
+            .route("/apps/{app}/prove", get(prove::info).post(prove::create).patch(prove::update))
             .route("/apps/{app}/receipts", get(receipt::list))
             .route("/apps/{app}/receipts/{receipt}", get(receipt::info))
             .route("/apps/{app}/receipts/{receipt}/files", get(receipt::files))
@@ -93,6 +95,7 @@ impl Platform {
             .route("/apps/{app}/ephemeral", get(ledger::mode).patch(ledger::set_mode))
             .route("/apps/{app}/releases", get(release::list).post(release::create))
             .route("/apps/{app}/releases/{release}", get(release::info))
+            .route("/apps/{app}/releases/{release}/proof", get(prove::of_release))
             .route("/apps/{app}/releases/{release}/config-vars", get(release::config_vars))
             .route("/apps/{app}/slugs", post(slug::create))
             .route("/apps/{app}/slugs/{slug}", get(slug::info))

@@ -1,6 +1,8 @@
 //! A platform in this process, on an engine and a store that do what a test says.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
+mod exchange;
+
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -15,10 +17,6 @@ use serde_json::{Value, json};
 use slugline_model::build::{CompileResult, TreeSize};
 use slugline_model::care::{Checked, Damage, Finding, Hit, PartKind, Removed};
 use slugline_model::dyno::{DynoId, DynoSpec, Event, ExecRequest, TimedEvent};
-use slugline_model::exchange::{
-    Checksum, ExchangeError, ExportFormat, Exported, ImportRequest, Imported, RegistryTarget,
-    SlugExchange, StackChoice,
-};
 use slugline_model::kept::Keeping;
 use slugline_model::ledger::{Receipt, Tally};
 use slugline_model::limits::Limits;
@@ -298,61 +296,6 @@ impl SlugStore for FakeStore {
 
     fn verify(&self, _: &SlugId) -> Result<(), ReadError> {
         Err(ReadError("object 12 is damaged".into()))
-    }
-}
-
-/// Takes any bytes for an archive, and gives them back.
-impl SlugExchange for FakeStore {
-    fn export(
-        &self,
-        _: &SlugId,
-        _: &ExportFormat,
-        out: &mut dyn Write,
-    ) -> Result<Exported, ExchangeError> {
-        out.write_all(b"an archive").map_err(|error| ExchangeError::Store(error.to_string()))?;
-        Ok(Exported { bytes: 10, checksum: Checksum::Sha256([7; 32]) })
-    }
-
-    fn import(
-        &self,
-        request: &ImportRequest,
-        input: &mut dyn Read,
-    ) -> Result<Imported, ExchangeError> {
-        let mut bytes = Vec::new();
-        input.read_to_end(&mut bytes).map_err(|error| ExchangeError::Store(error.to_string()))?;
-        if bytes == b"hostile" {
-            return Err(ExchangeError::Refused("it is hostile".to_owned()));
-        }
-        let slug = self.ingest(
-            &"library".parse().unwrap(),
-            Path::new("/"),
-            &request.process_types,
-            &request.limits,
-        );
-        Ok(Imported { slug: slug.unwrap(), checksum: Some(Checksum::Sha256([5; 32])) })
-    }
-
-    fn push(
-        &self,
-        _: &SlugId,
-        _: &StackChoice,
-        target: &RegistryTarget,
-        say: &mut dyn FnMut(&str),
-    ) -> Result<String, ExchangeError> {
-        say("app: 1B of 1B");
-        if target.credentials.is_some() {
-            return Ok(format!("sha256 of {}", target.reference));
-        }
-        Err(ExchangeError::Refused("it wants a login".to_owned()))
-    }
-
-    fn pull(
-        &self,
-        _: &RegistryTarget,
-        request: &ImportRequest,
-        _: &mut dyn FnMut(&str),
-    ) -> Result<Imported, ExchangeError> {
-        self.import(request, &mut &b"an image"[..])
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogLine, LogSink};
-use slugline_model::route::{AppRoute, Backend, Dial, InFlight, RouteTable, Serving};
+use slugline_model::route::{
+    AppRoute, Backend, Dial, InFlight, NothingElsewhere, RouteTable, Serving,
+};
 use slugline_router::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -46,7 +48,7 @@ impl Scene {
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async { stopped.await.unwrap_or_default() };
         let log = Arc::new(Lines(lines));
-        let dial = (dial(), InFlight::default());
+        let dial = (dial(), InFlight::default(), Arc::new(NothingElsewhere) as _);
         let served = tokio::spawn(Router::serve(listener, seen, log, dial, limits, stopped));
         Self { address, routes, lines: written, stop: Some(stop), served }
     }

@@ -147,7 +147,7 @@ mod tests {
             let found = Found { path: &path, kind, bytes: *bytes, head: b"" };
             let class = classify(&found, &[]);
             let time = 1_795_442_592_000_000;
-            ledger.add(Change { path, kind, bytes: *bytes, class, time, hash: None });
+            ledger.add(Change { path, kind, bytes: *bytes, class, time, hash: None, by: None });
         }
         ledger.finish()
     }

@@ -2,7 +2,6 @@
 
 mod exchange;
 mod files;
-mod media_types;
 mod respond;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -10,12 +10,11 @@ use http::{HeaderMap, Method, Response, StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
-use slugline_model::static_site::{Answer, Request, answer};
+use slugline_model::static_site::{Answer, Request, answer, content_type};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use super::Site;
 use super::files::Found;
-use super::media_types::content_type;
 
 /// What is sent; an error cuts the connection, as the length is already said.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;

@@ -57,7 +57,7 @@ const TYPES: [(&str, &str); 52] = [
 ];
 
 /// `Content-Type`, with the charset of texts.
-pub(crate) fn content_type(path: &str, encoding: &str) -> String {
+pub fn content_type(path: &str, encoding: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or_default();
     let end = name.rsplit_once('.').map_or("", |(_, end)| end).to_ascii_lowercase();
     let found = TYPES.iter().find(|(extension, _)| *extension == end);
