@@ -99,11 +99,16 @@ impl<'a> Node<'a> {
             lines.push(row(self.tally.bytes, &files, level, &name, class));
             return node.write(level + 1, depth, lines);
         };
-        name.push_str(match file.kind {
-            ChangeKind::Created => "",
-            ChangeKind::Changed => " (changed)",
-            ChangeKind::Deleted => " (deleted)",
-        });
+        let kind = match file.kind {
+            ChangeKind::Created => None,
+            ChangeKind::Changed => Some("changed".to_owned()),
+            ChangeKind::Deleted => Some("deleted".to_owned()),
+        };
+        let by = file.by.as_deref().map(|by| format!("by {}", shown(by)));
+        let notes: Vec<String> = kind.into_iter().chain(by).collect();
+        if !notes.is_empty() {
+            name = format!("{name} ({})", notes.join(" "));
+        }
         lines.push(row(file.bytes, &when(file.time), level, &name, class));
     }
 

@@ -19,10 +19,10 @@ fn layers_above_the_quota_and_past_their_grace_go_and_it_is_said() {
             wait_for("all to be written", PATIENCE, || {
                 (log(&server.api()).matches("]: written").count() == run).then_some(())
             });
-            stage.restart_worker(&server, run as u64);
+            Stage::restart_worker(&server, run as u64);
         }
         let why = "worker.1@1 can no longer be restored, as [layers] quota is 1.0MB: 1 file, 700kB";
-        stage.wait_for_log(&server, &[why]);
+        Stage::wait_for_log(&server, &[why]);
         let first = Stage::wait_for_receipt(&server.api(), 1);
         assert_eq!(first["layer"]["why"], "quota", "{first}");
         let refused = stage.slugline(&["restore", "worker.1@1", "-a", "owl"]).unwrap_err();
@@ -34,7 +34,10 @@ fn layers_above_the_quota_and_past_their_grace_go_and_it_is_said() {
         // What the killed one had begun to discard.
         stage.configure("[layers]\ngrace = \"1s\"\n");
         let server = stage.serve();
-        stage.wait_for_log(&server, &["worker.1@2 can no longer be restored, as its 1s were over"]);
+        Stage::wait_for_log(
+            &server,
+            &["worker.1@2 can no longer be restored, as its 1s were over"],
+        );
         wait_for("the layer to go", PATIENCE, || stage.layers().is_empty().then_some(()));
         let lost = stage.slugline(&["lost", "-a", "owl", "--since", "v1"]).unwrap();
         assert!(lost.contains("2 of 2 runs lost 2 files, 1.4MB; 0 of them"), "{lost}");
@@ -50,13 +53,13 @@ fn a_layer_that_is_not_there_is_said_to_be_missing() {
         let stage = Stage::new(&account, "");
         let mut server = stage.serve();
         stage.run_worker(&server, WRITE);
-        stage.wait_for_log(&server, &["]: written"]);
-        let receipt = stage.restart_worker(&server, 1);
+        Stage::wait_for_log(&server, &["]: written"]);
+        let receipt = Stage::restart_worker(&server, 1);
         server.kill();
         let layers = stage.scene.data().join("layers");
         std::fs::remove_dir_all(layers.join(receipt["id"].as_str().unwrap())).unwrap();
         let server = stage.serve();
-        stage.wait_for_log(
+        Stage::wait_for_log(
             &server,
             &["worker.1@1 can no longer be restored, as its files were not"],
         );
@@ -72,8 +75,8 @@ fn nothing_is_kept_where_that_is_switched_off() {
         let stage = Stage::new(&account, "[layers]\ngrace = \"off\"\n");
         let server = stage.serve();
         stage.run_worker(&server, WRITE);
-        stage.wait_for_log(&server, &["]: written"]);
-        let receipt = stage.restart_worker(&server, 1);
+        Stage::wait_for_log(&server, &["]: written"]);
+        let receipt = Stage::restart_worker(&server, 1);
         assert_eq!(receipt["layer"], json!({ "state": "none" }), "{receipt}");
         assert_eq!(stage.layers(), [""; 0]);
         let path = "/apps/owl/receipts/worker.1@1/files";

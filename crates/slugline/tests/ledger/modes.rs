@@ -19,11 +19,11 @@ fn a_strict_app_cannot_write_but_where_it_declares_it() {
         assert!(set.contains("owl: strict"), "{set}");
         assert_eq!(stage.slugline(&["ephemeral", "-a", "owl"]).unwrap(), "strict\n");
         stage.run_worker(&server, TRY);
-        stage.wait_for_log(&server, &["app[worker.1]: tried"]);
+        Stage::wait_for_log(&server, &["app[worker.1]: tried"]);
         for refused in ["touch", "baked.txt", "mkdir"] {
-            stage.wait_for_log(&server, &["app[worker.1]", refused, "Read-only file system"]);
+            Stage::wait_for_log(&server, &["app[worker.1]", refused, "Read-only file system"]);
         }
-        let receipt = stage.restart_worker(&server, 1);
+        let receipt = Stage::restart_worker(&server, 1);
         assert_eq!((&receipt["files"], &receipt["noise"]["files"]), (&json!(0), &json!(2)));
         let wrong = stage.slugline(&["ephemeral", "loud", "-a", "owl"]).unwrap_err();
         assert!(wrong.contains("must be one of warn, strict, quiet"), "{wrong}");
@@ -38,8 +38,8 @@ fn a_quiet_app_hears_nothing_and_has_its_files_kept_all_the_same() {
         let server = stage.serve();
         stage.run_worker(&server, "echo x > file; echo written; exec sleep 1000");
         server.api().json("PATCH", "/apps/owl/ephemeral", &json!({ "mode": "quiet" }));
-        stage.wait_for_log(&server, &["]: written"]);
-        let receipt = stage.restart_worker(&server, 1);
+        Stage::wait_for_log(&server, &["]: written"]);
+        let receipt = Stage::restart_worker(&server, 1);
         assert_eq!(receipt["layer"]["state"], "kept", "{receipt}");
         stage.slugline(&["restore", "worker.1@1", "out", "-a", "owl"]).unwrap();
         assert_eq!(std::fs::read(stage.at("out/file")).unwrap(), b"x\n");

@@ -70,7 +70,7 @@ impl Stage {
     }
 
     /// Restarts the worker, and waits for the receipt of this run.
-    pub(crate) fn restart_worker(&self, server: &Serving<'_>, run: u64) -> Value {
+    pub(crate) fn restart_worker(server: &Serving<'_>, run: u64) -> Value {
         server.api().json("DELETE", "/apps/owl/dynos/worker.1", &Value::Null);
         Self::wait_for_receipt(&server.api(), run)
     }
@@ -98,7 +98,7 @@ impl Stage {
     }
 
     /// Waits for a line of the app's log with all these words in it.
-    pub(crate) fn wait_for_log(&self, server: &Serving<'_>, words: &[&str]) {
+    pub(crate) fn wait_for_log(server: &Serving<'_>, words: &[&str]) {
         wait_for(&format!("a line with {words:?}"), PATIENCE, || {
             let log = log(&server.api());
             log.lines().any(|line| words.iter().all(|word| line.contains(word))).then_some(())
