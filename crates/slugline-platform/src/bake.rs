@@ -77,10 +77,16 @@ impl Platform {
         let mut pin = self.inner.pins.open();
         let (id, tree, paths) = (wanted.id, wanted.slug.tree.clone(), wanted.paths.clone());
         let extended = self.blocking(move |inner| inner.extend(id, &tree, &paths)).await?;
+        let nothing = |paths: &[&str]| BakeError::Nothing {
+            dyno: wanted.dyno.clone(),
+            paths: paths.join(", "),
+        };
+        let all: Vec<&str> = wanted.paths.iter().map(String::as_str).collect();
+        let extended = extended.ok_or_else(|| nothing(&all))?;
         pin.hold(extended.slug.id.clone());
         let missing = bake::missing(&wanted.paths, &extended.added);
         if !missing.is_empty() {
-            return Err(BakeError::Nothing { dyno: wanted.dyno, paths: missing.join(", ") });
+            return Err(nothing(&missing));
         }
         let tree = extended.slug.id.clone();
         let framework = self.blocking(move |inner| inner.framework(&tree)).await;
@@ -148,8 +154,14 @@ impl Platform {
 }
 
 impl Inner {
-    /// Passes what the dyno wrote there on to the store, which makes a slug of it.
-    fn extend(&self, id: DynoId, slug: &SlugId, paths: &[String]) -> Result<Extended, BakeError> {
+    /// Passes what the dyno wrote there on to the store, which makes a slug of it; none where it wrote
+    /// nothing.
+    fn extend(
+        &self,
+        id: DynoId,
+        slug: &SlugId,
+        paths: &[String],
+    ) -> Result<Option<Extended>, BakeError> {
         let (mut reader, mut writer) = io::pipe()
             .map_err(|error| ExchangeError::Store(format!("there is no pipe: {error}")))?;
         std::thread::scope(|scope| {
@@ -165,7 +177,8 @@ impl Inner {
             drop(reader);
             let exported = export.join().expect("an export does not panic");
             match (extended, exported) {
-                (extended, Ok(_)) => Ok(extended?),
+                (Err(_), Ok(tally)) if tally.files == 0 => Ok(None),
+                (extended, Ok(_)) => Ok(Some(extended?)),
                 (Err(refused), Err(error)) if had_no_reader(&error) => Err(refused.into()),
                 (_, Err(error)) => Err(error.into()),
             }
