@@ -10,6 +10,7 @@ pub mod tar_extended;
 
 pub mod advice;
 pub mod app_json;
+pub mod bake;
 pub mod bridge;
 pub mod build;
 pub mod care;

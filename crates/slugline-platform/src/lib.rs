@@ -5,6 +5,7 @@
 
 mod api;
 mod apt;
+mod bake;
 mod bridge;
 mod build_failure;
 mod buildpacks;

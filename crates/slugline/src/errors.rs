@@ -52,6 +52,8 @@ pub(crate) enum CommandError {
     SlugExchange(#[from] SlugExchangeError),
     #[error("restore files")]
     Restore(#[from] RestoreError),
+    #[error("bake files of {dyno}")]
+    NotBaked { dyno: String, found: String },
     #[error("find a build of {app}")]
     NoBuild { app: String, wanted: Option<String>, known: Vec<String> },
 }
@@ -112,6 +114,7 @@ impl CommandError {
                 "One server at a time may use a data directory.",
                 "slugline … --data-dir ANOTHER, or stop the other one",
             ),
+            Self::NotBaked { dyno, found } => crate::bake::explain(dyno, found),
             Self::Configuration(error) => error.explain(),
             Self::SlugExchange(error) => error.explain(),
             Self::Restore(error) => error.explain(),

@@ -1,5 +1,6 @@
 //! Your own Heroku in one binary: subcommands and their wiring.
 
+mod bake;
 mod bucket;
 mod builds;
 mod client;
@@ -54,6 +55,9 @@ enum Command {
     /// Say whether this machine can run dynos, or what in a source is known to lose files
     #[command(after_help = "Examples:\n  slugline doctor\n  slugline doctor examples/library")]
     Doctor(source_doctor::DoctorArgs),
+    /// Make a release of the current slug and of files as they are in a dyno: a stopgap
+    #[command(after_help = "Example:\n  slugline bake web.1 static/CACHE -a library")]
+    Bake(bake::BakeArgs),
     /// Hold what Slugline does against what others publish
     #[command(subcommand)]
     Conformance(conformance::Conformance),
@@ -146,6 +150,7 @@ fn main() {
         Command::Up(args) => console::run(up::up(args)),
         Command::Serve(args) => console::run(server::serve(args)),
         Command::Conformance(args) => console::run(conformance::conformance(args)),
+        Command::Bake(args) => console::run(bake::bake(args)),
         Command::Dyno(command) => console::run(dyno_plan::run(command)),
         Command::Builds(command) => console::run(builds::run(command)),
         Command::Ledger(command) => console::run(ledger::run(command)),

@@ -11,7 +11,7 @@ pub use by_class::advise;
 pub use framework::Framework;
 
 /// Where files are to be instead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Way {
     /// In the slug, made by the build.

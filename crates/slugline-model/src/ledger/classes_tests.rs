@@ -34,7 +34,7 @@ const KNOWN: [(&str, Class); 88] = [
     ("/tmp/sessionid8d4g", Class::Session),
     ("/app/sessions/sessionid8d4g", Class::Session),
     // Flask and FastAPI
-    ("/app/instance/app.db", Class::Database),
+    ("/app/data/app.db", Class::Database),
     ("/app/flask_session/2029240f6d1128be89ddc32729463129", Class::Session),
     ("/app/uploads/photo.JPG", Class::Upload),
     ("/app/static/uploads/photo.jpg", Class::Upload),

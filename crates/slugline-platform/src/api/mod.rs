@@ -8,6 +8,7 @@ mod account;
 mod app;
 mod app_feature;
 mod auth;
+mod bake;
 mod build;
 mod buildpack;
 mod buildpack_installation;
@@ -74,6 +75,7 @@ impl Platform {
             )
             .route("/apps/{app}/dynos/{dyno}/actions/stop", post(dyno::stop))
             .route("/apps/{app}/dynos/{dyno}/plan", get(dyno::plan))
+            .route("/apps/{app}/dynos/{dyno}/bake", post(bake::create))
             .route("/apps/{app}/formations/{type}", delete(dyno::restart_type))
             .route("/apps/{app}/formations/{type}/actions/stop", post(dyno::stop_type))
             .route("/apps/{app}/available-dyno-sizes", get(dyno_size::available))

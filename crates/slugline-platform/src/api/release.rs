@@ -135,7 +135,7 @@ fn no_such_release() -> ApiError {
     ApiError::not_found("release", "Couldn't find that release.")
 }
 
-fn render(
+pub(super) fn render(
     platform: &Platform,
     app: &App,
     release: &Release,
