@@ -22,7 +22,8 @@ fn start(status: u16) -> Vec<PageSeen> {
 }
 
 fn verdict(tools: Tools, assets: Vec<Asset>) -> Verdict {
-    let written = vec!["/app/static/CACHE/css/out.css".to_owned()];
+    let path = "/app/static/CACHE/css/out.css".to_owned();
+    let written = vec![Written { path, hash: Some("a".to_owned()) }];
     judge(&Evidence { pages: start(200), assets, tools, written, ..Evidence::default() })
 }
 
@@ -41,7 +42,7 @@ fn all_is_well_where_all_is_there_twice() {
 fn each_way_of_losing_a_file_has_its_words_and_its_line() {
     let says = |tools, asset: Asset| {
         let verdict = verdict(tools, vec![asset]);
-        assert_eq!(verdict.headline(), "Of 1 asset of 1 page, 1 would not be there.");
+        assert_eq!(verdict.headline(), "Of 1 asset of 1 page, 1 cannot be relied on.");
         verdict.findings[0].text.clone()
     };
     assert_eq!(
@@ -85,6 +86,24 @@ fn each_way_of_losing_a_file_has_its_words_and_its_line() {
 fn a_file_that_becomes_a_page_after_the_restart_vanishes() {
     let verdict = verdict(NODE, vec![asset("/a.css", css("a"), answer(200, "text/html", "p"))]);
     assert_eq!(verdict.findings[0].problem, Problem::Vanishes);
+}
+
+#[test]
+fn what_each_dyno_makes_as_it_boots_is_not_in_the_slug() {
+    let assets =
+        vec![asset("/js/main.js", css("a"), css("a")), asset("/js/x.js", css("b"), css("b"))];
+    let made = |path: &str, hash: &str| Written { path: path.into(), hash: Some(hash.into()) };
+    let assets = assets.into_iter().map(|asset| Asset { kind: Kind::Other, ..asset }).collect();
+    let booted = vec![made("/app/dist/js/main.js", "a"), made("/app/dist/js/x.js", "of another")];
+    let verdict = judge(&Evidence { pages: start(200), assets, booted, ..Evidence::default() });
+    let texts: Vec<&str> = verdict.findings.iter().map(|found| found.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        [
+            "`/js/main.js` is not in the slug: each dyno makes /app/dist/js/main.js anew as it boots; \
+          make it in the build (bin/post_compile), so that it is in the slug."
+        ]
+    );
 }
 
 #[test]

@@ -82,11 +82,12 @@ impl Platform {
         say("Booting a second one, and asking for these files before any page");
         let second = self.boot_to_throw_away(subject, cancel).await?;
         let (assets, live) = ask_again(&second.asker, walked.assets, live.assets, cancel).await;
-        second.throw_away().await;
+        let booted = second.throw_away().await;
         if cancel.is_canceled() {
             return Err(NotProven::Canceled);
         }
-        Ok(Evidence { pages: walked.pages, assets, written, live, tools, cut: walked.cut })
+        let Walked { pages, cut, .. } = walked;
+        Ok(Evidence { pages, assets, written, booted, live, tools, cut })
     }
 
     /// A dyno that serves now, of another slug than the one that is proven.
