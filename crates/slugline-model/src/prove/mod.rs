@@ -20,7 +20,6 @@ use serde::{Deserialize, Serialize};
 
 pub use address::{Base, resolve};
 pub use frontier::{Ask, Bounds, Frontier};
-pub use remedy::Tools;
 pub use verdict::{
     Answer, Asset, Evidence, Finding, LiveAsset, PageSeen, Problem, Verdict, Written, judge,
 };

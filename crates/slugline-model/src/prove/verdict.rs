@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Tools, Trust};
+use super::remedy::remedy;
+use super::{Kind, Trust};
+use crate::advice::Framework;
 use crate::bridge::{common_tail, has_hash};
 use crate::ledger::{Change, ChangeKind, Receipt};
 use crate::message::Message;
@@ -105,8 +107,8 @@ pub struct Evidence {
     pub booted: Vec<Written>,
     /// The files of the release that serves now; empty where there is none, or it is this one.
     pub live: Vec<LiveAsset>,
-    /// What the app is built with.
-    pub tools: Tools,
+    /// What the app is written with.
+    pub framework: Framework,
     /// Whether there was more than is looked at.
     pub cut: bool,
 }
@@ -247,11 +249,15 @@ fn made<'a>(url: &str, answer: &Answer, files: &'a [Written]) -> Option<&'a str>
 
 fn sentence(asset: &Asset, problem: Problem, evidence: &Evidence) -> String {
     let Asset { url, kind, first, second, from, .. } = asset;
-    let remedy = evidence.tools.remedy(url, *kind);
+    let file = match problem {
+        Problem::Boot => made(url, second, &evidence.booted),
+        _ => made(url, first, &evidence.written),
+    };
+    let remedy = remedy(evidence.framework, url, file);
     let by = if from.is_empty() { String::new() } else { format!(" (`{from}` refers to it)") };
     match problem {
         Problem::Vanishes => {
-            let place = match made(url, first, &evidence.written) {
+            let place = match file {
                 Some(path) => format!(", as {path},"),
                 None => String::new(),
             };
@@ -260,7 +266,7 @@ fn sentence(asset: &Asset, problem: Problem, evidence: &Evidence) -> String {
             )
         }
         Problem::Boot => {
-            let path = made(url, second, &evidence.booted).unwrap_or_default();
+            let path = file.unwrap_or_default();
             format!(
                 "`{url}` is not in the slug: each dyno makes {path} anew as it boots; {remedy}."
             )

@@ -9,8 +9,10 @@ mod dyno;
 mod gate;
 mod walk;
 
+use slugline_model::advice::Framework;
+use slugline_model::listing::Listing;
 use slugline_model::message::Message;
-use slugline_model::prove::{Answer, Asset, Evidence, LiveAsset, Tools, Verdict, judge};
+use slugline_model::prove::{Answer, Asset, Evidence, LiveAsset, Verdict, judge};
 
 use crate::cancel::Cancel;
 use crate::db;
@@ -68,7 +70,7 @@ impl Platform {
     ) -> Result<Evidence, NotProven> {
         let slug = subject.slug.clone();
         let listing = self.blocking(move |inner| inner.store.listing(&slug.tree)).await;
-        let tools = listing.map(|listing| Tools::of(&listing)).unwrap_or_default();
+        let framework = listing.map(|listing| framework(&listing)).unwrap_or_default();
         say(&format!("Booting a dyno from the slug of v{} alone", subject.release.version));
         let first = self.boot_to_throw_away(subject, cancel).await?;
         let paths = &subject.slug.manifest.prove_paths;
@@ -87,7 +89,7 @@ impl Platform {
             return Err(NotProven::Canceled);
         }
         let Walked { pages, cut, .. } = walked;
-        Ok(Evidence { pages, assets, written, booted, live, tools, cut })
+        Ok(Evidence { pages, assets, written, booted, live, framework, cut })
     }
 
     /// A dyno that serves now, of another slug than the one that is proven.
@@ -109,6 +111,11 @@ impl Platform {
         };
         Some(self.asker(&subject.app.name, id, port))
     }
+}
+
+/// What an app is written with.
+fn framework(listing: &Listing) -> Framework {
+    Framework::of_slug(listing.items.keys().filter_map(|path| std::str::from_utf8(path).ok()))
 }
 
 /// Asks the second dyno for what the first one, and the release that serves, have answered.
