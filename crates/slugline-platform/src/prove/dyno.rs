@@ -50,7 +50,7 @@ impl Platform {
         spec.resources = Resources::of_dyno(size, &self.inner.config.limits);
         let dyno = Dyno::new(&spec, Role::Proof, size);
         let (send, events) = mpsc::unbounded_channel();
-        if self.dynos().are_one_offs_refused() || self.dynos().is_shutting_down() {
+        if self.proves_no_more() {
             return Err(NotProven::Canceled);
         }
         self.register(&dyno).map_err(|error| failed(&error.to_string()))?;

@@ -85,11 +85,18 @@ impl Platform {
         let second = self.boot_to_throw_away(subject, cancel).await?;
         let (assets, live) = ask_again(&second.asker, walked.assets, live.assets, cancel).await;
         let booted = second.throw_away().await;
-        if cancel.is_canceled() {
+        // A server that stops has ended the dynos: that they gave no answers says nothing.
+        if cancel.is_canceled() || self.proves_no_more() {
             return Err(NotProven::Canceled);
         }
         let Walked { pages, cut, .. } = walked;
         Ok(Evidence { pages, assets, written, booted, live, framework, cut })
+    }
+
+    /// Whether the server is stopping.
+    pub(crate) fn proves_no_more(&self) -> bool {
+        let dynos = self.dynos();
+        dynos.are_one_offs_refused() || dynos.is_shutting_down()
     }
 
     /// A dyno that serves now, of another slug than the one that is proven.
