@@ -100,7 +100,7 @@ impl Platform {
             if let Some(change) = written_elsewhere(path, &ledger.largest) {
                 let shown = path.split('?').next().unwrap_or_default();
                 let text = format!(
-                    "{shown} is not here: {name} wrote {}. A dyno\'s disk is its own; what all \
+                    "{shown} is not here: {name} wrote {}. A dyno's disk is its own; what all \
                      dynos need belongs into a bucket (S3) or a database",
                     change.path
                 );

@@ -20,8 +20,9 @@ use serde::{Deserialize, Serialize};
 
 pub use address::{Base, resolve};
 pub use frontier::{Ask, Bounds, Frontier};
-pub use remedy::Tools;
-pub use verdict::{Answer, Asset, Evidence, Finding, LiveAsset, PageSeen, Problem, Verdict, judge};
+pub use verdict::{
+    Answer, Asset, Evidence, Finding, LiveAsset, PageSeen, Problem, Verdict, Written, judge,
+};
 
 /// What an address is of, as far as its reference or its name tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -4,8 +4,11 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Tools, Trust};
+use super::remedy::remedy;
+use super::{Kind, Trust};
+use crate::advice::Framework;
 use crate::bridge::{common_tail, has_hash};
+use crate::ledger::{Change, ChangeKind, Receipt};
 use crate::message::Message;
 
 /// Findings that are told one by one.
@@ -74,6 +77,23 @@ pub struct LiveAsset {
     pub new: Answer,
 }
 
+/// A file that a dyno made, and that its slug has not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Absolute in the dyno.
+    pub path: String,
+    /// BLAKE3 of its content, in hexadecimal, where it was read.
+    pub hash: Option<String>,
+}
+
+impl Written {
+    /// The files that a dyno made, of its ledger.
+    pub fn of(receipt: Receipt) -> Vec<Self> {
+        let made = receipt.largest.into_iter().filter(|change| change.kind == ChangeKind::Created);
+        made.map(|Change { path, hash, .. }| Self { path, hash }).collect()
+    }
+}
+
 /// All that was found.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
@@ -81,12 +101,14 @@ pub struct Evidence {
     pub pages: Vec<PageSeen>,
     /// The files.
     pub assets: Vec<Asset>,
-    /// What the first dyno wrote: absolute paths.
-    pub written: Vec<String>,
+    /// The files that the first dyno made.
+    pub written: Vec<Written>,
+    /// The files that the second one made, which saw no page: it made them as it booted.
+    pub booted: Vec<Written>,
     /// The files of the release that serves now; empty where there is none, or it is this one.
     pub live: Vec<LiveAsset>,
-    /// What the app is built with.
-    pub tools: Tools,
+    /// What the app is written with.
+    pub framework: Framework,
     /// Whether there was more than is looked at.
     pub cut: bool,
 }
@@ -97,6 +119,8 @@ pub struct Evidence {
 pub enum Problem {
     /// It is made when first asked for, and not there after a restart.
     Vanishes,
+    /// Each dyno makes it anew as it boots.
+    Boot,
     /// It is not there.
     Missing,
     /// A page is answered in its place, as if all were well.
@@ -184,7 +208,7 @@ fn page(page: &PageSeen) -> Option<Finding> {
 }
 
 fn find(asset: &Asset, evidence: &Evidence) -> Option<Finding> {
-    let problem = problem(asset)?;
+    let problem = problem(asset).or_else(|| made_at_boot(asset, evidence))?;
     let text = sentence(asset, problem, evidence);
     Some(Finding { url: asset.url.clone(), problem, from: asset.from.clone(), text })
 }
@@ -209,18 +233,42 @@ fn problem(asset: &Asset) -> Option<Problem> {
     (first.hash != second.hash).then_some(Problem::Differs)
 }
 
+/// What is there before any page, and not in the slug.
+fn made_at_boot(asset: &Asset, evidence: &Evidence) -> Option<Problem> {
+    made(&asset.url, &asset.second, &evidence.booted).map(|_| Problem::Boot)
+}
+
+/// The file that an answer came from: one with its name and, where that is known, its content.
+fn made<'a>(url: &str, answer: &Answer, files: &'a [Written]) -> Option<&'a str> {
+    let path = url.split('?').next().unwrap_or_default();
+    let same = |file: &&Written| file.hash.as_ref().is_none_or(|hash| *hash == answer.hash);
+    let named = files.iter().filter(|file| common_tail(&file.path, path) > 0);
+    let best = named.filter(same).max_by_key(|file| common_tail(&file.path, path));
+    best.map(|file| file.path.as_str())
+}
+
 fn sentence(asset: &Asset, problem: Problem, evidence: &Evidence) -> String {
-    let Asset { url, kind, first, from, .. } = asset;
-    let remedy = evidence.tools.remedy(url, *kind);
+    let Asset { url, kind, first, second, from, .. } = asset;
+    let file = match problem {
+        Problem::Boot => made(url, second, &evidence.booted),
+        _ => made(url, first, &evidence.written),
+    };
+    let remedy = remedy(evidence.framework, url, file);
     let by = if from.is_empty() { String::new() } else { format!(" (`{from}` refers to it)") };
     match problem {
         Problem::Vanishes => {
-            let place = match written(url, &evidence.written) {
+            let place = match file {
                 Some(path) => format!(", as {path},"),
                 None => String::new(),
             };
             format!(
                 "`{url}` is generated{place} when first asked for and vanishes at restart: {remedy}."
+            )
+        }
+        Problem::Boot => {
+            let path = file.unwrap_or_default();
+            format!(
+                "`{url}` is not in the slug: each dyno makes {path} anew as it boots; {remedy}."
             )
         }
         Problem::Missing => {
@@ -259,13 +307,6 @@ fn a_file(kind: Kind) -> &'static str {
         Kind::Manifest => "a list of files",
         _ => "a file",
     }
-}
-
-/// What the first dyno wrote that may be this file.
-fn written<'a>(url: &str, written: &'a [String]) -> Option<&'a str> {
-    let path = url.split('?').next().unwrap_or_default();
-    let fits = written.iter().filter(|file| common_tail(file, path) > 0);
-    fits.max_by_key(|file| common_tail(file, path)).map(String::as_str)
 }
 
 fn notes(evidence: &Evidence, needed: &[&Asset]) -> Vec<String> {
@@ -338,7 +379,7 @@ impl Verdict {
             (0, 0) => format!("{pages} and no asset: there is nothing to lose."),
             (0, 1) => format!("The one asset of {pages} is in the slug."),
             (0, _) => format!("All {all} assets of {pages} are in the slug."),
-            _ => format!("Of {all} {} of {pages}, {bad} would not be there.", assets(all)),
+            _ => format!("Of {all} {} of {pages}, {bad} cannot be relied on.", assets(all)),
         }
     }
 

@@ -21,13 +21,14 @@ fn start(status: u16) -> Vec<PageSeen> {
     vec![PageSeen { url: "/".into(), status, first: true }]
 }
 
-fn verdict(tools: Tools, assets: Vec<Asset>) -> Verdict {
-    let written = vec!["/app/static/CACHE/css/out.css".to_owned()];
-    judge(&Evidence { pages: start(200), assets, tools, written, ..Evidence::default() })
+fn verdict(framework: Framework, assets: Vec<Asset>) -> Verdict {
+    let path = "/app/static/CACHE/css/out.css".to_owned();
+    let written = vec![Written { path, hash: Some("a".to_owned()) }];
+    judge(&Evidence { pages: start(200), assets, framework, written, ..Evidence::default() })
 }
 
-const DJANGO: Tools = Tools { django: true, rails: false, node: false };
-const NODE: Tools = Tools { django: false, rails: false, node: true };
+const DJANGO: Framework = Framework::Django;
+const NODE: Framework = Framework::Node;
 
 #[test]
 fn all_is_well_where_all_is_there_twice() {
@@ -39,9 +40,9 @@ fn all_is_well_where_all_is_there_twice() {
 
 #[test]
 fn each_way_of_losing_a_file_has_its_words_and_its_line() {
-    let says = |tools, asset: Asset| {
-        let verdict = verdict(tools, vec![asset]);
-        assert_eq!(verdict.headline(), "Of 1 asset of 1 page, 1 would not be there.");
+    let says = |framework, asset: Asset| {
+        let verdict = verdict(framework, vec![asset]);
+        assert_eq!(verdict.headline(), "Of 1 asset of 1 page, 1 cannot be relied on.");
         verdict.findings[0].text.clone()
     };
     assert_eq!(
@@ -64,20 +65,23 @@ fn each_way_of_losing_a_file_has_its_words_and_its_line() {
          that; add `npm run build` to bin/post_compile."
     );
     assert_eq!(
-        says(Tools::default(), asset("/main.css", answer(200, "text/plain", "p"), css("p"))),
+        says(Framework::Unknown, asset("/main.css", answer(200, "text/plain", "p"), css("p"))),
         "`/main.css` is answered as text/plain (`/` refers to it), and browsers refuse a style \
          sheet of that type: send the right Content-Type."
     );
     assert_eq!(
-        says(Tools::default(), asset("/main.css", css("a"), css("b"))),
+        says(Framework::Unknown, asset("/main.css", css("a"), css("b"))),
         "`/main.css` has another content after each restart, so that two dynos answer differently: \
          make it in the build (bin/post_compile), so that it is in the slug."
     );
     let png = answer(200, "image/png", "a");
     assert_eq!(
         says(DJANGO, asset("/media/a.png", png, none())),
-        "`/media/a.png` is generated when first asked for and vanishes at restart: keep what users \
-         upload in a bucket (S3): a dyno's disk goes with it."
+        concat!(
+            "`/media/a.png` is generated when first asked for and vanishes at restart: move it to S3: ",
+            "`heroku addons:create s3`, and in the app: `STORAGES[\"default\"] = {\"BACKEND\": ",
+            "\"storages.backends.s3.S3Storage\"}`."
+        )
     );
 }
 
@@ -85,6 +89,24 @@ fn each_way_of_losing_a_file_has_its_words_and_its_line() {
 fn a_file_that_becomes_a_page_after_the_restart_vanishes() {
     let verdict = verdict(NODE, vec![asset("/a.css", css("a"), answer(200, "text/html", "p"))]);
     assert_eq!(verdict.findings[0].problem, Problem::Vanishes);
+}
+
+#[test]
+fn what_each_dyno_makes_as_it_boots_is_not_in_the_slug() {
+    let assets =
+        vec![asset("/js/main.js", css("a"), css("a")), asset("/js/x.js", css("b"), css("b"))];
+    let made = |path: &str, hash: &str| Written { path: path.into(), hash: Some(hash.into()) };
+    let assets = assets.into_iter().map(|asset| Asset { kind: Kind::Other, ..asset }).collect();
+    let booted = vec![made("/app/dist/js/main.js", "a"), made("/app/dist/js/x.js", "of another")];
+    let verdict = judge(&Evidence { pages: start(200), assets, booted, ..Evidence::default() });
+    let texts: Vec<&str> = verdict.findings.iter().map(|found| found.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        [
+            "`/js/main.js` is not in the slug: each dyno makes /app/dist/js/main.js anew as it boots; \
+          add `npm run build` to bin/post_compile."
+        ]
+    );
 }
 
 #[test]

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use slugline_model::dyno::{Event, TimedEvent};
-use slugline_model::ledger::Receipt;
 use slugline_model::name::{DynoName, ProcessType};
-use slugline_model::prove::Kind;
+use slugline_model::prove::{Kind, Written};
 use slugline_model::resources::{DynoSize, Resources};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use uuid::Uuid;
@@ -51,7 +50,7 @@ impl Platform {
         spec.resources = Resources::of_dyno(size, &self.inner.config.limits);
         let dyno = Dyno::new(&spec, Role::Proof, size);
         let (send, events) = mpsc::unbounded_channel();
-        if self.dynos().are_one_offs_refused() || self.dynos().is_shutting_down() {
+        if self.proves_no_more() {
             return Err(NotProven::Canceled);
         }
         self.register(&dyno).map_err(|error| failed(&error.to_string()))?;
@@ -131,18 +130,14 @@ impl ThrowAway {
         false
     }
 
-    /// Stops it; gives the paths that it wrote.
-    pub(super) async fn throw_away(mut self) -> Vec<String> {
+    /// Stops it; gives the files that it made.
+    pub(super) async fn throw_away(mut self) -> Vec<Written> {
         self.platform.stop(self.id).await;
         while let Some(TimedEvent { event, .. }) = self.events.recv().await {
             if let Event::Discarded { receipt, .. } = event {
-                return paths(receipt);
+                return Written::of(receipt);
             }
         }
         vec![]
     }
-}
-
-fn paths(receipt: Receipt) -> Vec<String> {
-    receipt.largest.into_iter().map(|change| change.path).collect()
 }

@@ -39,7 +39,8 @@ impl Platform {
         write("-----> Proving that the slug has all that its pages need\n");
         let mut say = |line: &str| write(&format!("       {line}\n"));
         let proven = self.prove(subject, cancel, &mut say).await;
-        if cancel.is_canceled() {
+        // What nobody knows of may not take effect, whatever the gate.
+        if cancel.is_canceled() || self.proves_no_more() {
             return false;
         }
         let message = match told(&proven) {

@@ -9,8 +9,10 @@ mod dyno;
 mod gate;
 mod walk;
 
+use slugline_model::advice::Framework;
+use slugline_model::listing::Listing;
 use slugline_model::message::Message;
-use slugline_model::prove::{Answer, Asset, Evidence, LiveAsset, Tools, Verdict, judge};
+use slugline_model::prove::{Answer, Asset, Evidence, LiveAsset, Verdict, judge};
 
 use crate::cancel::Cancel;
 use crate::db;
@@ -68,7 +70,7 @@ impl Platform {
     ) -> Result<Evidence, NotProven> {
         let slug = subject.slug.clone();
         let listing = self.blocking(move |inner| inner.store.listing(&slug.tree)).await;
-        let tools = listing.map(|listing| Tools::of(&listing)).unwrap_or_default();
+        let framework = listing.map(|listing| framework(&listing)).unwrap_or_default();
         say(&format!("Booting a dyno from the slug of v{} alone", subject.release.version));
         let first = self.boot_to_throw_away(subject, cancel).await?;
         let paths = &subject.slug.manifest.prove_paths;
@@ -82,11 +84,19 @@ impl Platform {
         say("Booting a second one, and asking for these files before any page");
         let second = self.boot_to_throw_away(subject, cancel).await?;
         let (assets, live) = ask_again(&second.asker, walked.assets, live.assets, cancel).await;
-        second.throw_away().await;
-        if cancel.is_canceled() {
+        let booted = second.throw_away().await;
+        // A server that stops has ended the dynos: that they gave no answers says nothing.
+        if cancel.is_canceled() || self.proves_no_more() {
             return Err(NotProven::Canceled);
         }
-        Ok(Evidence { pages: walked.pages, assets, written, live, tools, cut: walked.cut })
+        let Walked { pages, cut, .. } = walked;
+        Ok(Evidence { pages, assets, written, booted, live, framework, cut })
+    }
+
+    /// Whether the server is stopping.
+    pub(crate) fn proves_no_more(&self) -> bool {
+        let dynos = self.dynos();
+        dynos.are_one_offs_refused() || dynos.is_shutting_down()
     }
 
     /// A dyno that serves now, of another slug than the one that is proven.
@@ -108,6 +118,11 @@ impl Platform {
         };
         Some(self.asker(&subject.app.name, id, port))
     }
+}
+
+/// What an app is written with.
+fn framework(listing: &Listing) -> Framework {
+    Framework::of_slug(listing.items.keys().filter_map(|path| std::str::from_utf8(path).ok()))
 }
 
 /// Asks the second dyno for what the first one, and the release that serves, have answered.

@@ -7,7 +7,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogLine, LogSink};
 use slugline_model::route::{
-    AppRoute, Backend, Dial, InFlight, NothingElsewhere, RouteTable, Serving,
+    AppRoute, Backend, Dial, Elsewhere, InFlight, NothingElsewhere, RouteTable, Serving,
 };
 use slugline_router::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,6 +41,14 @@ impl Scene {
     }
 
     pub(crate) async fn with(serving: Serving, limits: Limits) -> Self {
+        Self::all(serving, limits, Arc::new(NothingElsewhere)).await
+    }
+
+    pub(crate) async fn bridged(serving: Serving, elsewhere: Arc<dyn Elsewhere>) -> Self {
+        Self::all(serving, Limits::default(), elsewhere).await
+    }
+
+    async fn all(serving: Serving, limits: Limits, elsewhere: Arc<dyn Elsewhere>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (routes, seen) = watch::channel(table(serving));
@@ -48,7 +56,7 @@ impl Scene {
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async { stopped.await.unwrap_or_default() };
         let log = Arc::new(Lines(lines));
-        let dial = (dial(), InFlight::default(), Arc::new(NothingElsewhere) as _);
+        let dial = (dial(), InFlight::default(), elsewhere);
         let served = tokio::spawn(Router::serve(listener, seen, log, dial, limits, stopped));
         Self { address, routes, lines: written, stop: Some(stop), served }
     }

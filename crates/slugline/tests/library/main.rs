@@ -13,8 +13,9 @@ use std::io::Write as _;
 use std::path::Path;
 
 use stages::{
-    a_killed_server_is_recovered, a_restart_loses_what_was_written_and_told, build_and_serve,
-    dynos_share_nothing, stop_without_a_trace,
+    a_killed_server_is_recovered, a_proof_finds_all_in_the_slug,
+    a_restart_loses_what_was_written_and_told, build_and_serve, dynos_share_nothing,
+    stop_without_a_trace,
 };
 use support::account::Account;
 use support::scene::Scene;
@@ -29,6 +30,7 @@ fn the_library_keeps_its_assets_and_loses_its_uploads() {
         let mut server = Server::start(&scene);
         let cold = server.wait_for_release(1);
         build_and_serve(&mut server);
+        a_proof_finds_all_in_the_slug(&mut server);
         a_restart_loses_what_was_written_and_told(&mut server);
         dynos_share_nothing(&mut server);
         stop_without_a_trace(server);

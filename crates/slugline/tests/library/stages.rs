@@ -30,6 +30,16 @@ pub(crate) fn build_and_serve(server: &mut Server) {
     }
 }
 
+/// Dynos that nobody else asks have all that the pages need, before and after a restart.
+pub(crate) fn a_proof_finds_all_in_the_slug(server: &mut Server) {
+    let answer = server.api().send("POST", "/apps/library/prove", &json!({}));
+    let text = answer.text();
+    let end: Value = serde_json::from_str(text.lines().last().unwrap_or_default()).expect("JSON");
+    assert_eq!(end["verdict"]["findings"], json!([]), "{end:#}");
+    let assets = end["verdict"]["assets"].as_u64().expect("a number");
+    assert!(assets >= 7, "the page's own, the late chunk, fonts and pictures: {end:#}");
+}
+
 /// Assets are the slug's and stay; a cover is the dyno's and goes, with a receipt.
 pub(crate) fn a_restart_loses_what_was_written_and_told(server: &mut Server) {
     let scene = server.scene;

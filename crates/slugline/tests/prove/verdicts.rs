@@ -41,6 +41,14 @@ fn each_way_of_losing_a_file_is_told_from_having_all() {
                     for and vanishes at restart: ";
         assert!(text.starts_with(says), "{text}");
 
+        // Each dyno makes it before it listens.
+        let boots = without(&account, "public/css/main.css");
+        let making = "web: echo 'b{}' > public/css/main.css; exec python3 shop.py\n";
+        boots.write("Procfile", making);
+        build(&api, "shop", &boots);
+        let end = prove(&api, "current");
+        assert_eq!(findings(&end), [("boot".into(), "/css/main.css".into())], "{end:#}");
+
         // Its place is taken by the start page, with 200.
         let fallback = without(&account, "public/css/main.css");
         fallback.write("fallback", "");
