@@ -186,7 +186,7 @@ impl Inner {
     }
 
     /// What an app is written with, by what its slug holds.
-    fn framework(&self, tree: &SlugId) -> Framework {
+    pub(crate) fn framework(&self, tree: &SlugId) -> Framework {
         let Ok(listing) = self.store.listing(tree) else { return Framework::Unknown };
         Framework::of_slug(listing.items.keys().filter_map(|path| std::str::from_utf8(path).ok()))
     }

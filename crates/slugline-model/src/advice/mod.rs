@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use by_class::advise;
+pub use by_class::{Advised, advise, of_groups};
 pub use framework::Framework;
 
 /// Where files are to be instead.

@@ -5,6 +5,7 @@
 //! token. Everything else does.
 
 mod account;
+mod advice;
 mod app;
 mod app_feature;
 mod auth;
@@ -76,6 +77,7 @@ impl Platform {
             .route("/apps/{app}/dynos/{dyno}/actions/stop", post(dyno::stop))
             .route("/apps/{app}/dynos/{dyno}/plan", get(dyno::plan))
             .route("/apps/{app}/dynos/{dyno}/bake", post(bake::create))
+            .route("/apps/{app}/dynos/{dyno}/advice", get(advice::of_dyno))
             .route("/apps/{app}/formations/{type}", delete(dyno::restart_type))
             .route("/apps/{app}/formations/{type}/actions/stop", post(dyno::stop_type))
             .route("/apps/{app}/available-dyno-sizes", get(dyno_size::available))

@@ -26,6 +26,8 @@ impl Stage {
         for name in ["serve.py", "make_assets.py", "collect.py"] {
             scene.write(&format!("app/{name}"), &std::fs::read_to_string(apps.join(name)).unwrap());
         }
+        // What tells that an app is Django's.
+        scene.write("app/manage.py", "");
         Self { scene }
     }
 
