@@ -128,13 +128,17 @@ fn framework(listing: &Listing) -> Framework {
 /// Asks the second dyno for what the first one, and the release that serves, have answered.
 async fn ask_again(
     asker: &Asker,
-    mut assets: Vec<Asset>,
+    walked: Vec<Asset>,
     live: Vec<Asset>,
     cancel: &Cancel,
 ) -> (Vec<Asset>, Vec<LiveAsset>) {
-    for asset in &mut assets {
+    let mut assets = vec![];
+    for mut asset in walked {
         if asset.first.status == 200 && !cancel.is_canceled() {
             asset.second = asker.get(&asset.url, asset.kind).await.answer;
+        }
+        if !is_made_for_each_request(asker, &asset).await {
+            assets.push(asset);
         }
     }
     let mut compared = vec![];
@@ -149,6 +153,16 @@ async fn ask_again(
         compared.push(LiveAsset { url, live: first, new });
     }
     (assets, compared)
+}
+
+/// Whether one dyno gives another content each time: that is no file, and nothing is lost with it.
+async fn is_made_for_each_request(asker: &Asker, asset: &Asset) -> bool {
+    let Asset { url, kind, first, second, .. } = asset;
+    if first.status != 200 || second.status != 200 || first.hash == second.hash {
+        return false;
+    }
+    let third = asker.get(url, *kind).await.answer;
+    third.status == 200 && third.hash != second.hash
 }
 
 impl NotProven {

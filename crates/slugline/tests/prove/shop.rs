@@ -12,7 +12,8 @@ use super::support::scene::Scene;
 /// Serves the files below `public`, and does what the files beside it say: `made` names a file that
 /// the first page view makes, `fallback` has every unknown path answered with the start page.
 const SERVER: &str = r#"#!/usr/bin/env python3
-import http.server, mimetypes, os, pathlib
+import http.server, mimetypes, os, pathlib, time
+BOOT = str(time.time_ns()).encode()
 PUBLIC = pathlib.Path("public")
 mimetypes.add_type("text/javascript", ".js")
 
@@ -28,6 +29,10 @@ class Shop(http.server.BaseHTTPRequestHandler):
                 made.write_text("body { color: teal }")
         if not file.is_file() and os.path.exists("fallback"):
             file = PUBLIC / "index.html"
+        if path == "/js/now.js":
+            return self.answer(200, "text/javascript", str(time.time_ns()).encode())
+        if path == "/js/boot.js" and os.path.exists("boots"):
+            return self.answer(200, "text/javascript", BOOT)
         if not file.is_file():
             return self.answer(404, "text/plain", b"not here")
         self.answer(200, mimetypes.guess_type(str(file))[0] or "x/y", file.read_bytes())
@@ -49,7 +54,7 @@ http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), Shop).serv
 "#;
 
 const PAGE: &str = r#"<!DOCTYPE html><link rel="stylesheet" href="/css/main.css">
-<script src="/js/main.3f2a91bc.js"></script><img src="/img/owl.svg"><a href="/about.html">About</a>"#;
+<script src="/js/main.3f2a91bc.js"></script><script src="/js/now.js"></script><img src="/img/owl.svg"><a href="/about.html">About</a>"#;
 
 const ABOUT: &str = r#"<!DOCTYPE html><link rel="stylesheet" href="css/about.css">"#;
 

@@ -49,6 +49,14 @@ fn each_way_of_losing_a_file_is_told_from_having_all() {
         let end = prove(&api, "current");
         assert_eq!(findings(&end), [("boot".into(), "/css/main.css".into())], "{end:#}");
 
+        // Two dynos never agree on it; what differs for each request is no file.
+        let differs = shop(&account);
+        differs.write("boots", "");
+        differs.write("public/about.html", "<script src='/js/boot.js'></script>");
+        build(&api, "shop", &differs);
+        let end = prove(&api, "current");
+        assert_eq!(findings(&end), [("differs".into(), "/js/boot.js".into())], "{end:#}");
+
         // Its place is taken by the start page, with 200.
         let fallback = without(&account, "public/css/main.css");
         fallback.write("fallback", "");
