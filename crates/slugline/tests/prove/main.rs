@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
 mod bridge;
+mod followed;
 mod gate;
 mod shop;
 mod split;
