@@ -3,7 +3,6 @@
 
 use std::io::{self, Read, Write};
 
-use slugline_model::advice::Framework;
 use slugline_model::bake::{self, PathError, Properly};
 use slugline_model::dyno::DynoId;
 use slugline_model::exchange::{ExchangeError, Extended};
@@ -183,12 +182,6 @@ impl Inner {
                 (_, Err(error)) => Err(error.into()),
             }
         })
-    }
-
-    /// What an app is written with, by what its slug holds.
-    pub(crate) fn framework(&self, tree: &SlugId) -> Framework {
-        let Ok(listing) = self.store.listing(tree) else { return Framework::Unknown };
-        Framework::of_slug(listing.items.keys().filter_map(|path| std::str::from_utf8(path).ok()))
     }
 }
 

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::Uri;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
+use slugline_model::advice::Framework;
 use slugline_model::dyno::{DynoId, DynoState};
 use slugline_model::kept::{self, Ephemeral};
 use slugline_model::ledger::Receipt;
@@ -18,15 +19,17 @@ use crate::db;
 use crate::db::app::App;
 use crate::dynos::{Dyno, Role};
 use crate::layers::Held;
+use crate::lost_files::advice;
 use crate::platform::Platform;
 
 /// The ledgers of all dynos of an app, by name.
 pub(crate) async fn of_app(State(platform): State<Platform>, Path(app): Path<String>) -> Answer {
     let app = platform.app(&app)?;
+    let framework = platform.framework(&app).await;
     let mut items = vec![];
     for dyno in live(&platform, &app, |_| true) {
         // One that has not begun, or has ended this moment, has no ledger.
-        if let Ok(item) = ledger(&platform, dyno).await {
+        if let Ok(item) = ledger(&platform, dyno, framework).await {
             items.push(item);
         }
     }
@@ -39,7 +42,8 @@ pub(crate) async fn of_dyno(
     Path((app, dyno)): Path<(String, String)>,
 ) -> Answer {
     let dyno = found(&platform, &app, &dyno)?;
-    Ok(ok(ledger(&platform, dyno).await?))
+    let framework = platform.framework(&platform.app(&app)?).await;
+    Ok(ok(ledger(&platform, dyno, framework).await?))
 }
 
 /// What a live dyno has written, as a tar: see `receipt::files`.
@@ -94,7 +98,7 @@ fn found(platform: &Platform, app: &str, name: &str) -> Result<Dyno, ApiError> {
     live(platform, &app, named).into_iter().next().ok_or_else(dynos::no_such_dyno)
 }
 
-async fn ledger(platform: &Platform, dyno: Dyno) -> Result<Value, ApiError> {
+async fn ledger(platform: &Platform, dyno: Dyno, framework: Framework) -> Result<Value, ApiError> {
     let id = dyno.id;
     let read = platform.blocking(move |inner| inner.engine.ledger(id)).await;
     let read = read.map_err(|error| {
@@ -103,10 +107,10 @@ async fn ledger(platform: &Platform, dyno: Dyno) -> Result<Value, ApiError> {
             dyno.name, error.operation, error.source
         ))
     })?;
-    Ok(render(&dyno, &read))
+    Ok(render(&dyno, &read, framework))
 }
 
-fn render(dyno: &Dyno, ledger: &Receipt) -> Value {
+fn render(dyno: &Dyno, ledger: &Receipt, framework: Framework) -> Value {
     json!({
         "id": dyno.id,
         "dyno": dyno.name,
@@ -118,6 +122,7 @@ fn render(dyno: &Dyno, ledger: &Receipt) -> Value {
         "groups": ledger.groups,
         "largest": ledger.largest,
         "noise": ledger.noise,
+        "advice": advice(ledger, framework),
         "started_at": api_time(dyno.started_at),
         "read_at": api_time(clock::now()),
     })

@@ -3,9 +3,12 @@
 //!
 //! A receipt is named by its run (`web.1@3`) or by its dyno's id.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, State};
 use http::Uri;
 use serde_json::{Value, json};
+use slugline_model::advice::Advice;
 use slugline_model::kept::until;
 
 use super::error::ApiError;
@@ -14,6 +17,7 @@ use super::{Answer, ok};
 use crate::clock::api_time;
 use crate::db;
 use crate::db::receipt::{DynoReceipt, Layer};
+use crate::lost_files::advice;
 use crate::platform::Platform;
 
 /// The receipts of an app from the release `since` on, newest first, with at most `largest` of each
@@ -28,9 +32,11 @@ pub(crate) async fn list(
     let largest = values(&uri, "largest").next().map(|most| number(&most)).transpose()?;
     let since = since.unwrap_or(0);
     let receipts = platform.inner.db.read(|db| db::receipt::of_app(db, app.id, since))?;
+    let framework = platform.framework(&app).await;
     let cut = |mut row: DynoReceipt| {
+        let advice = advice(&row.receipt, framework);
         row.receipt.largest.truncate(largest.unwrap_or(usize::MAX));
-        render(&platform, &row)
+        render(&platform, &row, &advice)
     };
     Ok(ok(Value::Array(receipts.into_iter().map(cut).collect())))
 }
@@ -40,7 +46,9 @@ pub(crate) async fn info(
     State(platform): State<Platform>,
     Path((app, receipt)): Path<(String, String)>,
 ) -> Answer {
-    Ok(ok(render(&platform, &found(&platform, &app, &receipt)?)))
+    let row = found(&platform, &app, &receipt)?;
+    let framework = platform.framework(&platform.app(&app)?).await;
+    Ok(ok(render(&platform, &row, &advice(&row.receipt, framework))))
 }
 
 /// What the dyno wrote, at and below each `path` or all of it, as a tar with paths from the dyno's
@@ -96,7 +104,7 @@ fn number(text: &str) -> Result<usize, ApiError> {
     text.parse().map_err(|_| ApiError::invalid(format!("`{text}` is no number")))
 }
 
-fn render(platform: &Platform, row: &DynoReceipt) -> Value {
+fn render(platform: &Platform, row: &DynoReceipt, advice: &BTreeMap<&str, Advice>) -> Value {
     json!({
         "id": row.dyno_id,
         "name": row.run.to_string(),
@@ -110,6 +118,7 @@ fn render(platform: &Platform, row: &DynoReceipt) -> Value {
         "groups": row.receipt.groups,
         "largest": row.receipt.largest,
         "noise": row.receipt.noise,
+        "advice": advice,
         "layer": render_layer(platform, row),
         "created_at": api_time(row.created_at),
     })

@@ -9,8 +9,6 @@ mod dyno;
 mod gate;
 mod walk;
 
-use slugline_model::advice::Framework;
-use slugline_model::listing::Listing;
 use slugline_model::message::Message;
 use slugline_model::prove::{Answer, Asset, Evidence, LiveAsset, Verdict, judge};
 
@@ -19,6 +17,7 @@ use crate::db;
 use crate::db::app::App;
 use crate::db::release::Release;
 use crate::db::slug::Slug;
+use crate::lost_files::framework_of;
 use crate::platform::Platform;
 use ask::Asker;
 use walk::{Extent, Walked};
@@ -70,7 +69,7 @@ impl Platform {
     ) -> Result<Evidence, NotProven> {
         let slug = subject.slug.clone();
         let listing = self.blocking(move |inner| inner.store.listing(&slug.tree)).await;
-        let framework = listing.map(|listing| framework(&listing)).unwrap_or_default();
+        let framework = listing.map(|listing| framework_of(&listing)).unwrap_or_default();
         say(&format!("Booting a dyno from the slug of v{} alone", subject.release.version));
         let first = self.boot_to_throw_away(subject, cancel).await?;
         let paths = &subject.slug.manifest.prove_paths;
@@ -118,11 +117,6 @@ impl Platform {
         };
         Some(self.asker(&subject.app.name, id, port))
     }
-}
-
-/// What an app is written with.
-fn framework(listing: &Listing) -> Framework {
-    Framework::of_slug(listing.items.keys().filter_map(|path| std::str::from_utf8(path).ok()))
 }
 
 /// Asks the second dyno for what the first one, and the release that serves, have answered.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
+use slugline_model::advice::Advice;
 use slugline_model::build::exit_code;
 use slugline_model::ledger::Receipt;
 use slugline_model::size;
@@ -98,6 +99,7 @@ fn describe(dyno: &Value, depth: Depth) -> String {
     )];
     shown.extend(lines(&ledger, depth));
     shown.extend(noise(&ledger));
+    shown.extend(advice(dyno));
     shown.join("\n")
 }
 
@@ -112,8 +114,18 @@ fn summary(ledger: &Receipt) -> String {
     }
 }
 
+/// What to do about it, a line for each class.
+pub(super) fn advice(shown: &Value) -> Vec<String> {
+    let classes = shown["advice"].as_object().into_iter().flatten();
+    let line = |(class, advice): (&String, &Value)| {
+        let advice: Advice = serde_json::from_value(advice.clone()).ok()?;
+        Some(format!("  {class}: {advice}"))
+    };
+    classes.filter_map(line).collect()
+}
+
 /// What nobody misses.
-pub(super) fn noise(ledger: &Receipt) -> Option<String> {
+fn noise(ledger: &Receipt) -> Option<String> {
     let (files, bytes) = (ledger.noise.files, ledger.noise.bytes);
     (files > 0).then(|| {
         format!(

@@ -6,6 +6,7 @@ use slugline_model::build::exit_code;
 use slugline_model::ledger::Receipt;
 use slugline_model::size;
 
+use super::fs::advice;
 use super::tree::{Depth, lines};
 use crate::builds::{App, Options};
 use crate::console::say;
@@ -59,6 +60,7 @@ impl LostArgs {
         if let Ok(ledger) = serde_json::from_value::<Receipt>(receipt.clone()) {
             shown.extend(lines(&ledger, if self.all { Depth::ALL } else { Depth::SHORT }));
         }
+        shown.extend(advice(receipt));
         shown.extend(layer(receipt, app));
         shown.join("\n")
     }

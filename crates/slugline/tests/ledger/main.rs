@@ -37,6 +37,7 @@ fn what_a_dyno_wrote_is_seen_and_comes_back_byte_for_byte() {
         assert_eq!((&live["files"], &live["noise"]["files"]), (&json!(7), &json!(2)), "{live}");
         let listed = stage.slugline(&["fs", "-a", "owl"]).unwrap();
         assert!(listed.contains("media/") && listed.contains("baked.txt (changed"), "{listed}");
+        assert!(listed.contains("upload: move it to S3"), "{listed}");
         stage.slugline(&["restore", "worker.1", "/app", "live", "-a", "owl"]).unwrap();
         Stage::restart_worker(&server, 1);
         let told = "slugline restore worker.1@1 -a owl";

@@ -12,8 +12,10 @@ const STYLE: &str = "public/css/main.css";
 /// Makes the style sheet.
 const MAKING: &str = "mkdir -p public/css && printf 'body { color: teal }' > public/css/main.css";
 
-/// Ways to make it too late: what is found then, and what the app's source is.
-const TOO_LATE: [(&str, fn(&Scene)); 3] = [
+/// What is found of a source that makes it too late, and what is so in that source.
+type TooLate = (&'static str, fn(&Scene));
+
+const TOO_LATE: [TooLate; 3] = [
     ("vanishes", |scene| scene.write("made", &format!("{STYLE}\n"))),
     ("boot", |scene| scene.write("Procfile", &format!("web: {MAKING}; exec python3 shop.py\n"))),
     ("missing", |scene| {
