@@ -60,7 +60,7 @@ fn round<'a>(
     std::thread::sleep(Duration::from_millis(chance.below(200)));
     let mut server = stage.serve();
     // The next run starts when this one is gone; its kill may have come before the stop was asked.
-    if Stage::receipt_within(&server.api(), run, Duration::from_secs(5)).is_none() {
+    if Stage::receipt_within(&server.api(), run, Duration::from_secs(20)).is_none() {
         server.api().json("DELETE", "/apps/owl/dynos/worker.1", &Value::Null);
     }
     let receipt = Stage::wait_for_receipt(&server.api(), run);

@@ -16,7 +16,7 @@ use crate::support::scene::Scene;
 use crate::support::{trace, wait_for};
 
 /// Dynos stop in an instant here; as many as there are may be slow together.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
 
 pub(crate) struct Stage {
     pub(crate) scene: Scene,

@@ -13,7 +13,7 @@ use crate::support::scene::Scene;
 use crate::support::{trace, wait_for};
 
 /// Dynos start and stop in an instant here; as many as there are may be slow together.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 pub(crate) struct Stage {
     pub(crate) scene: Scene,
