@@ -5,8 +5,8 @@ use super::stage::as_everybody_beside;
 const SPIN: &str = "#!/bin/bash\nfor number in 1 2 3 4 5 6 7 8 9 10 11 12; do\n  \
     python3 -c 'while True: pass' &\ndone\nwait\n";
 
-/// Serves, and has something to do beside that.
-const WORKS: &str = "python3 -c 'while True: pass' & \
+/// Serves, and has more to do beside that than its share of two processors is enough for.
+const WORKS: &str = "for number in 1 2 3 4; do python3 -c 'while True: pass' & done; \
     exec python3 -m http.server --bind 0.0.0.0 $PORT";
 
 #[test]

@@ -128,8 +128,8 @@ pub(crate) fn stop_without_a_trace(server: Server) {
 /// A server that is killed is followed by one that knows every dyno, and starts none twice.
 pub(crate) fn a_killed_server_is_recovered(server: Server) {
     let scene = server.scene;
-    let dynos_before = dynos(scene).len();
-    assert_eq!(dynos_before, 2, "web.1 and worker.1");
+    // What stopped just before may not be cleared away yet.
+    wait_for("web.1 and worker.1 alone", RESTART, || (dynos(scene).len() == 2).then_some(()));
     server.kill();
     assert_dynos_are_alive_or_gone(scene);
 
