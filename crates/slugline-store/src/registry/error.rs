@@ -54,6 +54,15 @@ pub enum RegistryError {
         /// What it says of it; may be empty.
         told: String,
     },
+    /// The registry knows nothing of an upload that it began, or has something else of it than was
+    /// sent, as one may after a connection broke.
+    #[error("{what}: it has lost what was sent{}", behind_colon(told))]
+    Forgotten {
+        /// What was sent.
+        what: String,
+        /// What it says of it; may be empty.
+        told: String,
+    },
     /// The registry wants a login that nobody gave, or refuses the one that was given.
     #[error("{what}: it wants {wants}")]
     Denied {
@@ -102,7 +111,7 @@ impl RegistryError {
     /// Whether the same may succeed another time.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            Self::Connection { .. } | Self::Silent { .. } => true,
+            Self::Connection { .. } | Self::Silent { .. } | Self::Forgotten { .. } => true,
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
             _ => false,
         }

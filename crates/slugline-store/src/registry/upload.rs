@@ -127,10 +127,17 @@ impl Upload<'_> {
     ) -> Result<bool, RegistryError> {
         while self.arrived < self.blob.size {
             let before = self.arrived;
-            if let Err(error) = self.piece().await
-                && !self.resume(error, patience, *furthest).await?
-            {
-                return Ok(false);
+            match self.piece().await {
+                Err(error @ RegistryError::Forgotten { .. }) => {
+                    patience.after(error, *furthest).await?;
+                    return Ok(false);
+                }
+                Err(error) => {
+                    if !self.resume(error, patience, *furthest).await? {
+                        return Ok(false);
+                    }
+                }
+                Ok(()) => {}
             }
             progress(self.arrived.saturating_sub(before));
             *furthest = self.arrived.max(*furthest);
@@ -171,7 +178,7 @@ impl Upload<'_> {
         let repository = self.repository;
         let answer = repository.send_watched(&self.what, to, Access::Push, &sent, make).await?;
         if !answer.status().is_success() {
-            return Err(repository.refused(&self.what, answer).await);
+            return Err(self.refused(answer).await);
         }
         self.heed(&answer)?;
         if self.arrived > from {
@@ -222,9 +229,19 @@ impl Upload<'_> {
         let to = (Method::PUT, &url);
         let answer = self.repository.send(&self.what, to, Access::Push, empty).await?;
         if answer.status() != StatusCode::CREATED {
-            return Err(self.repository.refused(&self.what, answer).await);
+            return Err(self.refused(answer).await);
         }
         check_told(&self.what, &answer, self.digest)
+    }
+
+    /// Why a piece or the end was not taken: one refusal means that the upload is lost.
+    async fn refused(&self, answer: Response) -> RegistryError {
+        match self.repository.refused(&self.what, answer).await {
+            RegistryError::Status { what, status: 404 | 416, told } => {
+                RegistryError::Forgotten { what, told }
+            }
+            error => error,
+        }
     }
 
     fn read(&self) -> Result<Bytes, RegistryError> {
