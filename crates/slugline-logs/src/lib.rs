@@ -1,10 +1,12 @@
 //! Line to reader: an app's last lines, who reads them as they come, and what a restart keeps.
+//! Line to drain: where they are sent as they come.
 //!
 //! A line that is written gets a number within its app and a place in the app's `history`; every
 //! [`Session`] reads from there at its own pace. A `segment` on the disk keeps the history for
 //! the next start of the server, and a line is shown once it is in there: no reader has seen what
 //! a server that is killed takes with it.
 
+mod drain;
 mod history;
 mod segment;
 mod session;
@@ -23,6 +25,7 @@ use crate::history::History;
 use crate::segment::{Numbered, Saved};
 use crate::writer::Writer;
 
+pub use crate::drain::Drain;
 pub use crate::segment::LogsError;
 pub use crate::session::Session;
 
@@ -90,14 +93,6 @@ impl Hub {
         self.writer.as_ref().map_or(0, Writer::unsaved)
     }
 
-    /// Forgets an app's log, on the disk too. Sessions that read it go on waiting.
-    pub fn forget(&self, app: &str) {
-        self.lock().remove(app);
-        if let Some(writer) = &self.writer {
-            writer.forget(app);
-        }
-    }
-
     fn history(&self, app: &str) -> Arc<History> {
         let mut apps = self.lock();
         if let Some(history) = apps.get(app) {
@@ -141,6 +136,25 @@ impl LogSink for Hub {
     fn all_written(&self, next: Origin) {
         if let Some(writer) = &self.writer {
             writer.mark(next);
+        }
+    }
+
+    /// On the disk too. Sessions that read it go on waiting.
+    fn forget(&self, app: &str) {
+        self.lock().remove(app);
+        if let Some(writer) = &self.writer {
+            writer.forget(app);
+        }
+    }
+
+    /// Sessions that read it go on.
+    fn rename(&self, app: &str, name: &str) {
+        let mut apps = self.lock();
+        if let Some(history) = apps.remove(app) {
+            apps.insert(name.to_owned(), history);
+        }
+        if let Some(writer) = &self.writer {
+            writer.rename(app, name);
         }
     }
 

@@ -83,6 +83,18 @@ impl Segments {
         fs_err::read(&self.current).map_or(0, ends)
     }
 
+    /// Takes another name, in place of what has it.
+    pub(crate) fn rename(&self, to: &Self) -> io::Result<()> {
+        to.remove()?;
+        for (from, to) in [(&self.older, &to.older), (&self.current, &to.current)] {
+            match fs_err::rename(from, to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn remove(&self) -> io::Result<()> {
         for path in [&self.current, &self.older] {
             match fs_err::remove_file(path) {

@@ -82,7 +82,7 @@ fn overflow(dropped: u64, since: i64) -> LogLine {
 }
 
 /// Microseconds since 1970.
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

@@ -31,6 +31,8 @@ enum Message {
     /// What a dyno reported before this is among the lines before it.
     Mark(Origin),
     Forget(String),
+    /// From one name to another.
+    Rename(String, String),
 }
 
 pub(crate) struct Writer {
@@ -104,6 +106,13 @@ impl Writer {
         }
     }
 
+    /// Keeps what is saved of an app under another name, after the lines that wait already.
+    pub(crate) fn rename(&self, app: &str, name: &str) {
+        if let Some(messages) = &self.messages {
+            let _ = messages.send(Message::Rename(app.to_owned(), name.to_owned()));
+        }
+    }
+
     pub(crate) fn unsaved(&self) -> u64 {
         self.unsaved.load(Ordering::Relaxed)
     }
@@ -150,14 +159,22 @@ impl Disk {
                         lines.remove(&app);
                         self.forget(&app);
                     }
+                    Message::Rename(app, name) => {
+                        self.save(&std::mem::take(&mut lines));
+                        self.rename(&app, name);
+                    }
                 }
             }
-            for (app, (history, lines)) in &lines {
-                self.append(app, lines);
-                show(history, lines);
-                self.tell(lines);
-            }
+            self.save(&lines);
             marks.into_values().for_each(&self.on_saved);
+        }
+    }
+
+    fn save(&mut self, lines: &HashMap<String, (Arc<History>, Vec<Saved>)>) {
+        for (app, (history, lines)) in lines {
+            self.append(app, lines);
+            show(history, lines);
+            self.tell(lines);
         }
     }
 
@@ -181,6 +198,16 @@ impl Disk {
                 say(app, &self.directory, &error, unsaved);
             }
         }
+    }
+
+    fn rename(&mut self, app: &str, name: String) {
+        let count = self.counts.remove(app);
+        let Some(from) = Segments::of(&self.directory, app) else { return };
+        let Some(to) = Segments::of(&self.directory, &name) else { return };
+        if let Err(error) = from.rename(&to) {
+            tracing::warn!(%error, app, name, "an app's log could not be renamed");
+        }
+        self.counts.extend(count.map(|count| (name, count)));
     }
 
     fn forget(&mut self, app: &str) {

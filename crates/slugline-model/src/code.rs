@@ -49,11 +49,13 @@ pub enum Code {
     R17,
     /// Log output buffer overflow.
     L10,
+    /// A log drain's certificate is not trusted.
+    L14,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Code; 23] = [
+    pub const ALL: [Code; 24] = [
         Code::H10,
         Code::H11,
         Code::H12,
@@ -77,6 +79,7 @@ impl Code {
         Code::R15,
         Code::R17,
         Code::L10,
+        Code::L14,
     ];
 
     /// The code as it stands in a log line: `H14`.
@@ -119,6 +122,7 @@ impl Code {
             Code::R15 => ("R15", "Memory quota vastly exceeded", 0),
             Code::R17 => ("R17", "Checksum error", 0),
             Code::L10 => ("L10", "output buffer overflow", 0),
+            Code::L14 => ("L14", "certificate error", 0),
         }
     }
 }

@@ -77,6 +77,14 @@ pub trait LogSink: Send + Sync {
     fn all_written(&self, next: Origin) {
         let _ = next;
     }
+    /// The app is no more: its log goes, and another app of its name has none of it.
+    fn forget(&self, app: &str) {
+        let _ = app;
+    }
+    /// The app has another name, and keeps its log.
+    fn rename(&self, app: &str, name: &str) {
+        let _ = (app, name);
+    }
     /// Whether another line can be taken without losing one.
     fn has_room(&self) -> bool {
         true
