@@ -17,6 +17,7 @@ mod compile_dyno;
 mod crashes;
 mod cron;
 mod db;
+mod drains;
 mod dynos;
 mod elsewhere;
 mod events;
@@ -50,5 +51,6 @@ mod store_check;
 mod turns;
 mod workspace;
 
+pub use drains::{DrainOrder, DrainSender};
 pub use platform::{Config, LogQuery, LogSessions, Platform, Ports, StartError};
 pub use store_check::Offline;

@@ -13,6 +13,7 @@ use slugline_model::limits::Limits;
 use slugline_model::logline::{LogFilter, LogLine, LogSink, Source};
 use slugline_model::mirror::Mirror;
 use slugline_model::name::AppName;
+use slugline_model::outbound::Outbound;
 use slugline_model::port::{Engine, EngineError, SlugStore};
 use slugline_model::retention::Policy;
 use slugline_model::route::{Dial, InFlight, RouteTable};
@@ -21,6 +22,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::cancel::Cancels;
 use crate::clock;
 use crate::db::{Db, DbError};
+use crate::drains::{DrainSender, Drains};
 use crate::dynos::Dynos;
 use crate::elsewhere::Indexes;
 use crate::layers::Layers;
@@ -65,6 +67,8 @@ pub struct Config {
     pub runtime_metrics: bool,
     /// When dynos are cycled; none for never.
     pub cycle: Option<Cycle>,
+    /// What is connected to because a user says so.
+    pub outbound: Outbound,
 }
 
 /// What a reader of logs asks for.
@@ -99,6 +103,8 @@ pub struct Ports {
     pub log: Arc<dyn LogSink>,
     /// Where they are read again.
     pub log_sessions: LogSessions,
+    /// What sends them on.
+    pub drain_sender: DrainSender,
 }
 
 impl std::fmt::Debug for Ports {
@@ -140,6 +146,8 @@ pub(crate) struct Inner {
     pub(crate) exchange: Arc<dyn SlugExchange>,
     pub(crate) log: Arc<dyn LogSink>,
     pub(crate) log_sessions: LogSessions,
+    pub(crate) drain_sender: DrainSender,
+    pub(crate) drains: Drains,
     pub(crate) log_queries: Mutex<HashMap<uuid::Uuid, LogQuery>>,
     pub(crate) outputs: Outputs,
     pub(crate) routes: watch::Sender<Arc<RouteTable>>,
@@ -188,6 +196,8 @@ impl Platform {
             exchange: ports.exchange,
             log: ports.log,
             log_sessions: ports.log_sessions,
+            drain_sender: ports.drain_sender,
+            drains: Drains::default(),
             log_queries: Mutex::default(),
             outputs,
             routes,
@@ -213,6 +223,8 @@ impl Platform {
         tokio::spawn(platform.clone().keep_layers_for_ever());
         tokio::spawn(platform.clone().measure_for_ever());
         tokio::spawn(platform.clone().cron_for_ever());
+        platform.keep_drains();
+        tokio::spawn(platform.clone().note_drains_for_ever());
         Ok(platform)
     }
 

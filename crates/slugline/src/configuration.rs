@@ -14,6 +14,7 @@ use slugline_model::kept::Keeping;
 use slugline_model::message::Message;
 use slugline_model::mirror::{Mirror, MirrorTarget};
 use slugline_model::network::NetworkOptions;
+use slugline_model::outbound::Outbound;
 use slugline_model::retention::Policy;
 use slugline_model::stack::{HEROKU_STACKS, PAST_STACKS, announced};
 use slugline_store::bucket::BucketSettings;
@@ -22,7 +23,7 @@ use toml::Spanned;
 use crate::bucket::StoreTable;
 use crate::dyno_settings::DynosTable;
 use crate::layer_settings::LayersTable;
-use crate::network::NetworkTable;
+use crate::network::{NetworkTable, OutboundTable};
 
 /// What the file is called where nobody names another.
 const NAME: &str = "slugline.toml";
@@ -44,6 +45,8 @@ pub(crate) struct Configuration {
     pub(crate) keeping: Keeping,
     /// Where dynos' addresses come from, and what of this machine they reach.
     pub(crate) network: NetworkOptions,
+    /// What the server connects to because a user says so.
+    pub(crate) outbound: Outbound,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -53,6 +56,7 @@ struct File {
     dynos: DynosTable,
     layers: LayersTable,
     network: NetworkTable,
+    outbound: OutboundTable,
     store: StoreTable,
 }
 
@@ -74,6 +78,8 @@ pub(crate) enum ConfigurationError {
     Stack { path: PathBuf, line: usize, value: String },
     #[error("use `{value}` for the network of {}", path.display())]
     Network { path: PathBuf, line: usize, value: String, found: String },
+    #[error("use `{value}` for what is reached for users of {}", path.display())]
+    Outbound { path: PathBuf, line: usize, value: String, found: String },
     #[error("use the quota `{value}` of {}", path.display())]
     Quota { path: PathBuf, line: usize, value: String },
     #[error("use `{value}` for the dynos of {}", path.display())]
@@ -113,6 +119,7 @@ impl Configuration {
             cycle: file.dynos.cycle(text, path)?,
             keeping: file.layers.keeping(text, path)?,
             network: network(text, path, &file.network)?,
+            outbound: outbound(text, path, &file.outbound)?,
         })
     }
 }
@@ -154,6 +161,19 @@ fn network(
     table: &NetworkTable,
 ) -> Result<NetworkOptions, ConfigurationError> {
     table.options().map_err(|wrong| ConfigurationError::Network {
+        path: path.to_path_buf(),
+        line: line(text, Some(wrong.place)),
+        value: wrong.value,
+        found: wrong.found,
+    })
+}
+
+fn outbound(
+    text: &str,
+    path: &Path,
+    table: &OutboundTable,
+) -> Result<Outbound, ConfigurationError> {
+    table.outbound().map_err(|wrong| ConfigurationError::Outbound {
         path: path.to_path_buf(),
         line: line(text, Some(wrong.place)),
         value: wrong.value,
@@ -252,6 +272,14 @@ impl ConfigurationError {
                     .to_owned(),
                 edit(path, *line),
             ),
+            Self::Outbound { path, line, value, found } => (
+                format!("cannot use `{value}` in [outbound]: {}, line {line}", path.display()),
+                found.clone(),
+                "[outbound] has `allow`, addresses of the server's own that log drains and \
+                 webhooks may reach: [\"127.0.0.1\", \"169.254.0.0/16\"]."
+                    .to_owned(),
+                edit(path, *line),
+            ),
             Self::Quota { path, line, value } => (
                 format!("cannot use the quota `{value}`: {}, line {line}", path.display()),
                 "It is no size.".to_owned(),
@@ -345,6 +373,7 @@ mod tests {
                 cycle: Some(Cycle::default()),
                 keeping: Keeping::default(),
                 network: NetworkOptions::default(),
+                outbound: Outbound::default(),
             }
         );
     }

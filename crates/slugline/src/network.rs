@@ -8,6 +8,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use slugline_build::is_network_variable;
 use slugline_model::network::{NetworkOptions, Subnet};
+use slugline_model::outbound::Outbound;
 use toml::Spanned;
 
 /// Proxies, certificates and package indexes, as the operator set them. Values that are UTF-8
@@ -25,6 +26,21 @@ pub(crate) fn network_env() -> BTreeMap<String, String> {
 pub(crate) struct NetworkTable {
     subnet: Option<Spanned<String>>,
     reach: Vec<Spanned<String>>,
+}
+
+/// The table `[outbound]` of the configuration: what is connected to because a user says so.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct OutboundTable {
+    /// Networks that are otherwise the server's own: `["127.0.0.1", "169.254.0.0/16"]`.
+    allow: Vec<Spanned<String>>,
+}
+
+impl OutboundTable {
+    pub(crate) fn outbound(&self) -> Result<Outbound, WrongNetwork> {
+        let allow = self.allow.iter().map(|net| parsed(net, str::parse));
+        Ok(Outbound { allow: allow.collect::<Result<_, _>>()? })
+    }
 }
 
 /// A value of the table that cannot be used.

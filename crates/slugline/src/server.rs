@@ -9,10 +9,10 @@ use std::sync::{Arc, OnceLock};
 use futures_util::StreamExt as _;
 use rustix::fs::{FlockOperation, flock};
 use slugline_dyno::LocalEngine;
-use slugline_logs::Hub;
+use slugline_logs::{Drain, Hub};
 use slugline_model::logline::Origin;
 use slugline_model::network::NetworkOptions;
-use slugline_platform::{Config, LogQuery, LogSessions, Platform, Ports};
+use slugline_platform::{Config, DrainOrder, DrainSender, LogQuery, LogSessions, Platform, Ports};
 use slugline_router::Router;
 use slugline_store::Store;
 use slugline_store::bucket::{Bucket, BucketSettings};
@@ -124,6 +124,7 @@ impl Server {
             runtime_metrics: args.runtime_metrics,
             keeping: configuration.keeping,
             cycle: configuration.cycle,
+            outbound: configuration.outbound,
         };
         let store = store(&config.data_dir, configuration.bucket)?;
         let ports = ports(&config, &hub, store, configuration.network, &engine)?;
@@ -177,6 +178,15 @@ fn ports(
         exchange: store,
         log: Arc::clone(hub) as _,
         log_sessions: log_sessions(Arc::clone(hub)),
+        drain_sender: drain_sender(Arc::clone(hub)),
+    })
+}
+
+fn drain_sender(hub: Arc<Hub>) -> DrainSender {
+    Arc::new(move |order: DrainOrder| {
+        let DrainOrder { app, url, token, after, outbound, arrived } = order;
+        let drain = Drain { app: app.to_string(), url, token, after, outbound, arrived };
+        Box::pin(Arc::clone(&hub).drain(drain))
     })
 }
 

@@ -86,6 +86,8 @@ pub(crate) async fn delete(State(platform): State<Platform>, Path(app): Path<Str
     platform.inner.db.transaction(|db| db::app::delete(db, app.id))?;
     platform.changed();
     platform.forget_cache(&app.name);
+    platform.keep_drains();
+    platform.inner.log.forget(app.name.as_str());
     platform.inner.layers.look();
     Ok(ok(rendered))
 }

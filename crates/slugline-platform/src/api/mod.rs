@@ -21,6 +21,7 @@ mod error;
 mod formation;
 mod ledger;
 mod list;
+mod log_drain;
 mod log_session;
 mod metrics;
 mod prove;
@@ -88,6 +89,8 @@ impl Platform {
             )
             .route("/apps/{app}/formation", get(formation::list).patch(formation::batch_update))
             .route("/apps/{app}/formation/{type}", get(formation::info).patch(formation::update))
+            .route("/apps/{app}/log-drains", get(log_drain::list).post(log_drain::create))
+            .route("/apps/{app}/log-drains/{drain}", get(log_drain::info).delete(log_drain::delete))
             .route("/apps/{app}/log-sessions", post(log_session::create))
             .route("/apps/{app}/prove", get(prove::info).post(prove::create).patch(prove::update))
             .route("/apps/{app}/receipts", get(receipt::list))

@@ -10,6 +10,7 @@ pub(crate) mod crash;
 pub(crate) mod cron;
 pub(crate) mod dyno;
 pub(crate) mod formation;
+pub(crate) mod log_drain;
 pub(crate) mod prove;
 pub(crate) mod receipt;
 pub(crate) mod release;
@@ -43,6 +44,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_5_dynos.sql")),
     M::up(include_str!("schema_6_ledger.sql")),
     M::up(include_str!("schema_7_prove.sql")),
+    M::up(include_str!("schema_10_edge.sql")),
 ];
 
 /// The embedded database.

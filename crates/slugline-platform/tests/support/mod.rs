@@ -366,6 +366,7 @@ impl TestPlatform {
             keeping: Keeping::default(),
             runtime_metrics: false,
             cycle: None,
+            outbound: slugline_model::outbound::Outbound::default(),
         };
         let store = Arc::<FakeStore>::default();
         let ports = Ports {
@@ -375,6 +376,7 @@ impl TestPlatform {
             exchange: Arc::clone(&store) as _,
             log: Arc::clone(&log) as _,
             log_sessions: Arc::new(|_| futures_util::stream::empty().boxed()),
+            drain_sender: Arc::new(|_| Box::pin(std::future::pending())),
         };
         let platform = Platform::start(config, ports).await.unwrap();
         Self { platform, engine, store, log, data }
