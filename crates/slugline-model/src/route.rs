@@ -5,13 +5,14 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::code::Code;
+use crate::domain::wildcard_of;
 use crate::dyno::DynoId;
 use crate::name::{AppName, DynoName};
 
 /// Hosts and the apps behind them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RouteTable {
-    /// Lowercase host name without port, to its app.
+    /// Lowercase host name without port, or `*.` and one, to its app.
     pub hosts: HashMap<String, AppRoute>,
 }
 
@@ -124,9 +125,11 @@ impl Drop for Answering {
 }
 
 impl RouteTable {
-    /// The app behind a `Host` header, whose port and letter case do not matter.
+    /// The app behind a `Host` header, whose port and letter case do not matter. A name of its own
+    /// goes before a wildcard.
     pub fn find(&self, host: &str) -> Option<&AppRoute> {
-        self.hosts.get(&host_name(host).to_ascii_lowercase())
+        let host = host_name(host).to_ascii_lowercase();
+        self.hosts.get(&host).or_else(|| self.hosts.get(&wildcard_of(&host)?))
     }
 }
 
@@ -161,5 +164,18 @@ mod tests {
         assert!(table.find("Library.localhost:5080").is_some());
         assert!(table.find("library.localhost").is_some());
         assert!(table.find("localhost").is_none());
+    }
+
+    #[test]
+    fn a_wildcard_takes_what_has_no_name_of_its_own() {
+        let to =
+            |app: &str| AppRoute { app: app.parse().unwrap(), serving: Serving::Nobody(Code::H14) };
+        let hosts = [("*.example.com".into(), to("all")), ("a.example.com".into(), to("one"))];
+        let table = RouteTable { hosts: hosts.into() };
+        let app = |host| table.find(host).map(|route| route.app.as_str());
+        assert_eq!(app("a.example.com:443"), Some("one"));
+        assert_eq!(app("B.example.com"), Some("all"));
+        assert_eq!(app("a.b.example.com"), None);
+        assert_eq!(app("example.com"), None);
     }
 }

@@ -48,6 +48,7 @@ mod sources;
 mod split;
 mod store_care;
 mod store_check;
+mod tls;
 mod turns;
 mod workspace;
 

@@ -32,6 +32,7 @@ use crate::pins::Pins;
 use crate::rendezvous::Rendezvous;
 use crate::split::Splits;
 use crate::store_care::Care;
+use crate::tls::Certificates;
 use crate::turns::Turns;
 
 /// What the operator decides.
@@ -148,6 +149,7 @@ pub(crate) struct Inner {
     pub(crate) log_sessions: LogSessions,
     pub(crate) drain_sender: DrainSender,
     pub(crate) drains: Drains,
+    pub(crate) certificates: Arc<Certificates>,
     pub(crate) log_queries: Mutex<HashMap<uuid::Uuid, LogQuery>>,
     pub(crate) outputs: Outputs,
     pub(crate) routes: watch::Sender<Arc<RouteTable>>,
@@ -198,6 +200,7 @@ impl Platform {
             log_sessions: ports.log_sessions,
             drain_sender: ports.drain_sender,
             drains: Drains::default(),
+            certificates: Arc::default(),
             log_queries: Mutex::default(),
             outputs,
             routes,
@@ -224,6 +227,7 @@ impl Platform {
         tokio::spawn(platform.clone().measure_for_ever());
         tokio::spawn(platform.clone().cron_for_ever());
         platform.keep_drains();
+        platform.publish_certificates();
         tokio::spawn(platform.clone().note_drains_for_ever());
         Ok(platform)
     }
@@ -292,6 +296,17 @@ impl Platform {
             80 => format!("http://{app}.{domain}/"),
             port => format!("http://{app}.{domain}:{port}/"),
         }
+    }
+
+    /// The name that an app has without asking for one.
+    pub(crate) fn own_host(&self, app: &AppName) -> String {
+        format!("{app}.{}", self.inner.config.domain)
+    }
+
+    /// Apps have other names or certificates now.
+    pub(crate) fn hosts_changed(&self) {
+        self.publish_certificates();
+        self.publish_routes();
     }
 
     /// Runs a call that blocks on the disk or the kernel.

@@ -11,19 +11,28 @@ use crate::db;
 use crate::db::app::App;
 use crate::dynos::Role;
 use crate::platform::Platform;
+use uuid::Uuid;
 
 impl Platform {
     /// Publishes the table if it changed.
     pub(crate) fn publish_routes(&self) {
-        let apps = match self.inner.db.read(db::app::all) {
-            Ok(apps) => apps,
+        let rows = self.inner.db.read(|db| Ok((db::app::all(db)?, db::domain::all(db)?)));
+        let (apps, domains) = match rows {
+            Ok(rows) => rows,
             Err(error) => {
                 tracing::error!(?error, "the routes could not be read");
                 return;
             }
         };
-        let host = |app: &App| format!("{}.{}", app.name, self.inner.config.domain);
-        let hosts: HashMap<_, _> = apps.iter().map(|app| (host(app), self.route(app))).collect();
+        let routes: HashMap<Uuid, _> = apps.iter().map(|app| (app.id, self.route(app))).collect();
+        let further = domains.into_iter().filter_map(|domain| {
+            Some((domain.hostname.into(), routes.get(&domain.app_id)?.clone()))
+        });
+        let mut hosts: HashMap<String, AppRoute> = further.collect();
+        for app in &apps {
+            hosts
+                .extend(routes.get(&app.id).map(|route| (self.own_host(&app.name), route.clone())));
+        }
         self.inner.routes.send_if_modified(|table| {
             let new = RouteTable { hosts };
             let changed = **table != new;

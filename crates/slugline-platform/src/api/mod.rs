@@ -15,6 +15,7 @@ mod buildpack;
 mod buildpack_installation;
 mod config_var;
 mod cron;
+mod domain;
 mod dyno;
 mod dyno_size;
 mod error;
@@ -32,6 +33,7 @@ mod slug;
 mod slug_blob;
 mod slug_image;
 mod slug_reading;
+mod sni_endpoint;
 mod source;
 mod store;
 mod stream;
@@ -89,6 +91,16 @@ impl Platform {
             )
             .route("/apps/{app}/formation", get(formation::list).patch(formation::batch_update))
             .route("/apps/{app}/formation/{type}", get(formation::info).patch(formation::update))
+            .route("/apps/{app}/domains", get(domain::list).post(domain::create))
+            .route(
+                "/apps/{app}/domains/{domain}",
+                get(domain::info).patch(domain::update).delete(domain::delete),
+            )
+            .route("/apps/{app}/sni-endpoints", get(sni_endpoint::list).post(sni_endpoint::create))
+            .route(
+                "/apps/{app}/sni-endpoints/{endpoint}",
+                get(sni_endpoint::info).patch(sni_endpoint::update).delete(sni_endpoint::delete),
+            )
             .route("/apps/{app}/log-drains", get(log_drain::list).post(log_drain::create))
             .route("/apps/{app}/log-drains/{drain}", get(log_drain::info).delete(log_drain::delete))
             .route("/apps/{app}/log-sessions", post(log_session::create))

@@ -8,6 +8,7 @@ pub(crate) mod buildpack_installation;
 pub(crate) mod config_var;
 pub(crate) mod crash;
 pub(crate) mod cron;
+pub(crate) mod domain;
 pub(crate) mod dyno;
 pub(crate) mod formation;
 pub(crate) mod log_drain;
@@ -17,6 +18,7 @@ pub(crate) mod release;
 pub(crate) mod retention;
 pub(crate) mod slug;
 pub(crate) mod slug_upload;
+pub(crate) mod sni_endpoint;
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
