@@ -29,6 +29,8 @@ pub enum Code {
     H27,
     /// Client connection idle.
     H28,
+    /// Misdirected request.
+    H31,
     /// Maintenance mode.
     H80,
     /// Blank app.
@@ -55,7 +57,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Code; 24] = [
+    pub const ALL: [Code; 25] = [
         Code::H10,
         Code::H11,
         Code::H12,
@@ -69,6 +71,7 @@ impl Code {
         Code::H21,
         Code::H27,
         Code::H28,
+        Code::H31,
         Code::H80,
         Code::H81,
         Code::R10,
@@ -112,6 +115,7 @@ impl Code {
             Code::H21 => ("H21", "Backend connection refused", 503),
             Code::H27 => ("H27", "Client Request Interrupted", 499),
             Code::H28 => ("H28", "Client Connection Idle", 499),
+            Code::H31 => ("H31", "Misdirected Request", 421),
             Code::H80 => ("H80", "Maintenance mode", 503),
             Code::H81 => ("H81", "Blank app", 502),
             Code::R10 => ("R10", "Boot timeout", 0),

@@ -14,7 +14,7 @@ use slugline_model::dyno::DynoId;
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogLine, LogSink};
 use slugline_model::route::{AppRoute, Backend, InFlight, NothingElsewhere, RouteTable, Serving};
-use slugline_router::Router;
+use slugline_router::{Entrance, Router};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
@@ -89,7 +89,7 @@ async fn route(listener: TcpListener, dyno: SocketAddr, stop: oneshot::Receiver<
         Ok(rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?)
     });
     Router::serve(
-        listener,
+        Entrance::plain(listener),
         routes,
         Arc::new(Nowhere),
         (dial, InFlight::default(), Arc::new(NothingElsewhere)),

@@ -16,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Sleep;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::Router;
 
@@ -23,14 +25,26 @@ use crate::Router;
 /// two cleared buffers of 40 kB.
 pub(crate) const MAX_HEADERS: usize = 256;
 
+/// The first byte of a TLS connection.
+const HANDSHAKE: u8 = 0x16;
+
 /// Who asks.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) address: IpAddr,
     /// The port that it connected to.
     pub(crate) port: u16,
+    /// The host that it greeted over TLS; none without TLS.
+    pub(crate) greeted: Option<String>,
     /// Whether it was given up because it took nothing of a response for too long.
     pub(crate) idle: AtomicBool,
+}
+
+impl Client {
+    /// As the log and dynos are told it.
+    pub(crate) fn protocol(&self) -> &'static str {
+        if self.greeted.is_some() { "https" } else { "http" }
+    }
 }
 
 impl Router {
@@ -40,7 +54,45 @@ impl Router {
         let _ = stream.set_nodelay(true);
         let port = stream.local_addr().map_or(0, |address| address.port());
         let address = peer.ip().to_canonical();
-        let client = Arc::new(Client { address, port, idle: AtomicBool::new(false) });
+        let idle = AtomicBool::new(false);
+        let client = Client { address, port, greeted: None, idle };
+        match self.greet(stream).await {
+            Ok(Greeted::Plain(stream)) => self.talk(stream, client, peer).await,
+            Ok(Greeted::Tls(stream)) => {
+                let name = stream.get_ref().1.server_name().unwrap_or_default();
+                let greeted = Some(name.to_owned());
+                self.talk(stream, Client { greeted, ..client }, peer).await;
+            }
+            Err(error) => tracing::debug!(%error, client = %peer, "a client was not understood"),
+        }
+    }
+
+    /// TLS begins with a byte that no request begins with, so one port speaks both.
+    async fn greet(&self, stream: TcpStream) -> io::Result<Greeted> {
+        let greeting = async {
+            let mut first = [0];
+            match &self.tls {
+                Some(tls) if stream.peek(&mut first).await? == 1 && first[0] == HANDSHAKE => {
+                    let stream = TlsAcceptor::from(Arc::clone(tls)).accept(stream).await?;
+                    Ok(Greeted::Tls(Box::new(stream)))
+                }
+                _ => Ok(Greeted::Plain(stream)),
+            }
+        };
+        let mut closing = self.closing.clone();
+        tokio::select! {
+            greeted = tokio::time::timeout(self.limits.idle, greeting) => {
+                greeted.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            }
+            () = closed(&mut closing) => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+
+    async fn talk<S>(self: Arc<Self>, stream: S, client: Client, peer: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let client = Arc::new(client);
         let (mut closing, idle) = (self.closing.clone(), self.limits.idle);
         let stream = ClientStream { stream, client: Arc::clone(&client), limit: idle, wait: None };
         let service = service_fn(move |request| {
@@ -64,6 +116,12 @@ impl Router {
     }
 }
 
+/// How a client begins.
+enum Greeted {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
 /// Waits until the router shuts down.
 pub(crate) async fn closed(closing: &mut watch::Receiver<bool>) {
     // An error means that the router is gone already.
@@ -71,15 +129,15 @@ pub(crate) async fn closed(closing: &mut watch::Receiver<bool>) {
 }
 
 /// A connection that fails once the client has taken nothing for `limit`.
-struct ClientStream {
-    stream: TcpStream,
+struct ClientStream<S> {
+    stream: S,
     client: Arc<Client>,
     limit: Duration,
     /// Runs while a write waits for the client.
     wait: Option<Pin<Box<Sleep>>>,
 }
 
-impl ClientStream {
+impl<S> ClientStream<S> {
     fn bound<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -97,7 +155,7 @@ impl ClientStream {
     }
 }
 
-impl AsyncRead for ClientStream {
+impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -107,7 +165,7 @@ impl AsyncRead for ClientStream {
     }
 }
 
-impl AsyncWrite for ClientStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -17,6 +17,8 @@ pub(crate) struct Exchange {
     /// Path and query.
     pub(crate) path: String,
     pub(crate) host: String,
+    /// `http` or `https`.
+    pub(crate) protocol: &'static str,
     pub(crate) request_id: String,
     /// Every address that the request came through, the client's own last.
     pub(crate) forwarded: String,
@@ -87,7 +89,8 @@ impl fmt::Display for Exchange {
             f,
             " method={method} path={path} host={host} request_id={request_id} fwd={forwarded} \
              dyno={dyno} connect={connect} service={service} status={status} bytes={bytes} \
-             protocol=http"
+             protocol={}",
+            self.protocol
         )?;
         // Ours, and behind what tools parse.
         self.bridged.map_or(Ok(()), |release| write!(f, " bridge=v{release}"))
@@ -157,6 +160,7 @@ mod tests {
             method: http::Method::GET,
             path: "/".into(),
             host: "owl.example:5080".into(),
+            protocol: "http",
             request_id: "0f3b".into(),
             forwarded: "203.0.113.9".into(),
             dyno: None,

@@ -34,6 +34,9 @@ impl Router {
         };
         // Before the headers become the dyno's.
         let accept = accepted(request.headers());
+        if self.is_misdirected(&exchange, &client) {
+            return page::of_code(exchange, Code::H31, &accept);
+        }
         if request.method() == Method::CONNECT {
             return page::not_allowed(exchange, &accept);
         }
@@ -72,6 +75,7 @@ impl Router {
             method: request.method().clone(),
             path: path.to_owned(),
             host: host.to_owned(),
+            protocol: client.protocol(),
             request_id: headers::request_id(request.headers()),
             forwarded: headers::forwarded_for(request.headers(), client),
             dyno: None,
@@ -83,6 +87,13 @@ impl Router {
             code: None,
             bridged: None,
         })
+    }
+
+    /// Whether the certificate that the client was shown is another app's.
+    fn is_misdirected(&self, exchange: &Exchange, client: &Client) -> bool {
+        let Some(greeted) = &client.greeted else { return false };
+        let routes = self.routes.borrow();
+        routes.find(greeted).is_some_and(|route| route.app != exchange.app)
     }
 
     /// Sends the request to a dyno and waits for the head of the answer.

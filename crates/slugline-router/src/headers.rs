@@ -64,7 +64,7 @@ pub(crate) fn for_dyno(
     headers.remove(header::EXPECT);
     set(headers, REQUEST_ID, request_id);
     set(headers, FORWARDED_FOR, forwarded);
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(client.protocol()));
     headers.insert(FORWARDED_PORT, port(host).unwrap_or(client.port).into());
     set(headers, FORWARDED_HOST, host);
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -136,7 +136,12 @@ mod tests {
     }
 
     fn sent(pairs: &[(&'static str, &'static str)], host: &str) -> HeaderMap {
-        let client = Client { address: [203, 0, 113, 9].into(), port: 80, idle: false.into() };
+        let client = Client {
+            address: [203, 0, 113, 9].into(),
+            port: 80,
+            greeted: None,
+            idle: false.into(),
+        };
         let mut map = headers(pairs);
         let forwarded = forwarded_for(&map, &client);
         for_dyno(&mut map, &client, host, "the-id", &forwarded);

@@ -20,14 +20,18 @@ mod tunnel;
 mod upload;
 
 use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures_util::future::select_all;
+use rustls::ServerConfig;
 use slugline_model::dyno::DynoId;
 use slugline_model::limits::Limits;
 use slugline_model::logline::LogSink;
 use slugline_model::route::{Dial, Elsewhere, InFlight, RouteTable};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -43,6 +47,7 @@ pub struct Router {
     dial: Dial,
     in_flight: InFlight,
     elsewhere: Arc<dyn Elsewhere>,
+    tls: Option<Arc<ServerConfig>>,
     limits: Limits,
     /// Connections to dynos that wait for another request.
     pool: Arc<Pool>,
@@ -52,6 +57,29 @@ pub struct Router {
     closing: watch::Receiver<bool>,
 }
 
+/// Where clients come in.
+#[derive(Debug)]
+pub struct Entrance {
+    /// At least one. Each speaks HTTP and, where there is a configuration, TLS.
+    pub listeners: Vec<TcpListener>,
+    /// How TLS is spoken.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+impl Entrance {
+    /// One port, without TLS.
+    pub fn plain(listener: TcpListener) -> Self {
+        Self { listeners: vec![listener], tls: None }
+    }
+}
+
+/// The next client at any of the listeners.
+async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+    let each = listeners.iter().map(|listener| Box::pin(listener.accept()));
+    // All are of the machine, so the order in which they are asked does not matter.
+    select_all(each).await.0
+}
+
 impl Router {
     /// Serves until `shutdown` is done, then ends idle connections and tunnels, and waits for
     /// requests that are under way for as long as a dyno may take to stop.
@@ -59,7 +87,7 @@ impl Router {
     /// Each request of a known host becomes one line of its app's log, and is counted for as long
     /// as a dyno answers it.
     pub async fn serve(
-        listener: TcpListener,
+        Entrance { listeners, tls }: Entrance,
         mut routes: watch::Receiver<Arc<RouteTable>>,
         log: Arc<dyn LogSink>,
         (dial, in_flight, elsewhere): (Dial, InFlight, Arc<dyn Elsewhere>),
@@ -77,6 +105,7 @@ impl Router {
             dial,
             in_flight,
             elsewhere,
+            tls,
             limits,
             pool,
             shunned,
@@ -88,7 +117,7 @@ impl Router {
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
-                accepted = listener.accept() => match accepted {
+                accepted = accept(&listeners) => match accepted {
                     Ok((stream, peer)) => {
                         clients.spawn(Arc::clone(&shared).converse(stream, peer));
                     }
@@ -101,7 +130,7 @@ impl Router {
                 Ok(()) = routes.changed() => shared.pool.keep(&routes.borrow_and_update()),
             }
         }
-        drop(listener);
+        drop(listeners);
         close.send_replace(true);
         let all = async { while clients.join_next().await.is_some() {} };
         if tokio::time::timeout(patience, all).await.is_err() {

@@ -152,6 +152,7 @@ fn in_words(code: Code) -> &'static str {
         Code::H19 => "it did not accept a connection in time",
         Code::H20 => "no web dyno of it came up in time",
         Code::H21 => "it refused the connection",
+        Code::H31 => "the connection was made to another app",
         Code::H80 => "its owner has turned on maintenance mode",
         Code::H81 => "it has no release yet",
         _ => "the connection broke off",

@@ -6,3 +6,4 @@ mod answers;
 mod bridge;
 mod faults;
 mod scene;
+mod tls;

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::ResolvesServerCertUsingSni;
+use slugline_model::code::Code;
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogLine, LogSink};
 use slugline_model::route::{
     AppRoute, Backend, Dial, Elsewhere, InFlight, NothingElsewhere, RouteTable, Serving,
 };
-use slugline_router::Router;
+use slugline_router::{Entrance, Router};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -20,10 +23,35 @@ const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) struct Scene {
     pub(crate) address: std::net::SocketAddr,
+    /// Another port of the same router.
+    pub(crate) tls_address: std::net::SocketAddr,
+    /// Who has signed its certificate.
+    authority: CertificateDer<'static>,
     routes: watch::Sender<Arc<RouteTable>>,
     lines: mpsc::UnboundedReceiver<LogLine>,
     pub(crate) stop: Option<oneshot::Sender<()>>,
     pub(crate) served: JoinHandle<()>,
+}
+
+/// A certificate for the app and for another host.
+fn tls() -> (Arc<rustls::ServerConfig>, CertificateDer<'static>) {
+    let hosts = ["owl.localhost", "fox.localhost"].map(str::to_owned);
+    let made = rcgen::generate_simple_self_signed(hosts.clone()).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+    let chain = vec![made.cert.der().clone()];
+    let mut by_host = ResolvesServerCertUsingSni::new();
+    for host in hosts {
+        let key = rustls::sign::CertifiedKey::new(chain.clone(), Arc::clone(&key));
+        by_host.add(&host, key).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(by_host));
+    (Arc::new(config), chain[0].clone())
 }
 
 struct Lines(mpsc::UnboundedSender<LogLine>);
@@ -50,15 +78,19 @@ impl Scene {
 
     async fn all(serving: Serving, limits: Limits, elsewhere: Arc<dyn Elsewhere>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let further = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, tls_address) =
+            (listener.local_addr().unwrap(), further.local_addr().unwrap());
+        let (tls, authority) = tls();
+        let entrance = Entrance { listeners: vec![listener, further], tls: Some(tls) };
         let (routes, seen) = watch::channel(table(serving));
         let (lines, written) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async { stopped.await.unwrap_or_default() };
         let log = Arc::new(Lines(lines));
         let dial = (dial(), InFlight::default(), elsewhere);
-        let served = tokio::spawn(Router::serve(listener, seen, log, dial, limits, stopped));
-        Self { address, routes, lines: written, stop: Some(stop), served }
+        let served = tokio::spawn(Router::serve(entrance, seen, log, dial, limits, stopped));
+        Self { address, tls_address, authority, routes, lines: written, stop: Some(stop), served }
     }
 
     pub(crate) fn route(&self, serving: Serving) {
@@ -81,6 +113,31 @@ impl Scene {
         TcpStream::connect(self.address).await.unwrap()
     }
 
+    /// The same over TLS, greeting a host, at one of the ports.
+    pub(crate) async fn ask_tls(
+        &self,
+        at: std::net::SocketAddr,
+        greet: &str,
+        request: &str,
+    ) -> std::io::Result<String> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.authority.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = greet.to_owned().try_into().unwrap();
+        let stream = TcpStream::connect(at).await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let mut stream = soon(connector.connect(name, stream)).await?;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        soon(stream.read_to_end(&mut answer)).await.unwrap();
+        Ok(String::from_utf8(answer).unwrap())
+    }
+
     /// Sends a request for the app and reads the answer until the router closes.
     pub(crate) async fn ask(&self, line: &str, headers: &str) -> String {
         let head = format!("{line}\r\nHost: owl.localhost\r\nConnection: close\r\n{headers}\r\n");
@@ -98,7 +155,9 @@ impl Scene {
 
 fn table(serving: Serving) -> Arc<RouteTable> {
     let route = AppRoute { app: "owl".parse().unwrap(), serving };
-    Arc::new(RouteTable { hosts: [("owl.localhost".to_owned(), route)].into() })
+    let fox = AppRoute { app: "fox".parse().unwrap(), serving: Serving::Nobody(Code::H14) };
+    let hosts = [("owl.localhost".to_owned(), route), ("fox.localhost".to_owned(), fox)];
+    Arc::new(RouteTable { hosts: hosts.into() })
 }
 
 /// Dynos of these tests are in the network of the tests.
