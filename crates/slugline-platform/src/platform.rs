@@ -33,6 +33,7 @@ use crate::rendezvous::Rendezvous;
 use crate::split::Splits;
 use crate::store_care::Care;
 use crate::tls::Certificates;
+use crate::tls::authority::Authority;
 use crate::turns::Turns;
 
 /// What the operator decides.
@@ -125,6 +126,14 @@ pub enum StartError {
         /// What the machine said.
         source: std::io::Error,
     },
+    /// The authority could not be made or read.
+    #[error("open the authority in {}", path.display())]
+    Authority {
+        /// Its directory.
+        path: PathBuf,
+        /// What the machine said.
+        source: std::io::Error,
+    },
     /// The state.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -190,6 +199,9 @@ impl Platform {
         let db = Db::open(&config.data_dir.join("state.sqlite3"))?;
         let outputs = Outputs::new(config.data_dir.join("outputs"));
         let (routes, _) = watch::channel(Arc::default());
+        let authority = Authority::open(&config.data_dir, &config.domain).map_err(|source| {
+            StartError::Authority { path: config.data_dir.join("tls"), source }
+        })?;
         let inner = Inner {
             config,
             db,
@@ -200,7 +212,7 @@ impl Platform {
             log_sessions: ports.log_sessions,
             drain_sender: ports.drain_sender,
             drains: Drains::default(),
-            certificates: Arc::default(),
+            certificates: Arc::new(Certificates::new(authority)),
             log_queries: Mutex::default(),
             outputs,
             routes,

@@ -121,6 +121,9 @@ struct ServerArgs {
     /// Where the router listens, on loopback
     #[arg(long, env = "SLUGLINE_PORT", default_value_t = 5080)]
     port: u16,
+    /// A second port of the router, on loopback: 443 beside 80. Each of them speaks HTTP and TLS
+    #[arg(long, env = "SLUGLINE_TLS_PORT")]
+    tls_port: Option<u16>,
     /// Where the Platform API listens, on loopback
     #[arg(long, env = "SLUGLINE_API_PORT", default_value_t = 5055)]
     api_port: u16,

@@ -13,7 +13,7 @@ use slugline_logs::{Drain, Hub};
 use slugline_model::logline::Origin;
 use slugline_model::network::NetworkOptions;
 use slugline_platform::{Config, DrainOrder, DrainSender, LogQuery, LogSessions, Platform, Ports};
-use slugline_router::Router;
+use slugline_router::{Entrance, Router};
 use slugline_store::Store;
 use slugline_store::bucket::{Bucket, BucketSettings};
 use tokio::net::TcpListener;
@@ -87,7 +87,10 @@ impl Server {
         configuration: Configuration,
     ) -> Result<Self, CommandError> {
         let data_dir = data_directory(args)?;
-        let router = listen(args.port, "--port").await?;
+        let mut routers = vec![listen(args.port, "--port").await?];
+        if let Some(port) = args.tls_port {
+            routers.push(listen(port, "--tls-port").await?);
+        }
         let api = listen(args.api_port, "--api-port").await?;
         let rendezvous = listen_for_clients(args.rendezvous_port).await?;
         prepare(&data_dir)?;
@@ -134,8 +137,13 @@ impl Server {
             .map_err(|source| CommandError::DataDirectory { path: platform.ca_path(), source })?;
         let table = platform.routes();
         let forever = std::future::pending();
+        let tls = platform.tls().map_err(|error| CommandError::DataDirectory {
+            path: platform.ca_path(),
+            source: std::io::Error::other(error),
+        })?;
+        let entrance = Entrance { listeners: routers, tls: Some(tls) };
         let reach = (platform.dial(), platform.in_flight(), platform.elsewhere());
-        tokio::spawn(Router::serve(router, table, hub, reach, limits, forever));
+        tokio::spawn(Router::serve(entrance, table, hub, reach, limits, forever));
         let service = platform.api();
         tokio::spawn(async move { axum::serve(api, service).await });
         Ok(Self { platform, token, api_port: args.api_port, _lock: lock })

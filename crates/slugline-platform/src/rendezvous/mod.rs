@@ -4,7 +4,6 @@
 //! `rendezvous`, and then is the dyno's terminal, or its input and output. Heroku's clients insist
 //! on TLS; others may come without.
 
-mod certificate;
 mod marker;
 mod meeting;
 mod session;
@@ -23,8 +22,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::platform::Platform;
-
-pub(crate) use certificate::ca_path;
+use crate::tls::authority::ca_path;
 
 /// How long a client may take to come: beyond it is R13.
 const TO_COME: Duration = Duration::from_mins(1);
@@ -58,9 +56,9 @@ impl Rendezvous {
 const TOKEN: usize = 64;
 
 impl Platform {
-    /// Serves clients of one-off dynos, for ever. Makes the certificate first, where there is none.
+    /// Serves clients of one-off dynos, for ever.
     pub fn meet(&self, listener: TcpListener) -> io::Result<()> {
-        let tls = certificate::acceptor(&self.inner.config.data_dir)?;
+        let tls = TlsAcceptor::from(self.tls().map_err(io::Error::other)?);
         let platform = self.clone();
         tokio::spawn(async move {
             loop {

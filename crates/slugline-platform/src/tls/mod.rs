@@ -1,5 +1,6 @@
 //! TLS of apps: which certificate a browser is shown.
 
+pub(crate) mod authority;
 pub(crate) mod certificate;
 
 use std::collections::HashMap;
@@ -13,19 +14,27 @@ use uuid::Uuid;
 
 use crate::db;
 use crate::platform::Platform;
+use crate::tls::authority::Authority;
 
 /// Certificates by host name. `*.example.com` stands for all names one level below.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Certificates {
     by_host: RwLock<HashMap<String, Arc<CertifiedKey>>>,
+    /// For the platform's own names.
+    authority: Authority,
 }
 
 impl Certificates {
+    pub(crate) fn new(authority: Authority) -> Self {
+        Self { by_host: RwLock::default(), authority }
+    }
+
     fn find(&self, host: &str) -> Option<Arc<CertifiedKey>> {
         let host = host.to_ascii_lowercase();
         let by_host = self.by_host.read().unwrap_or_else(PoisonError::into_inner);
         let exact = by_host.get(&host);
-        exact.or_else(|| by_host.get(&wildcard_of(&host)?)).cloned()
+        let found = exact.or_else(|| by_host.get(&wildcard_of(&host)?)).cloned();
+        found.or_else(|| self.authority.certificate_for(&host))
     }
 
     fn replace(&self, by_host: HashMap<String, Arc<CertifiedKey>>) {
@@ -35,7 +44,8 @@ impl Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.find(hello.server_name()?)
+        // Who connects to an address names no host.
+        self.find(hello.server_name().unwrap_or("localhost"))
     }
 }
 
