@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod edge;
 mod load;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "shared with tests that use more of it")]
