@@ -8,6 +8,7 @@ pub mod procfile;
 pub mod slugignore;
 pub mod tar_extended;
 
+pub mod access;
 pub mod advice;
 pub mod app_json;
 pub mod bake;
@@ -33,6 +34,7 @@ pub mod outbound;
 pub mod parts;
 pub mod prove;
 pub mod provenance;
+pub mod push;
 pub mod resources;
 pub mod retention;
 pub mod sandbox;

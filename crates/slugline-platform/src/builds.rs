@@ -13,6 +13,7 @@ use slugline_model::slug::{SizeVerdict, SlugSummary, judge_size};
 use uuid::Uuid;
 
 use crate::apt;
+use crate::asking;
 use crate::build_failure::{self, Failed};
 use crate::cancel::Cancel;
 use crate::clock;
@@ -74,6 +75,7 @@ impl Platform {
             result: None,
             grown: vec![],
             failure: None,
+            user_id: asking::user_id(),
             cache_bytes: None,
             created_at: now,
             updated_at: now,
@@ -82,7 +84,7 @@ impl Platform {
         let place = self.inner.turns.enter(&app.name, Some(build.id));
         let cancel = self.inner.cancels.open(build.id);
         let (platform, app, mut pending) = (self.clone(), app.clone(), build.clone());
-        tokio::spawn(async move {
+        let work = async move {
             match platform.inner.outputs.start(pending.id) {
                 Ok(output) => {
                     let going = Going { place, cancel, output };
@@ -94,7 +96,8 @@ impl Platform {
                     platform.settle_build(&app, &mut pending, Some(&failed));
                 }
             }
-        });
+        };
+        tokio::spawn(asking::on_behalf_of(asking::who(), work));
         Ok(build)
     }
 

@@ -3,8 +3,10 @@
 //! [`Platform::start`] observes what an earlier server left, then keeps what runs equal to what is
 //! wanted; [`Platform::api`] is the one control surface, Heroku's Platform API v3.
 
+mod access;
 mod api;
 mod apt;
+mod asking;
 mod bake;
 mod bridge;
 mod build_failure;
@@ -20,8 +22,10 @@ mod db;
 mod drains;
 mod dynos;
 mod elsewhere;
+mod entrance;
 mod events;
 mod excess;
+mod git;
 mod health;
 mod inputs;
 mod layers;

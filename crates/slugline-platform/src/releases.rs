@@ -5,6 +5,7 @@ use slugline_model::name::{DynoName, ProcessType};
 use slugline_model::prove::Gate;
 use uuid::Uuid;
 
+use crate::asking;
 use crate::cancel::Cancel;
 use crate::clock;
 use crate::db::app::App;
@@ -62,7 +63,7 @@ impl Platform {
                 &new.config_vars,
                 &new.description,
                 status,
-                now,
+                (asking::user_id(), now),
             )
         })?;
         let version = release.version;

@@ -120,6 +120,12 @@ impl Client {
         self.whole(&format!("PUT {path}"), response).await.map(drop)
     }
 
+    /// The same, for an answer.
+    pub(crate) async fn put_body(&self, path: &str, body: Outgoing) -> Result<Value, CommandError> {
+        let response = self.request_body(Method::PUT, path, body, None).await?;
+        self.whole(&format!("PUT {path}"), response).await
+    }
+
     /// Opens an answer that may be long; one that refuses is an error.
     pub(crate) async fn open(
         &self,

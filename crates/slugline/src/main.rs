@@ -16,8 +16,10 @@ mod layer_settings;
 mod ledger;
 mod limit_args;
 mod network;
+mod outgoing;
 mod progress;
 mod prove;
+mod push_hook;
 mod server;
 mod slug_exchange;
 mod slug_reading;
@@ -81,6 +83,9 @@ enum Command {
         /// The dyno's directory
         directory: PathBuf,
     },
+    /// Judge and build a push, as git's hook
+    #[command(hide = true)]
+    GitPreReceive,
     /// Turn a source into a tree that can be packed
     #[command(hide = true)]
     Compile(Box<compile_command::CompileArgs>),
@@ -149,6 +154,7 @@ fn main() {
         Command::Supervise { directory } => slugline_dyno::supervise(&directory),
         Command::Compile(args) => compile_command::compile_main(*args),
         Command::Buildpack(args) => compile_command::buildpack_main(&args),
+        Command::GitPreReceive => push_hook::pre_receive(),
         Command::Static(args) => static_server::static_main(&args),
         Command::Up(args) => console::run(up::up(args)),
         Command::Serve(args) => console::run(server::serve(args)),

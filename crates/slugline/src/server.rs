@@ -144,8 +144,10 @@ impl Server {
         let entrance = Entrance { listeners: routers, tls: Some(tls) };
         let reach = (platform.dial(), platform.in_flight(), platform.elsewhere());
         tokio::spawn(Router::serve(entrance, table, hub, reach, limits, forever));
-        let service = platform.api();
-        tokio::spawn(async move { axum::serve(api, service).await });
+        platform.serve(api).map_err(|error| CommandError::DataDirectory {
+            path: platform.ca_path(),
+            source: std::io::Error::other(error),
+        })?;
         Ok(Self { platform, token, api_port: args.api_port, _lock: lock })
     }
 }

@@ -15,10 +15,21 @@ use crate::db::app::App;
 use crate::db::{self, DbError};
 use crate::platform::Platform;
 
+/// The apps that who asks owns or may work on.
 pub(crate) async fn list(State(platform): State<Platform>, headers: HeaderMap) -> Answer {
-    let apps = platform.inner.db.read(db::app::all)?;
+    let id = account::asker()?.account.id;
+    let apps = platform.inner.db.read(|db| db::app::of_account(db, id))?;
     let items = apps.iter().map(|app| render(&platform, app)).collect::<Result<_, _>>()?;
     Ok(lists::list(&headers, items))
+}
+
+pub(crate) async fn of_user(
+    State(platform): State<Platform>,
+    Path(user): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
+    account::own(&user)?;
+    list(State(platform), headers).await
 }
 
 pub(crate) async fn info(State(platform): State<Platform>, Path(app): Path<String>) -> Answer {
@@ -38,6 +49,8 @@ pub(crate) async fn create(State(platform): State<Platform>, body: String) -> An
         maintenance: false,
         preboot: true,
         ephemeral: Ephemeral::default(),
+        owner_id: account::asker()?.account.id,
+        repo_size: None,
         created_at: now,
         updated_at: now,
     };
@@ -86,6 +99,7 @@ pub(crate) async fn delete(State(platform): State<Platform>, Path(app): Path<Str
     platform.inner.db.transaction(|db| db::app::delete(db, app.id))?;
     platform.changed();
     platform.forget_cache(&app.name);
+    platform.forget_repository(&app);
     platform.keep_drains();
     platform.inner.log.forget(app.name.as_str());
     platform.inner.layers.look();
@@ -96,23 +110,6 @@ pub(crate) async fn delete(State(platform): State<Platform>, Path(app): Path<Str
 pub(crate) async fn nothing(State(platform): State<Platform>, Path(app): Path<String>) -> Answer {
     platform.app(&app)?;
     Ok(ok(json!([])))
-}
-
-/// Who may change an app: the one account.
-pub(crate) async fn collaborators(
-    State(platform): State<Platform>,
-    Path(app): Path<String>,
-) -> Answer {
-    let app = platform.app(&app)?;
-    Ok(ok(json!([{
-        "app": reference(&app),
-        "created_at": api_time(app.created_at),
-        "id": app.id,
-        "permissions": [],
-        "role": "owner",
-        "updated_at": api_time(app.updated_at),
-        "user": account::reference(),
-    }])))
 }
 
 /// The app as other resources refer to it.
@@ -132,17 +129,17 @@ fn render(platform: &Platform, app: &App) -> Result<Value, DbError> {
         "created_at": api_time(app.created_at),
         // Ours: what becomes of files that its dynos write.
         "ephemeral": app.ephemeral,
-        "git_url": format!("https://localhost:{}/{}.git", platform.inner.config.api_port, app.name),
+        "git_url": format!("https://{}/{}.git", platform.api_host(), app.name),
         "generation": { "id": "00000000-0000-4000-8000-00000000000c", "name": "cedar" },
         "id": app.id,
         "internal_routing": null,
         "maintenance": app.maintenance,
         "name": app.name,
         "organization": null,
-        "owner": account::reference(),
+        "owner": account::reference_to(platform, app.owner_id)?,
         "region": { "id": "00000000-0000-4000-8000-00000000000b", "name": "local" },
         "released_at": running.as_ref().map(|running| api_time(running.release.created_at)),
-        "repo_size": null,
+        "repo_size": app.repo_size,
         "slug_size": running.as_ref().map(|running| running.slug.size),
         "space": null,
         "stack": stack,

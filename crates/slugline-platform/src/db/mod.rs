@@ -2,9 +2,15 @@
 //!
 //! Write-ahead log and full synchronisation: what was committed survives `kill -9` and power loss.
 
+pub(crate) mod account;
+pub(crate) mod account_key;
 pub(crate) mod app;
+pub(crate) mod app_transfer;
+pub(crate) mod audit_event;
+pub(crate) mod authorization;
 pub(crate) mod build;
 pub(crate) mod buildpack_installation;
+pub(crate) mod collaborator;
 pub(crate) mod config_var;
 pub(crate) mod crash;
 pub(crate) mod cron;
@@ -12,10 +18,12 @@ pub(crate) mod domain;
 pub(crate) mod dyno;
 pub(crate) mod formation;
 pub(crate) mod log_drain;
+pub(crate) mod oauth_client;
 pub(crate) mod prove;
 pub(crate) mod receipt;
 pub(crate) mod release;
 pub(crate) mod retention;
+pub(crate) mod seal;
 pub(crate) mod slug;
 pub(crate) mod slug_upload;
 pub(crate) mod sni_endpoint;
@@ -35,6 +43,9 @@ pub enum DbError {
     /// The file is of a newer version, or its schema cannot be brought to this one's.
     #[error("the state's schema could not be brought up to date")]
     Migration(#[from] rusqlite_migration::Error),
+    /// Secrets cannot be sealed or read.
+    #[error(transparent)]
+    Seal(#[from] seal::SealError),
 }
 
 /// The schema's versions, oldest first; never edited once released.
@@ -47,6 +58,8 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_6_ledger.sql")),
     M::up(include_str!("schema_7_prove.sql")),
     M::up(include_str!("schema_10_edge.sql")),
+    M::up(include_str!("schema_11_access.sql")),
+    M::up(include_str!("schema_12_secrets.sql")),
 ];
 
 /// The embedded database.
@@ -56,13 +69,26 @@ pub(crate) struct Db {
 }
 
 impl Db {
-    /// Opens the file, making it and its tables if needed.
+    /// Opens the file, making it and its tables if needed. The key of its secrets lies beside it.
     pub(crate) fn open(path: &Path) -> Result<Self, DbError> {
         let mut connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
+        // What is deleted is overwritten: it may have been a secret.
+        connection.pragma_update(None, "secure_delete", true)?;
+        let key = path.with_file_name("key");
+        let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'seal_check')";
+        let is_in_use = connection.query_row(sql, [], |row| row.get(0))?;
+        seal::Seal::open(&key, is_in_use)?.teach(&connection)?;
+        let version = |db: &Connection| db.query_row("PRAGMA user_version", [], |row| row.get(0));
+        let before: i64 = version(&connection)?;
         Migrations::from_slice(MIGRATIONS).to_latest(&mut connection)?;
+        if before != 0 && before != version(&connection)? {
+            // What stood in the clear is nowhere in the files any more.
+            connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")?;
+        }
+        seal::check(&connection, &key)?;
         Ok(Self { connection: Mutex::new(connection) })
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Release {
     pub(crate) status: Status,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
+    /// Who asked for it.
+    pub(crate) user_id: Option<Uuid>,
     /// Whether its web dynos served; none as long as that is not known.
     pub(crate) is_healthy: Option<bool>,
 }
@@ -50,8 +52,9 @@ impl Status {
     }
 }
 
-const SELECT: &str = "SELECT id, version, slug_id, config_vars, description, status, created_at,
-                      updated_at, health FROM release";
+const SELECT: &str = "SELECT id, version, slug_id,
+                      unseal(config_vars, 'release' || id), description, status, created_at,
+                      updated_at, health, user_id FROM release";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Release> {
     let slug_id = row.get::<_, Option<String>>(2)?;
@@ -65,6 +68,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Release> {
         created_at: row.get(6)?,
         updated_at: row.get(7)?,
         is_healthy: row.get::<_, Option<String>>(8)?.map(|health| health == "healthy"),
+        user_id: row.get::<_, Option<String>>(9)?.map(|id| parsed(&id)).transpose()?,
     })
 }
 
@@ -76,14 +80,14 @@ pub(crate) fn insert(
     config_vars: &ConfigVars,
     description: &str,
     status: Status,
-    now: i64,
+    (user, now): (Option<Uuid>, i64),
 ) -> rusqlite::Result<Release> {
     let id = Uuid::new_v4();
     db.execute(
         "INSERT INTO release (id, app_id, version, slug_id, config_vars, description, status,
-         created_at, updated_at)
+         created_at, updated_at, user_id)
          VALUES (?1, ?2, (SELECT coalesce(max(version), 0) + 1 FROM release WHERE app_id = ?2),
-         ?3, ?4, ?5, ?6, ?7, ?7)",
+         ?3, seal(?4, 'release' || ?1), ?5, ?6, ?7, ?7, ?8)",
         params![
             id.to_string(),
             app.to_string(),
@@ -91,7 +95,8 @@ pub(crate) fn insert(
             to_json(config_vars)?,
             description,
             status.as_str(),
-            now
+            now,
+            user.map(|id| id.to_string())
         ],
     )?;
     db.query_row(&format!("{SELECT} WHERE id = ?"), [id.to_string()], from_row)
