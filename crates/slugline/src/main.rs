@@ -1,5 +1,6 @@
 //! Your own Heroku in one binary: subcommands and their wiring.
 
+mod addon_settings;
 mod bake;
 mod bucket;
 mod builds;

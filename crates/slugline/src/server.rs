@@ -11,9 +11,12 @@ use rustix::fs::{FlockOperation, flock};
 use sd_notify::NotifyState;
 use slugline_dyno::LocalEngine;
 use slugline_logs::{Drain, Hub};
+use slugline_model::addon::Provider;
 use slugline_model::logline::Origin;
 use slugline_model::network::NetworkOptions;
-use slugline_platform::{Config, DrainOrder, DrainSender, LogQuery, LogSessions, Platform, Ports};
+use slugline_platform::{
+    Config, Declared, DrainOrder, DrainSender, LogQuery, LogSessions, Platform, Ports,
+};
 use slugline_router::{Entrance, Router};
 use slugline_store::Store;
 use slugline_store::bucket::{Bucket, BucketSettings};
@@ -168,7 +171,8 @@ impl Server {
         };
         let (program, api_port) = (config.program.clone(), config.api_port);
         let store = store(&config.data_dir, configuration.bucket)?;
-        let ports = ports(&config, &hub, store, configuration.network, &engine)?;
+        let mut ports = ports(&config, &hub, store, configuration.network, &engine)?;
+        ports.addon_providers.extend(addon_providers(configuration.addons));
         let platform = Platform::start(config, ports).await?;
         platform
             .meet(sockets.rendezvous)
@@ -259,7 +263,13 @@ fn ports(
         log: Arc::clone(hub) as _,
         log_sessions: log_sessions(Arc::clone(hub)),
         drain_sender: drain_sender(Arc::clone(hub)),
+        addon_providers: vec![],
     })
+}
+
+/// Who provides add-ons: for now the operator alone.
+fn addon_providers(declared: Vec<Declared>) -> impl Iterator<Item = Arc<dyn Provider>> {
+    declared.into_iter().map(|service| Arc::new(service) as Arc<dyn Provider>)
 }
 
 fn drain_sender(hub: Arc<Hub>) -> DrainSender {

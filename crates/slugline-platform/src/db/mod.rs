@@ -2,6 +2,8 @@
 //!
 //! Write-ahead log and full synchronisation: what was committed survives `kill -9` and power loss.
 
+pub(crate) mod add_on;
+pub(crate) mod add_on_attachment;
 pub(crate) mod app;
 pub(crate) mod build;
 pub(crate) mod buildpack_installation;
@@ -47,6 +49,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_6_ledger.sql")),
     M::up(include_str!("schema_7_prove.sql")),
     M::up(include_str!("schema_10_edge.sql")),
+    M::up(include_str!("schema_13_add_ons.sql")),
 ];
 
 /// The embedded database.
