@@ -14,6 +14,7 @@ pub(crate) mod domain;
 pub(crate) mod dyno;
 pub(crate) mod formation;
 pub(crate) mod log_drain;
+pub(crate) mod overview;
 pub(crate) mod prove;
 pub(crate) mod receipt;
 pub(crate) mod release;
