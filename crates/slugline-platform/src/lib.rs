@@ -4,6 +4,7 @@
 //! wanted; [`Platform::api`] is the one control surface, Heroku's Platform API v3.
 
 mod access;
+mod addons;
 mod api;
 mod apt;
 mod asking;
@@ -56,6 +57,7 @@ mod tls;
 mod turns;
 mod workspace;
 
+pub use addons::{Declared, DeclaredPlan};
 pub use drains::{DrainOrder, DrainSender};
 pub use platform::{Config, LogQuery, LogSessions, Platform, Ports, StartError};
 pub use store_check::Offline;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{MatchedPath, RawPathParams, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
@@ -31,16 +31,13 @@ const NO_CHANGES: [&str; 4] =
 pub(crate) async fn gate(
     State(platform): State<Platform>,
     path: MatchedPath,
-    params: RawPathParams,
     request: Request,
     next: Next,
 ) -> Response {
-    let name = params.iter().find(|(name, _)| *name == "app").map(|(_, value)| value.to_owned());
     let call = Call {
         method: request.method().clone(),
         route: path.as_str().to_owned(),
         path: request.uri().path().to_owned(),
-        app: name,
         request_id: request_id(request.headers()),
     };
     match admit(&platform, &call, request.headers()).await {
@@ -59,11 +56,16 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     pub(crate) route: String,
     pub(crate) path: String,
-    pub(crate) app: Option<String>,
     pub(crate) request_id: String,
 }
 
 impl Call {
+    /// The app that the path names, by name or id: neither has what a URL escapes.
+    fn app(&self) -> Option<&str> {
+        let is_of_app = self.route.starts_with("/apps/{app}");
+        is_of_app.then(|| self.path.split('/').nth(2).unwrap_or_default())
+    }
+
     fn changes(&self) -> bool {
         !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
@@ -94,7 +96,7 @@ async fn admit(
     if area == Area::Operator && !who.account.is_admin {
         return Err(ApiError::forbidden("Only the operator of this server may ask that."));
     }
-    let app = call.app.as_deref().map(|name| platform.app_for(&who, name)).transpose()?;
+    let app = call.app().map(|name| platform.app_for(&who, name)).transpose()?;
     if let Some(app) = &app
         && call.route == "/apps/{app}"
         && call.method == Method::DELETE
@@ -158,6 +160,20 @@ impl Platform {
         let missing = || ApiError::not_found("app", "Couldn't find that app.");
         let app = self.inner.db.read(|db| db::app::find(db, name_or_id))?.ok_or_else(missing)?;
         self.role(who, &app)?.map(|_| app).ok_or_else(missing)
+    }
+
+    /// Whether who asks may see one of these apps.
+    pub(crate) fn sees_any(&self, apps: impl IntoIterator<Item = Uuid>) -> Result<bool, ApiError> {
+        let who = super::account::asker()?;
+        for id in apps {
+            let app = self.inner.db.read(|db| db::app::find(db, &id.to_string()))?;
+            if let Some(app) = app
+                && self.role(&who, &app)?.is_some()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What only an app's owner may do.

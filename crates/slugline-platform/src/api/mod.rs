@@ -6,6 +6,9 @@
 
 mod access;
 mod account;
+mod add_on;
+mod add_on_attachment;
+mod add_on_service;
 mod advice;
 mod app;
 mod app_feature;
@@ -24,6 +27,7 @@ mod dyno;
 mod dyno_size;
 mod error;
 mod formation;
+mod generation;
 mod git;
 mod key;
 mod ledger;
@@ -31,6 +35,7 @@ mod list;
 mod log_drain;
 mod log_session;
 mod metrics;
+mod named_id;
 mod oauth_authorization;
 mod oauth_client;
 mod people;
@@ -68,7 +73,6 @@ impl Platform {
             .route("/apps", get(app::list).post(app::create))
             .route("/users/{user}/apps", get(app::of_user))
             .route("/apps/{app}", get(app::info).patch(app::update).delete(app::delete))
-            .route("/apps/{app}/addons", get(app::nothing))
             .route("/apps/{app}/builds", get(build::list).post(build::create))
             .route("/apps/{app}/build-cache", get(build::cache).delete(build::delete_cache))
             .route("/apps/{app}/builds/{build}", get(build::info).delete(build::cancel))
@@ -146,6 +150,7 @@ impl Platform {
             .route("/store/actions/fsck", post(store::fsck))
             .route("/sources", post(source::create))
             .merge(access::routes())
+            .merge(add_on::routes())
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::gate));
         Router::new()
             .merge(with_token)

@@ -4,6 +4,8 @@
 
 pub(crate) mod account;
 pub(crate) mod account_key;
+pub(crate) mod add_on;
+pub(crate) mod add_on_attachment;
 pub(crate) mod app;
 pub(crate) mod app_transfer;
 pub(crate) mod audit_event;
@@ -19,6 +21,7 @@ pub(crate) mod dyno;
 pub(crate) mod formation;
 pub(crate) mod log_drain;
 pub(crate) mod oauth_client;
+pub(crate) mod overview;
 pub(crate) mod prove;
 pub(crate) mod receipt;
 pub(crate) mod release;
@@ -60,6 +63,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_10_edge.sql")),
     M::up(include_str!("schema_11_access.sql")),
     M::up(include_str!("schema_12_secrets.sql")),
+    M::up(include_str!("schema_13_add_ons.sql")),
 ];
 
 /// The embedded database.

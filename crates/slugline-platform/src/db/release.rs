@@ -21,6 +21,10 @@ pub(crate) struct Release {
     pub(crate) user_id: Option<Uuid>,
     /// Whether its web dynos served; none as long as that is not known.
     pub(crate) is_healthy: Option<bool>,
+    /// The plans of the add-ons that it was made with.
+    pub(crate) addon_plans: Vec<String>,
+    /// Which of its config vars come from them.
+    pub(crate) addon_vars: Vec<String>,
 }
 
 /// Where a release stands.
@@ -54,7 +58,7 @@ impl Status {
 
 const SELECT: &str = "SELECT id, version, slug_id,
                       unseal(config_vars, 'release' || id), description, status, created_at,
-                      updated_at, health, user_id FROM release";
+                      updated_at, health, add_on_plans, add_on_vars, user_id FROM release";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Release> {
     let slug_id = row.get::<_, Option<String>>(2)?;
@@ -68,11 +72,13 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Release> {
         created_at: row.get(6)?,
         updated_at: row.get(7)?,
         is_healthy: row.get::<_, Option<String>>(8)?.map(|health| health == "healthy"),
-        user_id: row.get::<_, Option<String>>(9)?.map(|id| parsed(&id)).transpose()?,
+        addon_plans: from_json(&row.get::<_, String>(9)?)?,
+        addon_vars: from_json(&row.get::<_, String>(10)?)?,
+        user_id: row.get::<_, Option<String>>(11)?.map(|id| parsed(&id)).transpose()?,
     })
 }
 
-/// Adds a release with the next version.
+/// Adds a release with the next version, made with the add-ons that are attached now.
 pub(crate) fn insert(
     db: &Connection,
     app: Uuid,
@@ -83,11 +89,16 @@ pub(crate) fn insert(
     (user, now): (Option<Uuid>, i64),
 ) -> rusqlite::Result<Release> {
     let id = Uuid::new_v4();
+    let attached = super::add_on::attached(db, app)?;
+    let plans: Vec<String> = attached.iter().map(|(_, addon)| addon.full_plan()).collect();
+    let names =
+        attached.iter().flat_map(|(attachment, addon)| addon.held(&attachment.name).names());
+    let names: Vec<String> = names.collect();
     db.execute(
         "INSERT INTO release (id, app_id, version, slug_id, config_vars, description, status,
-         created_at, updated_at, user_id)
+         created_at, updated_at, add_on_plans, add_on_vars, user_id)
          VALUES (?1, ?2, (SELECT coalesce(max(version), 0) + 1 FROM release WHERE app_id = ?2),
-         ?3, seal(?4, 'release' || ?1), ?5, ?6, ?7, ?7, ?8)",
+         ?3, seal(?4, 'release' || ?1), ?5, ?6, ?7, ?7, ?8, ?9, ?10)",
         params![
             id.to_string(),
             app.to_string(),
@@ -96,6 +107,8 @@ pub(crate) fn insert(
             description,
             status.as_str(),
             now,
+            to_json(&plans)?,
+            to_json(&names)?,
             user.map(|id| id.to_string())
         ],
     )?;
