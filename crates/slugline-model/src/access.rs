@@ -56,8 +56,14 @@ pub enum Area {
     Operator,
 }
 
-/// The area of a call, by its path, and whether it changes something.
-pub fn area(path: &str, changes: bool) -> Area {
+/// Whether a method of HTTP is for changes.
+pub fn changes(method: &str) -> bool {
+    !matches!(method, "GET" | "HEAD" | "OPTIONS")
+}
+
+/// The area of a call.
+pub fn area(method: &str, path: &str) -> Area {
+    let changes = changes(method);
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
         ["account" | "users", ..] if changes => Area::Account,
@@ -66,7 +72,7 @@ pub fn area(path: &str, changes: bool) -> Area {
         ["account" | "users" | "oauth", ..] => Area::Account,
         ["accounts" | "audit" | "store" | "metrics", ..] | ["dynos", "usage"] => Area::Operator,
         // A command in a dyno sees all config vars, and so does whoever reads what it wrote.
-        ["apps", _, "dynos", ..] if changes && !stops(&parts) => Area::Secrets,
+        ["apps", _, "dynos", ..] if changes && !stops(method, &parts) => Area::Secrets,
         ["apps", _, rest @ ..] if rest.iter().any(|part| is_secret(part)) => Area::Secrets,
         [kind, ..] if is_secret(kind) => Area::Secrets,
         [_, _, rest @ ..] if rest.iter().any(|part| is_secret(part)) => Area::Secrets,
@@ -75,8 +81,8 @@ pub fn area(path: &str, changes: bool) -> Area {
 }
 
 /// Stops and restarts: they show nothing.
-fn stops(parts: &[&str]) -> bool {
-    matches!(parts, ["apps", _, "dynos"] | ["apps", _, "dynos", _, "actions", "stop"])
+fn stops(method: &str, parts: &[&str]) -> bool {
+    method == "DELETE" || matches!(parts, ["apps", _, "dynos", _, "actions", "stop"])
 }
 
 fn is_secret(part: &str) -> bool {
@@ -169,27 +175,31 @@ mod tests {
 
     #[test]
     fn a_path_says_what_it_touches() {
-        for (path, changes, expected) in [
-            ("/account", false, Area::Identity),
-            ("/users/~", false, Area::Identity),
-            ("/account", true, Area::Account),
-            ("/account/keys", false, Area::Account),
-            ("/oauth/authorizations", false, Area::Account),
-            ("/users/~/apps", false, Area::Apps),
-            ("/apps", true, Area::Apps),
-            ("/apps/owl/releases", false, Area::Apps),
-            ("/apps/owl/releases/3/config-vars", false, Area::Secrets),
-            ("/apps/owl/config-vars", true, Area::Secrets),
-            ("/apps/owl/dynos", false, Area::Apps),
-            ("/apps/owl/dynos/web.1", true, Area::Secrets),
-            ("/apps/owl/dynos/web.1/actions/stop", true, Area::Apps),
-            ("/apps/owl/dynos/web.1/archive", false, Area::Secrets),
-            ("/pipelines/1/stage/test/config-vars", false, Area::Secrets),
-            ("/addons/1/config", false, Area::Secrets),
-            ("/store/actions/gc", true, Area::Operator),
-            ("/dynos/usage", false, Area::Operator),
+        for (call, expected) in [
+            ("GET /account", Area::Identity),
+            ("GET /users/~", Area::Identity),
+            ("PATCH /account", Area::Account),
+            ("GET /account/keys", Area::Account),
+            ("GET /oauth/authorizations", Area::Account),
+            ("GET /users/~/apps", Area::Apps),
+            ("POST /apps", Area::Apps),
+            ("GET /apps/owl/releases", Area::Apps),
+            ("GET /apps/owl/releases/3/config-vars", Area::Secrets),
+            ("PATCH /apps/owl/config-vars", Area::Secrets),
+            ("GET /apps/owl/dynos", Area::Apps),
+            ("POST /apps/owl/dynos", Area::Secrets),
+            ("POST /apps/owl/dynos/web.1", Area::Secrets),
+            ("DELETE /apps/owl/dynos", Area::Apps),
+            ("DELETE /apps/owl/dynos/web.1", Area::Apps),
+            ("POST /apps/owl/dynos/web.1/actions/stop", Area::Apps),
+            ("GET /apps/owl/dynos/web.1/archive", Area::Secrets),
+            ("GET /pipelines/1/stage/test/config-vars", Area::Secrets),
+            ("GET /addons/1/config", Area::Secrets),
+            ("POST /store/actions/gc", Area::Operator),
+            ("GET /dynos/usage", Area::Operator),
         ] {
-            assert_eq!(area(path, changes), expected, "{path}");
+            let (method, path) = call.split_once(' ').unwrap();
+            assert_eq!(area(method, path), expected, "{call}");
         }
     }
 

@@ -170,6 +170,7 @@ impl Platform {
     /// Waits for a moment when no build and no release phase is under way.
     pub async fn quiet(&self) {
         loop {
+            self.inner.pushes.turns.all_over().await;
             self.builds_are_over().await;
             match self.inner.db.read(db::release::pending) {
                 Ok(pending) if !pending.is_empty() => tokio::time::sleep(LOOK_EVERY).await,

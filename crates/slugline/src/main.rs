@@ -1,5 +1,6 @@
 //! Your own Heroku in one binary: subcommands and their wiring.
 
+mod access;
 mod addon_settings;
 mod bake;
 mod bucket;
@@ -66,6 +67,8 @@ enum Command {
     /// Hold what Slugline does against what others publish
     #[command(subcommand)]
     Conformance(conformance::Conformance),
+    #[command(flatten)]
+    Access(access::AccessCommand),
     #[command(flatten)]
     Dyno(dyno_plan::DynoCommand),
     #[command(flatten)]
@@ -163,6 +166,7 @@ fn main() {
         Command::Serve(args) => console::run_and_then(server::serve(args), upgrade::and_then),
         Command::Conformance(args) => console::run(conformance::conformance(args)),
         Command::Bake(args) => console::run(bake::bake(args)),
+        Command::Access(command) => console::run(access::run(command)),
         Command::Dyno(command) => console::run(dyno_plan::run(command)),
         Command::Builds(command) => console::run(builds::run(command)),
         Command::Ledger(command) => console::run(ledger::run(command)),

@@ -8,6 +8,7 @@ use slugline_model::kept::Ephemeral;
 use slugline_model::name::AppName;
 use uuid::Uuid;
 
+use super::auth::Made;
 use super::error::ApiError;
 use super::{Answer, account, add_on, list as lists, ok};
 use crate::clock::{self, api_time};
@@ -65,7 +66,9 @@ pub(crate) async fn create(State(platform): State<Platform>, body: String) -> An
         return Err(ApiError::invalid(format!("Name {} is already taken", app.name)));
     }
     platform.changed();
-    Ok(super::json(StatusCode::CREATED, render(&platform, &app)?))
+    let mut answer = super::json(StatusCode::CREATED, render(&platform, &app)?);
+    answer.extensions_mut().insert(Made(app));
+    Ok(answer)
 }
 
 fn invented_name() -> AppName {

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method};
-use slugline_model::access::{Area, Role, allows, area};
+use slugline_model::access::{Area, Role, allows, area, changes};
 use uuid::Uuid;
 
 use super::error::ApiError;
@@ -51,6 +51,10 @@ pub(crate) async fn gate(
     }
 }
 
+/// In an answer: the app that was made, which the path could not name.
+#[derive(Clone)]
+pub(crate) struct Made(pub(crate) App);
+
 /// What the gate has to know of a request.
 pub(crate) struct Call {
     pub(crate) method: Method,
@@ -67,7 +71,7 @@ impl Call {
     }
 
     fn changes(&self) -> bool {
-        !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
+        changes(self.method.as_str())
     }
 }
 
@@ -84,7 +88,7 @@ async fn admit(
     } else {
         platform.take_call(who.authorization).ok_or_else(ApiError::rate_limit)?
     };
-    let area = area(&call.path, call.changes());
+    let area = area(call.method.as_str(), &call.path);
     if !allows(&who.scopes, area, call.changes()) {
         let scopes: Vec<&str> = who.scopes.iter().map(|scope| scope.as_str()).collect();
         return Err(ApiError::forbidden(format!(
@@ -203,11 +207,26 @@ impl Platform {
         };
         let response = work.await;
         let status = response.status().as_u16();
-        let ended = self.inner.db.transaction(|db| db::audit_event::end(db, number, status));
+        let made = response.extensions().get::<Made>();
+        let ended = self.inner.db.transaction(|db| {
+            if let Some(Made(app)) = made {
+                db::audit_event::concerns(db, number, app)?;
+            }
+            db::audit_event::end(db, number, status)
+        });
         if let Err(error) = ended {
             tracing::error!(?error, "the end of a change could not be written down");
         }
         response
+    }
+
+    /// Forgets changes that are older than the trail is kept.
+    pub(crate) fn forget_old_changes(&self) {
+        let age = i64::try_from(self.inner.config.limits.audit.as_micros()).unwrap_or(i64::MAX);
+        let before = clock::now().saturating_sub(age);
+        if let Err(error) = self.inner.db.transaction(|db| db::audit_event::forget(db, before)) {
+            tracing::error!(?error, "old changes could not be forgotten");
+        }
     }
 
     /// Writes down what somebody is about to change; gives the event's number.

@@ -64,6 +64,15 @@ pub(crate) fn end(db: &Connection, id: i64, status: u16) -> rusqlite::Result<()>
     Ok(())
 }
 
+/// Writes down which app it concerns.
+pub(crate) fn concerns(db: &Connection, id: i64, app: &super::app::App) -> rusqlite::Result<()> {
+    db.execute(
+        "UPDATE audit_event SET app_id = ?, app = ? WHERE id = ?",
+        params![app.id.to_string(), app.name.as_str(), id],
+    )?;
+    Ok(())
+}
+
 /// The newest events of an app, or of all, oldest first.
 pub(crate) fn newest(
     db: &Connection,
