@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::person::Person;
+use crate::person::{Person, WEB};
 use crate::support::wait_for;
 use crate::{scene, serving};
 
@@ -21,7 +21,7 @@ fn a_build_that_fails_leaves_the_branch_as_it_was() {
     person.remote(&tree, "owl");
     person.git(&tree, &["push", "heroku", "main"]).ok();
     let good = person.branch(&tree, "main");
-    person.commit(&tree, "bin/post_compile", "#!/bin/sh\necho no luck today\nexit 3\n");
+    person.commit(&tree, "Procfile", &format!("{WEB}release: echo no luck today; exit 3\n"));
     let refused = person.git(&tree, &["push", "heroku", "main"]);
     assert_eq!(refused.code, Some(1));
     for text in ["no luck today", "Push rejected", "(pre-receive hook declined)", "still runs v1"] {
@@ -31,9 +31,10 @@ fn a_build_that_fails_leaves_the_branch_as_it_was() {
     let back = person.home().join("back");
     let url = format!("https://localhost:{}/owl.git", scene.api_port);
     person.git(person.home(), &["clone", "-q", &url, "back"]).ok();
-    assert!(!back.join("bin/post_compile").exists(), "nothing of it is there");
+    let procfile = std::fs::read_to_string(back.join("Procfile")).unwrap();
+    assert_eq!(procfile, WEB, "nothing of it is there");
     // The same commit once more, mended.
-    person.commit(&tree, "bin/post_compile", "#!/bin/sh\necho better\n");
+    person.commit(&tree, "Procfile", &format!("{WEB}release: echo better\n"));
     person.git(&tree, &["push", "heroku", "main"]).ok();
     assert_ne!(person.branch(&tree, "main"), good);
 }
@@ -45,7 +46,7 @@ fn two_pushes_at_once_take_turns_and_the_later_one_is_told() {
     let person = Person::new(&scene, Some(&serving.api().token));
     let tree = person.work_tree("owl");
     person.remote(&tree, "owl");
-    person.commit(&tree, "bin/post_compile", "#!/bin/sh\nsleep 6\n");
+    person.commit(&tree, "Procfile", &format!("{WEB}release: sleep 20\n"));
     let spawn = |refs: &str| {
         let mut git = person.command("git", &tree);
         git.args(["push", "heroku", refs]).stderr(std::process::Stdio::piped()).spawn().unwrap()
@@ -79,7 +80,7 @@ fn a_client_that_leaves_while_it_is_built_has_pushed() {
     let person = Person::new(&scene, Some(&serving.api().token));
     let tree = person.work_tree("owl");
     person.remote(&tree, "owl");
-    let commit = person.commit(&tree, "bin/post_compile", "#!/bin/sh\nsleep 5\n");
+    let commit = person.commit(&tree, "Procfile", &format!("{WEB}release: sleep 5\n"));
     let mut git = person.command("git", &tree);
     // git's own children hold the connection: the whole group goes.
     use std::os::unix::process::CommandExt as _;

@@ -6,7 +6,7 @@ use crate::person::Person;
 use crate::{scene, serving};
 
 /// What is pushed (MiB): nothing of it can be squeezed.
-const MIB: usize = 200;
+const MIB: usize = 64;
 
 /// What the server's process may have of it (kB).
 const MEMORY: u64 = 150 * 1024;

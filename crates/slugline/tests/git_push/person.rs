@@ -8,6 +8,9 @@ use crate::cli::{Ran, installed};
 use crate::support::account::run;
 use crate::support::scene::Scene;
 
+/// A Procfile.
+pub(crate) const WEB: &str = "web: exec python3 -m http.server $PORT\n";
+
 pub(crate) struct Person {
     home: tempfile::TempDir,
     variables: BTreeMap<String, String>,
@@ -28,6 +31,7 @@ impl Person {
         let mut trust = Command::new(scene.program());
         trust.args(["trust", "--json", "--data-dir"]).arg(scene.data());
         trust.args(["--api-port", &scene.api_port.to_string()]);
+        trust.env_remove("GIT_SSL_CAINFO");
         let mut variables: BTreeMap<String, String> =
             serde_json::from_str(&run(&mut trust)).unwrap();
         // The server's own token is not theirs: the stock command line answers git.
@@ -51,7 +55,7 @@ impl Person {
         let mut command = Command::new(program);
         command.current_dir(directory).env("HOME", self.home()).envs(&self.variables);
         command.env("PATH", std::env::join_paths(path).unwrap()).env("GIT_TERMINAL_PROMPT", "0");
-        command.env_remove("NODE_OPTIONS").stdin(Stdio::null());
+        command.env_remove("GIT_SSL_CAINFO").env_remove("NODE_OPTIONS").stdin(Stdio::null());
         if let Some(token) = &self.token {
             command.env("HEROKU_API_KEY", token);
         }
@@ -77,8 +81,7 @@ impl Person {
         let tree = self.home().join(name);
         std::fs::create_dir(&tree).unwrap();
         self.git(&tree, &["init", "-q"]).ok();
-        let web = "web: exec python3 -m http.server $PORT\n";
-        self.commit(&tree, "Procfile", web);
+        self.commit(&tree, "Procfile", WEB);
         tree
     }
 

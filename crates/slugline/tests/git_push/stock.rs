@@ -36,7 +36,8 @@ fn one_logs_in_creates_pushes_clones_and_logs_out() {
     typist.types("ann@x.org\r");
     typist.sees("Password");
     typist.types("sesame-open\r");
-    typist.sees("Logged in as ann@x.org");
+    typist.sees("Logged in as");
+    typist.sees("ann@x.org");
     assert_eq!(typist.ends(), Some(0));
     assert_eq!(ann.heroku(home, &["auth:whoami"]).ok().trim(), "ann@x.org");
     assert!(ann.heroku(home, &["auth:token"]).ok().contains("SLUGLINE-"));
