@@ -9,6 +9,7 @@ pub mod slugignore;
 pub mod tar_extended;
 
 pub mod access;
+pub mod acm;
 pub mod addon;
 pub mod advice;
 pub mod app_json;

@@ -53,7 +53,7 @@ pub fn judge(updates: &[RefUpdate]) -> Result<Judged<'_>, String> {
         }
     }
     let named = |name: &&str| updates.iter().find(|update| update.name == **name);
-    let deploy = DEPLOYED.iter().find_map(|name| named(name));
+    let deploy = DEPLOYED.iter().find_map(named);
     let others = updates.iter().filter(|update| Some(*update) != deploy && !update.is_deletion());
     let told = others.filter_map(|update| told(update, deploy)).collect();
     Ok(Judged { deploy, told })

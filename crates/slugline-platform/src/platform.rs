@@ -36,6 +36,7 @@ use crate::rendezvous::Rendezvous;
 use crate::split::Splits;
 use crate::store_care::Care;
 use crate::tls::Certificates;
+use crate::tls::acme::Acme;
 use crate::tls::authority::Authority;
 use crate::turns::Turns;
 
@@ -74,6 +75,8 @@ pub struct Config {
     pub cycle: Option<Cycle>,
     /// What is connected to because a user says so.
     pub outbound: Outbound,
+    /// Who issues certificates for apps that want them issued.
+    pub acme: Acme,
 }
 
 /// What a reader of logs asks for.
@@ -166,6 +169,10 @@ pub(crate) struct Inner {
     pub(crate) addon_providers: Vec<Arc<dyn Provider>>,
     pub(crate) drains: Drains,
     pub(crate) certificates: Arc<Certificates>,
+    /// What authorities are to be answered, by token.
+    pub(crate) challenges: Mutex<HashMap<String, String>>,
+    /// Wakes whoever asks for certificates.
+    pub(crate) other_domains: Notify,
     pub(crate) log_queries: Mutex<HashMap<uuid::Uuid, LogQuery>>,
     pub(crate) outputs: Outputs,
     pub(crate) routes: watch::Sender<Arc<RouteTable>>,
@@ -224,6 +231,8 @@ impl Platform {
             addon_providers: ports.addon_providers,
             drains: Drains::default(),
             certificates: Arc::new(Certificates::new(authority)),
+            challenges: Mutex::default(),
+            other_domains: Notify::new(),
             log_queries: Mutex::default(),
             outputs,
             routes,
@@ -253,6 +262,7 @@ impl Platform {
         tokio::spawn(platform.clone().keep_layers_for_ever());
         tokio::spawn(platform.clone().measure_for_ever());
         tokio::spawn(platform.clone().cron_for_ever());
+        tokio::spawn(platform.clone().issue_for_ever());
         platform.recover_addons();
         platform.keep_drains();
         platform.publish_certificates();

@@ -1,7 +1,9 @@
 //! Your own Heroku in one binary: subcommands and their wiring.
 
 mod access;
+mod acme_settings;
 mod addon_settings;
+mod backup;
 mod bake;
 mod bucket;
 mod builds;
@@ -69,6 +71,8 @@ enum Command {
     Conformance(conformance::Conformance),
     #[command(flatten)]
     Access(access::AccessCommand),
+    #[command(flatten)]
+    Backup(backup::BackupCommand),
     #[command(flatten)]
     Dyno(dyno_plan::DynoCommand),
     #[command(flatten)]
@@ -165,6 +169,7 @@ fn main() {
         Command::Up(args) => console::run(up::up(args)),
         Command::Serve(args) => console::run_and_then(server::serve(args), upgrade::and_then),
         Command::Conformance(args) => console::run(conformance::conformance(args)),
+        Command::Backup(command) => console::run(async { backup::run(command) }),
         Command::Bake(args) => console::run(bake::bake(args)),
         Command::Access(command) => console::run(access::run(command)),
         Command::Dyno(command) => console::run(dyno_plan::run(command)),

@@ -117,15 +117,7 @@ pub(crate) fn email() -> String {
     asking::who().map_or_else(|| "slugline".to_owned(), |who| who.account.email.clone())
 }
 
-/// Who asks, as they stand in other resources.
-pub(crate) fn reference() -> Value {
-    let who = asking::who();
-    let (id, email) = who
-        .map_or((db::account::FIRST, email()), |who| (who.account.id, who.account.email.clone()));
-    json!({ "id": id, "email": email })
-}
-
-/// Somebody as they stand in other resources; who asks where it is not known who it was.
+/// Somebody as they stand in other resources.
 pub(crate) fn reference_to(platform: &Platform, id: Uuid) -> Result<Value, db::DbError> {
     let account = platform.inner.db.read(|db| db::account::by_id(db, id))?;
     Ok(json!({ "id": id, "email": account.map(|account| account.email) }))

@@ -119,11 +119,11 @@ pub(crate) fn reference(app: &App) -> Value {
     json!({ "id": app.id, "name": app.name })
 }
 
-fn render(platform: &Platform, app: &App) -> Result<Value, DbError> {
+pub(super) fn render(platform: &Platform, app: &App) -> Result<Value, DbError> {
     let running = platform.running(app.id)?;
     let stack = json!({ "id": "00000000-0000-4000-8000-00000000000a", "name": "host" });
     Ok(json!({
-        "acm": false,
+        "acm": platform.inner.db.read(|db| db::acm::is_enabled(db, app.id))?,
         "archived_at": null,
         "buildpack_provided_description":
             running.as_ref().map(|running| running.slug.buildpack.clone()),

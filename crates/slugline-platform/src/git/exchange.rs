@@ -86,8 +86,8 @@ async fn feed(mut stdin: ChildStdin, body: Body, is_packed: bool) {
 async fn pass_on(mut stdout: ChildStdout, send: mpsc::Sender<Bytes>, goes_on: bool) {
     let mut buffer = vec![0; BUFFER];
     while let Ok(length @ 1..) = stdout.read(&mut buffer).await {
-        let sent = send.send(Bytes::copy_from_slice(&buffer[..length])).await;
-        if sent.is_err() && !goes_on {
+        let passed = send.send(Bytes::copy_from_slice(&buffer[..length])).await;
+        if passed.is_err() && !goes_on {
             return;
         }
     }

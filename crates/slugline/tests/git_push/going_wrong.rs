@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt as _;
 use std::time::Duration;
 
 use serde_json::json;
@@ -83,7 +84,6 @@ fn a_client_that_leaves_while_it_is_built_has_pushed() {
     let commit = person.commit(&tree, "Procfile", &format!("{WEB}release: sleep 5\n"));
     let mut git = person.command("git", &tree);
     // git's own children hold the connection: the whole group goes.
-    use std::os::unix::process::CommandExt as _;
     let mut git = git.args(["push", "-q", "heroku", "main"]).process_group(0).spawn().unwrap();
     wait_for("its build", SOON, || {
         let builds = serving.api().get("/apps/owl/builds");
