@@ -57,7 +57,7 @@ pub(crate) fn pre_receive() -> i32 {
     match runtime.block_on(hook.judge(&input)) {
         Ok(()) => 0,
         Err(refused) => {
-            hook.tell(&refused);
+            tell(&refused);
             1
         }
     }
@@ -138,26 +138,27 @@ impl Hook {
         say("Compressing source files... done.");
         Ok(build)
     }
-
-    fn tell(&self, refused: &Refused) {
-        let found = match refused {
-            Refused::Because(found) => Some(found.clone()),
-            Refused::ByBuild => None,
-            Refused::Server(CommandError::Api { found, .. }) => Some(found.clone()),
-            Refused::Server(error) => {
-                let message = error.explain();
-                Some(format!("{} {}", message.what, message.found))
-            }
-        };
-        complain(&gutter_line(""));
-        for line in found.iter().flat_map(|found| found.lines()) {
-            complain(&gutter_line(line));
-        }
-        complain(&gutter_line("Push rejected: the branch is as it was."));
-        complain("");
-    }
 }
 
+/// Tells whoever pushes why not.
+fn tell(refused: &Refused) {
+    let found = match refused {
+        Refused::Because(found) | Refused::Server(CommandError::Api { found, .. }) => {
+            Some(found.clone())
+        }
+        Refused::ByBuild => None,
+        Refused::Server(error) => {
+            let message = error.explain();
+            Some(format!("{} {}", message.what, message.found))
+        }
+    };
+    complain(&gutter_line(""));
+    for line in found.iter().flat_map(|found| found.lines()) {
+        complain(&gutter_line(line));
+    }
+    complain(&gutter_line("Push rejected: the branch is as it was."));
+    complain("");
+}
 /// Another push may have come first while this one waited.
 fn refuse_overtaken(update: &RefUpdate) -> Result<(), Refused> {
     let current = git(&["rev-parse", "--verify", "--quiet", &update.name]);

@@ -150,3 +150,60 @@ pub(crate) fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String>
     serde_json::to_string(value)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many versions of the schema kept secrets in the clear.
+    const IN_THE_CLEAR: usize = 8;
+
+    #[test]
+    fn secrets_of_an_older_server_are_sealed_and_nowhere_in_the_clear() {
+        let there = tempfile::tempdir().unwrap();
+        let path = there.path().join("state.sqlite3");
+        let app = "00000000-0000-4000-8000-0000000000aa";
+        let mut old = Connection::open(&path).unwrap();
+        Migrations::from_slice(&MIGRATIONS[..IN_THE_CLEAR]).to_latest(&mut old).unwrap();
+        old.execute_batch(&format!(
+            "INSERT INTO app (id, name, created_at, updated_at) VALUES ('{app}', 'owl', 1, 1);
+             INSERT INTO config_var (app_id, name, value) VALUES ('{app}', 'A', 'sesame5417');
+             INSERT INTO release (id, app_id, version, config_vars, description, status, created_at,
+                 updated_at)
+             VALUES ('{app}', '{app}', 1, '{{\"A\":\"sesame5417\"}}', 'Deploy', 'succeeded', 1, 1);
+             INSERT INTO log_drain (id, app_id, url, token, created_at)
+             VALUES ('{app}', '{app}', 'https://u:sesame5417@logs.example/', 'd.1', 1);"
+        ))
+        .unwrap();
+        drop(old);
+        let holds = || {
+            let files = std::fs::read_dir(there.path()).unwrap().flatten();
+            let bytes = files.flat_map(|file| std::fs::read(file.path()).unwrap());
+            let bytes: Vec<u8> = bytes.collect();
+            bytes.windows(10).any(|window| window == b"sesame5417")
+        };
+        assert!(holds());
+        let db = Db::open(&path).unwrap();
+        assert!(!holds());
+        let id = parsed(app).unwrap();
+        let vars = db.read(|db| config_var::of_app(db, id)).unwrap();
+        assert_eq!(vars.get("A").map(String::as_str), Some("sesame5417"));
+        let release = db.read(|db| release::current(db, id)).unwrap().unwrap();
+        assert_eq!(release.config_vars, vars);
+        let drains = db.read(|db| log_drain::of_app(db, id)).unwrap();
+        assert_eq!(drains[0].url.as_str(), "https://u:sesame5417@logs.example/");
+        drop(db);
+        // Without its key, or with another one, nothing starts and nothing is made.
+        let key = there.path().join("key");
+        let kept = std::fs::read(&key).unwrap();
+        std::fs::remove_file(&key).unwrap();
+        let missing = Db::open(&path).unwrap_err();
+        assert!(matches!(missing, DbError::Seal(seal::SealError::Missing { .. })), "{missing}");
+        assert!(!key.exists());
+        std::fs::write(&key, "ab".repeat(32)).unwrap();
+        let other = Db::open(&path).unwrap_err();
+        assert!(matches!(other, DbError::Seal(seal::SealError::OtherKey { .. })), "{other}");
+        std::fs::write(&key, kept).unwrap();
+        Db::open(&path).unwrap();
+    }
+}

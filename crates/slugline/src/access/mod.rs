@@ -128,21 +128,22 @@ impl Options {
         if self.json {
             say(&format!("{value:#}"));
         } else {
-            lines(value).iter().for_each(|line| say(line));
+            for line in lines(value) {
+                say(&line);
+            }
         }
     }
 }
 
 /// Logs in, and says what else clients need.
 async fn login(email: Option<&str>, options: &Options) -> Result<i32, CommandError> {
-    let (email, token) = match email {
-        Some(email) => (email.to_owned(), by_password(email, options).await?),
-        None => {
-            let client = options.client()?;
-            let account = client.get("/account").await?;
-            let email = account["email"].as_str().unwrap_or_default().to_owned();
-            (email, client.token().to_owned())
-        }
+    let (email, token) = if let Some(email) = email {
+        (email.to_owned(), by_password(email, options).await?)
+    } else {
+        let client = options.client()?;
+        let account = client.get("/account").await?;
+        let email = account["email"].as_str().unwrap_or_default().to_owned();
+        (email, client.token().to_owned())
     };
     let path = netrc::path().ok_or(CommandError::NoDataDirectory)?;
     netrc::write(&path, &options.machine(), &email, &token)

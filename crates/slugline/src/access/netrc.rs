@@ -27,14 +27,13 @@ pub(super) fn write(path: &Path, machine: &str, login: &str, password: &str) -> 
         Err(error) => return Err(error),
     };
     let new = format!("machine {machine}\n  login {login}\n  password {password}\n");
-    match entry(&text, machine) {
-        Some(place) => text.replace_range(place, &new),
-        None => {
-            if !text.is_empty() && !text.ends_with('\n') {
-                text.push('\n');
-            }
-            text.push_str(&new);
+    if let Some(place) = entry(&text, machine) {
+        text.replace_range(place, &new);
+    } else {
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
         }
+        text.push_str(&new);
     }
     // Whoever keeps it elsewhere keeps it there.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
