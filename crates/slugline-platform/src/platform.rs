@@ -237,6 +237,8 @@ impl Platform {
         };
         let platform = Self { inner: Arc::new(inner) };
         platform.recover().await?;
+        // Whoever asks for the table finds the apps that there are.
+        platform.publish_routes();
         tokio::spawn(platform.clone().take_events(ports.events));
         tokio::spawn(platform.clone().reconcile_for_ever());
         tokio::spawn(platform.clone().care_for_ever());
