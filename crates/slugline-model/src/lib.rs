@@ -32,8 +32,10 @@ pub mod neighbours;
 pub mod network;
 pub mod outbound;
 pub mod parts;
+pub mod pipeline;
 pub mod prove;
 pub mod provenance;
+pub mod range;
 pub mod resources;
 pub mod retention;
 pub mod sandbox;
@@ -43,6 +45,7 @@ pub mod source_check;
 pub mod stack;
 pub mod static_site;
 pub mod usage;
+pub mod webhook;
 
 pub mod code;
 pub mod limits;

@@ -36,6 +36,7 @@ use crate::store_care::Care;
 use crate::tls::Certificates;
 use crate::tls::authority::Authority;
 use crate::turns::Turns;
+use crate::webhooks::WebhookSender;
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -108,6 +109,8 @@ pub struct Ports {
     pub log_sessions: LogSessions,
     /// What sends them on.
     pub drain_sender: DrainSender,
+    /// What sends requests to webhooks.
+    pub webhook_sender: WebhookSender,
     /// Who provides add-ons, a service each.
     pub addon_providers: Vec<Arc<dyn Provider>>,
 }
@@ -160,6 +163,9 @@ pub(crate) struct Inner {
     pub(crate) log: Arc<dyn LogSink>,
     pub(crate) log_sessions: LogSessions,
     pub(crate) drain_sender: DrainSender,
+    pub(crate) webhook_sender: WebhookSender,
+    /// Wakes what tells webhooks.
+    pub(crate) events_to_tell: Notify,
     pub(crate) addon_providers: Vec<Arc<dyn Provider>>,
     pub(crate) drains: Drains,
     pub(crate) certificates: Arc<Certificates>,
@@ -215,6 +221,8 @@ impl Platform {
             log: ports.log,
             log_sessions: ports.log_sessions,
             drain_sender: ports.drain_sender,
+            webhook_sender: ports.webhook_sender,
+            events_to_tell: Notify::new(),
             addon_providers: ports.addon_providers,
             drains: Drains::default(),
             certificates: Arc::new(Certificates::new(authority)),
@@ -246,6 +254,7 @@ impl Platform {
         tokio::spawn(platform.clone().measure_for_ever());
         tokio::spawn(platform.clone().cron_for_ever());
         platform.recover_addons();
+        tokio::spawn(platform.clone().tell_for_ever());
         platform.keep_drains();
         platform.publish_certificates();
         tokio::spawn(platform.clone().note_drains_for_ever());

@@ -236,6 +236,7 @@ impl Platform {
         };
         self.inner.db.transaction(|db| db::dyno::insert(db, dyno.id, &row))?;
         self.dynos().add(dyno.clone());
+        self.tell_dyno(dyno, "create");
         Ok(())
     }
 

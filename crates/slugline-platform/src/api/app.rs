@@ -76,6 +76,7 @@ pub(crate) async fn update(
             .transaction(|db| db::app::set_maintenance(db, app.id, maintenance, now))?;
         platform.say_api(&app.name, format!("Maintenance mode {maintenance}"));
         platform.changed();
+        platform.tell_app(&platform.app(app.name.as_str())?);
     }
     Ok(ok(render(&platform, &platform.app(app.name.as_str())?)?))
 }
@@ -119,9 +120,9 @@ pub(crate) fn reference(app: &App) -> Value {
     json!({ "id": app.id, "name": app.name })
 }
 
-fn render(platform: &Platform, app: &App) -> Result<Value, DbError> {
+pub(super) fn render(platform: &Platform, app: &App) -> Result<Value, DbError> {
     let running = platform.running(app.id)?;
-    let stack = json!({ "id": "00000000-0000-4000-8000-00000000000a", "name": "host" });
+    let stack = super::stack::reference();
     Ok(json!({
         "acm": false,
         "archived_at": null,
@@ -139,7 +140,7 @@ fn render(platform: &Platform, app: &App) -> Result<Value, DbError> {
         "name": app.name,
         "organization": null,
         "owner": account::reference(),
-        "region": { "id": "00000000-0000-4000-8000-00000000000b", "name": "local" },
+        "region": super::region::reference(),
         "released_at": running.as_ref().map(|running| api_time(running.release.created_at)),
         "repo_size": null,
         "slug_size": running.as_ref().map(|running| running.slug.size),

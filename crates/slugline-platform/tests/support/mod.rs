@@ -35,7 +35,7 @@ use slugline_model::route::Serving;
 use slugline_model::sandbox::Step;
 use slugline_model::slug::{SlugId, SlugSummary, SlugView};
 use slugline_model::usage::{CpuTime, Memory, Usage};
-use slugline_platform::{Config, Platform, Ports};
+use slugline_platform::{Config, Platform, Ports, WebhookRequest, WebhookSender};
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 
@@ -313,6 +313,22 @@ impl LogSink for Lines {
     }
 }
 
+/// Requests to webhooks, and how the next ones are answered; 200 where nothing is said.
+#[derive(Default)]
+pub(crate) struct Posted {
+    pub(crate) requests: Vec<WebhookRequest>,
+    pub(crate) answers: Vec<Result<u16, String>>,
+}
+
+fn webhook_sender(posted: Arc<Mutex<Posted>>) -> WebhookSender {
+    Arc::new(move |request| {
+        let mut posted = posted.lock().unwrap();
+        posted.requests.push(request);
+        let answer = if posted.answers.is_empty() { Ok(200) } else { posted.answers.remove(0) };
+        Box::pin(std::future::ready(answer))
+    })
+}
+
 /// A platform and what it stands on.
 pub(crate) struct TestPlatform {
     pub(crate) platform: Platform,
@@ -320,6 +336,8 @@ pub(crate) struct TestPlatform {
     pub(crate) store: Arc<FakeStore>,
     pub(crate) log: Arc<Lines>,
     pub(crate) data: Arc<tempfile::TempDir>,
+    /// What webhooks were told, and how they answer.
+    pub(crate) posted: Arc<Mutex<Posted>>,
 }
 
 impl TestPlatform {
@@ -372,6 +390,7 @@ impl TestPlatform {
             outbound: slugline_model::outbound::Outbound::default(),
         };
         let store = Arc::<FakeStore>::default();
+        let posted = Arc::<Mutex<Posted>>::default();
         let ports = Ports {
             engine: Arc::clone(&engine) as _,
             events,
@@ -380,10 +399,11 @@ impl TestPlatform {
             log: Arc::clone(&log) as _,
             log_sessions: Arc::new(|_| futures_util::stream::empty().boxed()),
             drain_sender: Arc::new(|_| Box::pin(std::future::pending())),
+            webhook_sender: webhook_sender(Arc::clone(&posted)),
             addon_providers: addon_providers(data.path()),
         };
         let platform = Platform::start(config, ports).await.unwrap();
-        Self { platform, engine, store, log, data }
+        Self { platform, engine, store, log, data, posted }
     }
 
     /// With an app that was built and released, and whose web dyno is up.
