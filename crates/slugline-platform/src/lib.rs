@@ -56,6 +56,7 @@ mod webhooks;
 mod workspace;
 
 pub use addons::{Declared, DeclaredPlan};
+pub use db::copy_database;
 pub use drains::{DrainOrder, DrainSender};
 pub use platform::{Config, LogQuery, LogSessions, Platform, Ports, StartError};
 pub use store_check::Offline;
