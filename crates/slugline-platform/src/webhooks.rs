@@ -43,20 +43,20 @@ pub type WebhookSender =
 impl Platform {
     /// Tells whoever wants to hear of it that something has happened to an app. The data are only
     /// made where there is somebody.
-    pub(crate) fn announce(
+    pub(crate) fn broadcast(
         &self,
         app: Uuid,
         include: &str,
         action: &str,
         data: impl FnOnce(&Self) -> Option<Value>,
     ) {
-        let told = self.try_to_announce(app, include, action, data);
+        let told = self.try_to_broadcast(app, include, action, data);
         if let Err(error) = told {
             tracing::error!(?error, include, "an event could not be written down");
         }
     }
 
-    fn try_to_announce(
+    fn try_to_broadcast(
         &self,
         app: Uuid,
         include: &str,

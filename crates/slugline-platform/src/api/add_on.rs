@@ -90,7 +90,7 @@ async fn create(State(platform): State<Platform>, Path(app): Path<String>, body:
     };
     let (addon, attachment) = platform.create_addon(&app, new).await?;
     let item = render(&platform, &addon)?;
-    platform.announce(app.id, "api:addon", "create", |_| Some(item.clone()));
+    platform.broadcast(app.id, "api:addon", "create", |_| Some(item.clone()));
     add_on_attachment::tell(&platform, &attachment, "create");
     Ok(super::json(StatusCode::CREATED, item))
 }
@@ -149,7 +149,7 @@ async fn update(
     }
     let item = render(&platform, &addon)?;
     if let Some(owner) = addon.app_id {
-        platform.announce(owner, "api:addon", "update", |_| Some(item.clone()));
+        platform.broadcast(owner, "api:addon", "update", |_| Some(item.clone()));
     }
     Ok(ok(item))
 }
@@ -174,7 +174,7 @@ async fn delete(
     let addon = platform.destroy_addon(addon, force).await?;
     let mut item = before;
     item["state"] = addon.state.as_str().into();
-    platform.announce(owner.id, "api:addon", "destroy", |_| Some(item.clone()));
+    platform.broadcast(owner.id, "api:addon", "destroy", |_| Some(item.clone()));
     let mut answer = ok(item);
     // The stock command line prints it.
     let warning =

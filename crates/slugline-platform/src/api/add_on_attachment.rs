@@ -92,7 +92,7 @@ async fn create(State(platform): State<Platform>, headers: HeaderMap, body: Stri
 
 /// Webhooks hear of it.
 pub(super) fn tell(platform: &Platform, attachment: &Attachment, action: &str) {
-    platform.announce(attachment.app_id, "api:addon-attachment", action, |platform| {
+    platform.broadcast(attachment.app_id, "api:addon-attachment", action, |platform| {
         render(platform, attachment, &HeaderMap::new()).ok()
     });
 }

@@ -162,7 +162,7 @@ fn answer(
 ) -> Answer {
     let endpoints = platform.inner.db.read(|db| db::sni_endpoint::of_app(db, app.id))?;
     let item = render(platform, app, domain, &endpoints);
-    platform.announce(app.id, "api:domain", action, |_| Some(item.clone()));
+    platform.broadcast(app.id, "api:domain", action, |_| Some(item.clone()));
     Ok(super::json(status, item))
 }
 

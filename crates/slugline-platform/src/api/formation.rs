@@ -117,7 +117,7 @@ fn scale(platform: &Platform, app: &App, wanted: &[Update]) -> Result<(), ApiErr
     platform.say_api(&app.name, text);
     platform.changed();
     for row in &changed {
-        platform.announce(app.id, "api:formation", "update", |platform| {
+        platform.broadcast(app.id, "api:formation", "update", |platform| {
             let all = render_all(platform, app).ok()?;
             all.into_iter().find(|item| item["type"] == row.process_type.as_str())
         });

@@ -93,7 +93,7 @@ pub(crate) async fn delete(
     platform.inner.db.transaction(|db| db::sni_endpoint::delete(db, endpoint.id))?;
     platform.say_api(&app.name, format!("Remove {} certificate", endpoint.name));
     platform.hosts_changed();
-    platform.announce(app.id, "api:sni-endpoint", "destroy", |_| Some(rendered.clone()));
+    platform.broadcast(app.id, "api:sni-endpoint", "destroy", |_| Some(rendered.clone()));
     Ok(super::ok(rendered))
 }
 
@@ -103,7 +103,7 @@ fn put(platform: &Platform, app: &App, endpoint: &SniEndpoint, status: StatusCod
     platform.hosts_changed();
     let item = render(platform, app, endpoint)?;
     let action = if status == StatusCode::CREATED { "create" } else { "update" };
-    platform.announce(app.id, "api:sni-endpoint", action, |_| Some(item.clone()));
+    platform.broadcast(app.id, "api:sni-endpoint", action, |_| Some(item.clone()));
     Ok(super::json(status, item))
 }
 

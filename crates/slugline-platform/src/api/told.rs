@@ -18,7 +18,7 @@ pub(crate) fn actor() -> Value {
 impl Platform {
     /// A release was made, or came to its end.
     pub(crate) fn tell_release(&self, app: &App, id: uuid::Uuid, action: &str) {
-        self.announce(app.id, "api:release", action, |platform| {
+        self.broadcast(app.id, "api:release", action, |platform| {
             let found = platform.inner.db.read(|db| {
                 let release: Option<Release> = db::release::find(db, app.id, &id.to_string())?;
                 Ok((release, db::release::current(db, app.id)?))
@@ -31,13 +31,13 @@ impl Platform {
     /// A build began, or came to its end.
     pub(crate) fn tell_build(&self, app: &App, build: &Build, action: &str) {
         let data = |platform: &Platform| Some(super::build::render(platform, app, build));
-        self.announce(app.id, "api:build", action, data);
+        self.broadcast(app.id, "api:build", action, data);
     }
 
     /// An app has changed.
     pub(crate) fn tell_app(&self, app: &App) {
         let data = |platform: &Platform| super::app::render(platform, app).ok();
-        self.announce(app.id, "api:app", "update", data);
+        self.broadcast(app.id, "api:app", "update", data);
     }
 
     /// A dyno came, changed or went.
@@ -48,7 +48,7 @@ impl Platform {
         let Ok(Some(app)) = self.inner.db.read(|db| db::app::find(db, dyno.app.as_str())) else {
             return;
         };
-        self.announce(app.id, "api:dyno", action, |platform| {
+        self.broadcast(app.id, "api:dyno", action, |platform| {
             let version = dyno.release.to_string();
             let release = platform.inner.db.read(|db| db::release::find(db, app.id, &version));
             let id = release.ok()?.map(|release| release.id);
