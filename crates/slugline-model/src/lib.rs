@@ -11,6 +11,7 @@ pub mod tar_extended;
 pub mod addon;
 pub mod advice;
 pub mod app_json;
+pub mod app_setup;
 pub mod bake;
 pub mod bridge;
 pub mod build;

@@ -164,6 +164,8 @@ pub(crate) struct Inner {
     pub(crate) log_sessions: LogSessions,
     pub(crate) drain_sender: DrainSender,
     pub(crate) webhook_sender: WebhookSender,
+    /// Held while apps and dynos are compared by name, and while an app gets another one.
+    pub(crate) names: tokio::sync::Mutex<()>,
     /// Wakes what tells webhooks.
     pub(crate) events_to_tell: Notify,
     pub(crate) addon_providers: Vec<Arc<dyn Provider>>,
@@ -222,6 +224,7 @@ impl Platform {
             log_sessions: ports.log_sessions,
             drain_sender: ports.drain_sender,
             webhook_sender: ports.webhook_sender,
+            names: tokio::sync::Mutex::default(),
             events_to_tell: Notify::new(),
             addon_providers: ports.addon_providers,
             drains: Drains::default(),
@@ -254,6 +257,7 @@ impl Platform {
         tokio::spawn(platform.clone().measure_for_ever());
         tokio::spawn(platform.clone().cron_for_ever());
         platform.recover_addons();
+        platform.recover_setups();
         tokio::spawn(platform.clone().tell_for_ever());
         platform.keep_drains();
         platform.publish_certificates();

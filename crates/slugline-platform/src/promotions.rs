@@ -1,6 +1,8 @@
 //! Promotions: other apps of a pipeline release the slug that one of them runs, with config vars of
 //! their own.
 
+use std::convert::Infallible;
+
 use uuid::Uuid;
 
 use crate::clock;
@@ -60,10 +62,6 @@ impl Platform {
         // The tree is the same. The row is the target's own, so that neither app's end or retention
         // takes it from the other.
         let slug = Slug { id: Uuid::new_v4(), created_at: clock::now(), ..running.slug.clone() };
-        let config_vars = self.inner.db.transaction(|db| {
-            db::slug::insert(db, target.id, &slug)?;
-            db::config_var::of_app(db, target.id)
-        })?;
         let description = match &slug.source_version {
             Some(version) => {
                 let short: String = version.chars().take(8).collect();
@@ -71,7 +69,11 @@ impl Platform {
             }
             None => format!("Promote {} v{}", app.name, running.release.version),
         };
-        let new = NewRelease { slug: Some(slug), config_vars, description };
-        Ok(self.release_in_background(target, new)?.id)
+        let new = NewRelease { slug: Some(slug.clone()), description };
+        let written = self.release_in_background_with(target, new, |db| {
+            Ok(Ok::<_, Infallible>(db::slug::insert(db, target.id, &slug)?))
+        })?;
+        let Ok(((), release)) = written;
+        Ok(release.id)
     }
 }

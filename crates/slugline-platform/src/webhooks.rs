@@ -142,12 +142,12 @@ impl Platform {
         let again = (!taken).then(|| webhook.level.again_after(delivery.attempts)).flatten();
         let wait = again.map(|wait| i64::try_from(wait.as_micros()).unwrap_or(i64::MAX));
         delivery.next_at = wait.map(|wait| now.saturating_add(wait));
-        delivery.status = match (taken, again) {
+        let status = match (taken, again) {
             (true, _) => "succeeded",
             (false, Some(_)) => "retrying",
             (false, None) => "failed",
-        }
-        .to_owned();
+        };
+        status.clone_into(&mut delivery.status);
         Ok(delivery)
     }
 

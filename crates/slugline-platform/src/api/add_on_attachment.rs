@@ -108,8 +108,9 @@ async fn delete(
     let rendered = render(&platform, &attachment, &headers)?;
     let addon = add_on::find(&platform, &attachment.addon_id.to_string())?;
     platform.detach_addon(&addon, &attachment)?;
-    platform
-        .announce(attachment.app_id, "api:addon-attachment", "destroy", |_| Some(rendered.clone()));
+    platform.broadcast(attachment.app_id, "api:addon-attachment", "destroy", |_| {
+        Some(rendered.clone())
+    });
     Ok(ok(rendered))
 }
 

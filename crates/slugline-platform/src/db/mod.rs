@@ -5,6 +5,7 @@
 pub(crate) mod add_on;
 pub(crate) mod add_on_attachment;
 pub(crate) mod app;
+pub(crate) mod app_setup;
 pub(crate) mod app_webhook;
 pub(crate) mod build;
 pub(crate) mod buildpack_installation;

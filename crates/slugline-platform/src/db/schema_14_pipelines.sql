@@ -143,3 +143,6 @@ CREATE TABLE app_feature (
 
 -- Nobody but its owner changes an app that is locked.
 ALTER TABLE app ADD COLUMN locked INTEGER NOT NULL DEFAULT 0;
+
+-- Whose a dyno is, whatever that app is called by then.
+ALTER TABLE dyno ADD COLUMN app_id TEXT;

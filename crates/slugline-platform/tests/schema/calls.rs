@@ -126,7 +126,9 @@ async fn dynos(caller: &mut Caller) {
     let test = &caller.test;
     test.until(async || test.dyno("web.1").await["state"] == "starting").await;
     let running: Vec<_> = test.engine.running.lock().unwrap().keys().copied().collect();
-    running.iter().for_each(|id| test.engine.emit(*id, Event::Up));
+    for id in running {
+        test.engine.emit(id, Event::Up);
+    }
     caller.call("POST", "/apps/library/dynos/web.1/actions/stop", json!({})).await;
     caller.call("POST", "/apps/library/formations/web/actions/stop", json!({})).await;
 }
@@ -235,6 +237,7 @@ async fn pipelines(caller: &mut Caller) {
     for latest in ["latest-builds", "latest-releases", "latest-deployments", "pipeline-stack"] {
         caller.get(&format!("{path}/{latest}")).await;
     }
+    review_apps(caller, &path).await;
     let transfer = json!({
         "pipeline": { "id": id },
         "new_owner": { "id": pipeline["owner"]["id"], "type": "user" },
@@ -244,6 +247,32 @@ async fn pipelines(caller: &mut Caller) {
     caller.call("PATCH", &coupling, json!({ "stage": "development" })).await;
     caller.call("DELETE", &coupling, json!({})).await;
     caller.call("DELETE", &path, json!({})).await;
+}
+
+async fn review_apps(caller: &mut Caller, pipeline: &str) {
+    let config = format!("{pipeline}/review-app-config");
+    caller.call("POST", &config, json!({ "repo": "slugline/novels" })).await;
+    caller.get(&config).await;
+    caller.call("PATCH", &config, json!({ "wait_for_ci": false })).await;
+    let blob = json!({ "url": caller.test.uploaded(None).await });
+    let id = pipeline.rsplit('/').next().unwrap();
+    let review = json!({ "branch": "main", "pipeline": id, "source_blob": blob, "pr_number": 7 });
+    caller.call("POST", "/review-apps", review).await;
+    let review = caller.get(&format!("{pipeline}/review-apps")).await[0].clone();
+    let path = format!("/review-apps/{}", text(&review["id"]));
+    let test = &caller.test;
+    test.until(async || test.get(&path).await["status"] == "created").await;
+    caller.get(&path).await;
+    caller.get("/apps/novels-pr-7/review-app").await;
+    caller.call("DELETE", &path, json!({})).await;
+    caller.call("DELETE", &config, json!({})).await;
+    let blob = json!({ "url": caller.test.uploaded(None).await });
+    let setup = json!({ "source_blob": blob, "app": { "name": "set-up" } });
+    let setup = caller.call("POST", "/app-setups", setup).await;
+    let path = format!("/app-setups/{}", text(&setup["id"]));
+    let test = &caller.test;
+    test.until(async || test.get(&path).await["status"] != "pending").await;
+    caller.get(&path).await;
 }
 
 async fn fixed(caller: &mut Caller) {

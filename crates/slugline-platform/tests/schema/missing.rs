@@ -92,10 +92,7 @@ const RESOURCES: [(&[&str], &str); 11] = [
         ],
         "accounts are told of by tests of their own",
     ),
-    (
-        &["app-setup", "review-app", "review-app-config", "test-case", "test-node", "test-run"],
-        "not there yet",
-    ),
+    (&["test-case", "test-node", "test-run"], "no tests are run here; hooks of a build may"),
     (&["password-reset"], "the server sends no mail; its operator makes tokens"),
 ];
 

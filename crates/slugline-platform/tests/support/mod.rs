@@ -329,6 +329,19 @@ fn webhook_sender(posted: Arc<Mutex<Posted>>) -> WebhookSender {
     })
 }
 
+/// A source of an app.json alone, as a `.tgz`.
+fn packed(app_json: Option<&str>) -> Vec<u8> {
+    let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut archive = tar::Builder::new(encoder);
+    if let Some(text) = app_json {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_cksum();
+        archive.append_data(&mut header, "owl/app.json", text.as_bytes()).unwrap();
+    }
+    archive.into_inner().unwrap().finish().unwrap()
+}
+
 /// A platform and what it stands on.
 pub(crate) struct TestPlatform {
     pub(crate) platform: Platform,
@@ -462,6 +475,15 @@ impl TestPlatform {
         let path = format!("/apps/library/builds/{}", build["id"].as_str().unwrap());
         self.until(async || self.get(&path).await["status"] != "pending").await;
         self.get(&path).await
+    }
+
+    /// Uploads a source with this app.json; gives its URL.
+    pub(crate) async fn uploaded(&self, app_json: Option<&str>) -> String {
+        let source = self.ok("POST", "/sources", json!({})).await;
+        let url = source["source_blob"]["put_url"].as_str().unwrap().to_owned();
+        let name = url.rsplit('/').next().unwrap();
+        std::fs::write(self.data.path().join("sources").join(name), packed(app_json)).unwrap();
+        url
     }
 
     /// Uploads a source, and asks for a build of it with more in the request's body.
