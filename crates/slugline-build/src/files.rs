@@ -9,6 +9,17 @@ use std::thread;
 /// How many files are copied at a time: the time goes into waiting for the file system.
 const COPIERS: usize = 4;
 
+/// What the kernel puts behind the name of a file that is gone.
+const GONE: &str = " (deleted)";
+
+/// Where this program lies. It is mounted into a build, and stays there when another version takes
+/// its place on the machine meanwhile.
+pub(crate) fn own_program() -> io::Result<PathBuf> {
+    let program = fs_err::read_link("/proc/self/exe")?;
+    let before = program.to_str().and_then(|name| name.strip_suffix(GONE)).map(PathBuf::from);
+    Ok(before.filter(|before| before.exists()).unwrap_or(program))
+}
+
 /// Copies a tree: directories, regular files with their mode, symbolic links as they are.
 pub(crate) fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     let mut regular = Vec::new();

@@ -50,7 +50,7 @@ fn hook_environment(
     request: &PrintEnv,
     base: &Environment,
 ) -> io::Result<std::collections::BTreeMap<OsString, OsString>> {
-    let mut command = Command::new(fs_err::read_link("/proc/self/exe")?);
+    let mut command = Command::new(crate::files::own_program()?);
     command.args(["buildpack", "python", HOOK_ENVIRONMENT, "--app-dir"]).arg(&request.app_dir);
     command.arg("--").args([&request.build_dir, &request.cache_dir, &request.env_dir]);
     base.apply(&mut command);

@@ -1,8 +1,9 @@
 //! Init, pid 1 of a dyno: reaps, passes SIGTERM to every process, and does what the server asks.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal, WaitOptions, wait};
@@ -34,15 +35,33 @@ pub(crate) struct Init<'a> {
     stopping: bool,
     /// The near side of what the command reads and writes, until somebody attaches.
     near: Option<OwnedFd>,
+    /// When the command ended.
+    ended: Option<Instant>,
     guests: Vec<Guest>,
 }
+
+/// How long what a command has written waits for whoever is to attach: a short command may end
+/// before its server gets to it.
+const AWAITED: Duration = Duration::from_secs(20);
 
 /// Somebody who asks.
 struct Guest {
     link: OwnedFd,
     /// The command that ends with the link, if there is one.
     command: Option<Pid>,
+    /// Whether it attached to a command that had ended already.
+    came_late: bool,
     gone: bool,
+}
+
+impl Guest {
+    /// Tells the command's status, and that there is nothing more.
+    fn tell_end(&mut self, status: i32) {
+        let text = format!("{status}\n");
+        let flags = rustix::net::SendFlags::NOSIGNAL;
+        let _ = rustix::net::send(&self.link, text.as_bytes(), flags);
+        (self.command, self.gone) = (None, true);
+    }
 }
 
 impl<'a> Init<'a> {
@@ -60,8 +79,8 @@ impl<'a> Init<'a> {
         let (command, env, resources) = (&spec.command, &spec.env, &spec.resources);
         let bounds_processes = *bounds_processes;
         let command = command::start(&Start { command, env, resources, bounds_processes }, ends)?;
-        let (status, stopping, guests) = (None, false, Vec::new());
-        Ok(Self { told, signals, control, command, status, stopping, near, guests })
+        let (status, stopping, ended, guests) = (None, false, None, Vec::new());
+        Ok(Self { told, signals, control, command, status, stopping, near, ended, guests })
     }
 
     /// Reaps until the command has exited, or, once asked to stop, until nobody is left. Gives the
@@ -72,6 +91,7 @@ impl<'a> Init<'a> {
             let others = self.reap();
             if let Some(status) = self.status
                 && (!self.stopping || !others)
+                && self.awaited().is_none()
             {
                 if let Some(left) = left.filter(|_| others) {
                     left::tell(&left, || self.reap());
@@ -79,6 +99,12 @@ impl<'a> Init<'a> {
                 return status;
             }
         }
+    }
+
+    /// How long somebody may still attach to a command that has ended.
+    fn awaited(&self) -> Option<Duration> {
+        let since = self.ended.filter(|_| self.near.is_some() && !self.stopping)?.elapsed();
+        AWAITED.checked_sub(since)
     }
 
     /// Waits for the next thing to happen, and does what is asked.
@@ -90,7 +116,8 @@ impl<'a> Init<'a> {
             .chain(links)
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
-        if poll(&mut fds, None).is_err() {
+        let patience = self.awaited().and_then(|time| Timespec::try_from(time).ok());
+        if poll(&mut fds, patience.as_ref()).is_err() {
             return;
         }
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
@@ -111,7 +138,7 @@ impl<'a> Init<'a> {
     fn welcome(&mut self) {
         let flags = SocketFlags::CLOEXEC;
         if let Ok(link) = rustix::net::accept_with(&self.control, flags) {
-            self.guests.push(Guest { link, command: None, gone: false });
+            self.guests.push(Guest { link, command: None, came_late: false, gone: false });
         }
     }
 
@@ -136,6 +163,8 @@ impl<'a> Init<'a> {
         };
         if told.is_err() {
             self.hang_up(place);
+        } else if let (Some(status), true) = (self.status, self.guests[place].came_late) {
+            self.guests[place].tell_end(status);
         }
     }
 
@@ -147,7 +176,9 @@ impl<'a> Init<'a> {
             Request::Attach => {
                 let near = self.near.take().ok_or(Errno::BUSY);
                 let near = near.op(|| "attach to the command".to_owned())?;
-                self.guests[place].command = Some(self.command);
+                let guest = &mut self.guests[place];
+                guest.came_late = self.status.is_some();
+                guest.command = self.status.is_none().then_some(self.command);
                 Ok(vec![near])
             }
             Request::Exec(request) => {
@@ -190,13 +221,10 @@ impl<'a> Init<'a> {
 
     fn note_end(&mut self, pid: Pid, status: i32) {
         if pid == self.command {
-            self.status = Some(status);
+            (self.status, self.ended) = (Some(status), Some(Instant::now()));
         }
         for guest in self.guests.iter_mut().filter(|guest| guest.command == Some(pid)) {
-            let text = format!("{status}\n");
-            let flags = rustix::net::SendFlags::NOSIGNAL;
-            let _ = rustix::net::send(&guest.link, text.as_bytes(), flags);
-            (guest.command, guest.gone) = (None, true);
+            guest.tell_end(status);
         }
         self.guests.retain(|guest| !guest.gone);
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use slugline_model::build::{BuildStatus, CompileResult, exit_code};
 use slugline_model::config_vars::ConfigVars;
@@ -32,6 +33,9 @@ use crate::workspace::Workspace;
 
 /// Statuses from here on say that a signal ended a process.
 const BY_SIGNAL: i32 = 128;
+
+/// How often it is looked whether release phases are over.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What a build starts from.
 #[derive(Debug, Clone, Default)]
@@ -158,6 +162,18 @@ impl Platform {
     /// Waits until no build is left, nor anything of one.
     pub(crate) async fn builds_are_over(&self) {
         self.inner.turns.all_over().await;
+    }
+
+    /// Waits for a moment when no build and no release phase is under way.
+    pub async fn quiet(&self) {
+        loop {
+            self.builds_are_over().await;
+            match self.inner.db.read(db::release::pending) {
+                Ok(pending) if !pending.is_empty() => tokio::time::sleep(LOOK_EVERY).await,
+                // Whoever cannot read the state will not settle a release either.
+                _ => return,
+            }
+        }
     }
 
     fn settle_build(&self, app: &App, build: &mut Build, failed: Option<&Failed>) {

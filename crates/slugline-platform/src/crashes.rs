@@ -119,11 +119,10 @@ impl Platform {
     }
 
     /// Forgets the crashes of dynos that nobody wants any more.
-    pub(crate) fn pardon_all_but(&self, wanted: &[(AppName, Vec<DynoName>)]) {
+    pub(crate) fn pardon_all_but(&self, wanted: &HashMap<AppName, Vec<DynoName>>) {
         let crashed: Vec<(AppName, DynoName)> = self.dynos().crashes.keys().cloned().collect();
         for (app, dyno) in crashed {
-            let is_wanted =
-                wanted.iter().any(|(owner, dynos)| *owner == app && dynos.contains(&dyno));
+            let is_wanted = wanted.get(&app).is_some_and(|dynos| dynos.contains(&dyno));
             if !is_wanted {
                 self.pardon(&app, |name| *name == dyno);
             }

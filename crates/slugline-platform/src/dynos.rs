@@ -255,12 +255,16 @@ impl Dynos {
         count
     }
 
-    /// The formation's dynos of an app, for the plan.
-    pub(crate) fn seen(&self, app: &AppName) -> Vec<Seen> {
-        let formation = |dyno: &&Dyno| dyno.app == *app && dyno.role == Role::Formation;
-        let mut seen: Vec<Seen> = self.alive.values().filter(formation).map(Dyno::seen).collect();
-        seen.sort_by_key(|dyno| dyno.id);
-        seen
+    /// The formation's dynos of each app, for the plan.
+    pub(crate) fn seen(&self) -> HashMap<AppName, Vec<Seen>> {
+        let mut all: HashMap<AppName, Vec<Seen>> = HashMap::new();
+        for dyno in self.alive.values().filter(|dyno| dyno.role == Role::Formation) {
+            all.entry(dyno.app.clone()).or_default().push(dyno.seen());
+        }
+        for seen in all.values_mut() {
+            seen.sort_by_key(|dyno| dyno.id);
+        }
+        all
     }
 
     /// The release of a web dyno of an app that serves, and is older than another one.

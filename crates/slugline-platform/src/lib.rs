@@ -3,6 +3,7 @@
 //! [`Platform::start`] observes what an earlier server left, then keeps what runs equal to what is
 //! wanted; [`Platform::api`] is the one control surface, Heroku's Platform API v3.
 
+mod addons;
 mod api;
 mod apt;
 mod bake;
@@ -52,6 +53,7 @@ mod tls;
 mod turns;
 mod workspace;
 
+pub use addons::{Declared, DeclaredPlan};
 pub use drains::{DrainOrder, DrainSender};
 pub use platform::{Config, LogQuery, LogSessions, Platform, Ports, StartError};
 pub use store_check::Offline;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::BoxStream;
+use slugline_model::addon::Provider;
 use slugline_model::cycle::Cycle;
 use slugline_model::dyno::{DynoId, TimedEvent};
 use slugline_model::exchange::SlugExchange;
@@ -107,6 +108,8 @@ pub struct Ports {
     pub log_sessions: LogSessions,
     /// What sends them on.
     pub drain_sender: DrainSender,
+    /// Who provides add-ons, a service each.
+    pub addon_providers: Vec<Arc<dyn Provider>>,
 }
 
 impl std::fmt::Debug for Ports {
@@ -157,6 +160,7 @@ pub(crate) struct Inner {
     pub(crate) log: Arc<dyn LogSink>,
     pub(crate) log_sessions: LogSessions,
     pub(crate) drain_sender: DrainSender,
+    pub(crate) addon_providers: Vec<Arc<dyn Provider>>,
     pub(crate) drains: Drains,
     pub(crate) certificates: Arc<Certificates>,
     pub(crate) log_queries: Mutex<HashMap<uuid::Uuid, LogQuery>>,
@@ -211,6 +215,7 @@ impl Platform {
             log: ports.log,
             log_sessions: ports.log_sessions,
             drain_sender: ports.drain_sender,
+            addon_providers: ports.addon_providers,
             drains: Drains::default(),
             certificates: Arc::new(Certificates::new(authority)),
             log_queries: Mutex::default(),
@@ -232,12 +237,15 @@ impl Platform {
         };
         let platform = Self { inner: Arc::new(inner) };
         platform.recover().await?;
+        // Whoever asks for the table finds the apps that there are.
+        platform.publish_routes();
         tokio::spawn(platform.clone().take_events(ports.events));
         tokio::spawn(platform.clone().reconcile_for_ever());
         tokio::spawn(platform.clone().care_for_ever());
         tokio::spawn(platform.clone().keep_layers_for_ever());
         tokio::spawn(platform.clone().measure_for_ever());
         tokio::spawn(platform.clone().cron_for_ever());
+        platform.recover_addons();
         platform.keep_drains();
         platform.publish_certificates();
         tokio::spawn(platform.clone().note_drains_for_ever());

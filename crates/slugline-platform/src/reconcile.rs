@@ -1,6 +1,6 @@
 //! The reconcile loop: observe, decide, act.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use slugline_model::code::Code;
@@ -18,6 +18,8 @@ use uuid::Uuid;
 use crate::clock;
 use crate::crashes::{cooling, next_start};
 use crate::db::dyno::DynoRow;
+use crate::db::formation::Formation;
+use crate::db::overview::Overview;
 use crate::db::release::Release;
 use crate::db::slug::Slug;
 use crate::db::{self, DbError};
@@ -135,41 +137,47 @@ impl Platform {
 
     async fn reconcile(&self) -> Result<(), DbError> {
         let now = clock::now();
-        let apps = self.inner.db.read(db::app::all)?;
-        let mut wanted = Vec::new();
-        for app in &apps {
-            let running = self.running(app.id)?;
-            let desired = self.desired(app, running.as_ref())?;
-            wanted.push((app.name.clone(), names(&desired)));
-            self.cycle(&app.name, now);
-            let (seen, cooling) = {
-                let dynos = self.dynos();
-                (dynos.seen(&app.name), cooling(&dynos.crashes, &app.name, now))
-            };
+        let apps = self.inner.db.read(db::overview::all)?;
+        let mut wanted = HashMap::new();
+        // Whose time is up is to be replaced at once.
+        let running: Vec<AppName> = self.dynos().seen().into_keys().collect();
+        for app in &running {
+            self.cycle(app, now);
+        }
+        let mut all_seen = self.dynos().seen();
+        for overview in &apps {
+            let name = &overview.app.name;
+            let desired = self.desired(overview);
+            let seen = all_seen.remove(name).unwrap_or_default();
+            if desired.dynos.is_empty() && seen.is_empty() {
+                continue;
+            }
+            let cooling = cooling(&self.dynos().crashes, name, now);
             for action in plan(&desired, &seen, &cooling, now) {
-                match (action, &running) {
-                    (Action::Stop(id), _) => self.retire(id),
-                    (Action::Start(dyno), Some(running)) => {
-                        self.start_dyno(app, dyno, running)?;
+                match action {
+                    Action::Stop(id) => self.retire(id),
+                    Action::Start(dyno) => {
+                        if let Some(running) = self.running(overview.app.id)? {
+                            self.start_dyno(&overview.app, dyno, &running)?;
+                        }
                     }
-                    (Action::Start(_), None) => {}
                 }
             }
+            wanted.insert(name.clone(), names(&desired));
         }
         if !self.dynos().is_shutting_down() {
             self.pardon_all_but(&wanted);
         }
-        self.stop_dynos_without_app(&apps).await;
+        self.stop_dynos_without_app(&db::overview::names(&apps)).await;
         Ok(())
     }
 
     /// Dynos whose app was destroyed.
-    async fn stop_dynos_without_app(&self, apps: &[db::app::App]) {
+    async fn stop_dynos_without_app(&self, apps: &HashSet<&AppName>) {
         let orphans: Vec<DynoId> = {
             let dynos = self.dynos();
-            let orphaned = |dyno: &&crate::dynos::Dyno| {
-                dyno.state != DynoState::Stopping && !apps.iter().any(|app| app.name == dyno.app)
-            };
+            let orphaned =
+                |dyno: &&Dyno| dyno.state != DynoState::Stopping && !apps.contains(&dyno.app);
             dynos.alive.values().filter(orphaned).map(|dyno| dyno.id).collect()
         };
         for id in orphans {
@@ -186,18 +194,15 @@ impl Platform {
         })
     }
 
-    fn desired(&self, app: &db::app::App, running: Option<&Running>) -> Result<Desired, DbError> {
-        let Some(running) = running else { return Ok(Desired::default()) };
-        let release = running.release.version;
-        let preboot = app.preboot;
+    fn desired(&self, overview: &Overview) -> Desired {
+        let Some(current) = &overview.current else { return Desired::default() };
+        let (release, preboot) = (current.version, overview.app.preboot);
         if self.dynos().is_shutting_down() {
-            return Ok(Desired { release, dynos: vec![], preboot });
+            return Desired { release, dynos: vec![], preboot };
         }
-        let formation = self.inner.db.read(|db| db::formation::of_app(db, app.id))?;
-        let quantities: Vec<_> =
-            formation.into_iter().map(|row| (row.process_type, row.quantity, row.size)).collect();
-        let dynos = dynos(&quantities, &running.slug.process_types);
-        Ok(Desired { release, dynos, preboot })
+        let quantity = |row: &Formation| (row.process_type.clone(), row.quantity, row.size);
+        let quantities: Vec<_> = overview.formation.iter().map(quantity).collect();
+        Desired { release, dynos: dynos(&quantities, &current.process_types), preboot }
     }
 
     fn start_dyno(

@@ -46,6 +46,21 @@ impl Platform {
     /// Adds a release: at once a succeeded one, or a pending one where a release phase must run.
     pub(crate) fn add_release(&self, app: &App, new: &NewRelease) -> Result<Release, DbError> {
         let pending = new.release_command().is_some() || self.gate(app, new)? != Gate::Off;
+        self.insert_release(app, new, pending)
+    }
+
+    /// Adds a release that takes effect at once, as one does that only has other values of an add-on:
+    /// what the old ones were good for is over.
+    pub(crate) fn release_at_once(&self, app: &App, new: &NewRelease) -> Result<Release, DbError> {
+        self.insert_release(app, new, false)
+    }
+
+    fn insert_release(
+        &self,
+        app: &App,
+        new: &NewRelease,
+        pending: bool,
+    ) -> Result<Release, DbError> {
         let status = if pending { Status::Pending } else { Status::Succeeded };
         let slug_id = new.slug.as_ref().map(|slug| slug.id);
         let release = self.inner.db.transaction(|db| {

@@ -5,18 +5,27 @@ use std::sync::Arc;
 
 use slugline_model::code::Code;
 use slugline_model::dyno::DynoState;
+use slugline_model::name::AppName;
 use slugline_model::route::{AppRoute, Backend, RouteTable, Serving};
+use uuid::Uuid;
 
 use crate::db;
-use crate::db::app::App;
-use crate::dynos::Role;
+use crate::db::overview::Overview;
+use crate::dynos::{Dyno, Dynos, Role};
 use crate::platform::Platform;
-use uuid::Uuid;
+
+/// What there is of an app's web process type.
+#[derive(Default)]
+struct Web {
+    backends: Vec<Backend>,
+    /// Whether one of its dynos crashed again and again.
+    crashes: bool,
+}
 
 impl Platform {
     /// Publishes the table if it changed.
     pub(crate) fn publish_routes(&self) {
-        let rows = self.inner.db.read(|db| Ok((db::app::all(db)?, db::domain::all(db)?)));
+        let rows = self.inner.db.read(|db| Ok((db::overview::all(db)?, db::domain::all(db)?)));
         let (apps, domains) = match rows {
             Ok(rows) => rows,
             Err(error) => {
@@ -24,15 +33,18 @@ impl Platform {
                 return;
             }
         };
-        let routes: HashMap<Uuid, _> = apps.iter().map(|app| (app.id, self.route(app))).collect();
+        let mut web = web(&self.dynos());
+        let route = |overview: &Overview| {
+            let name = &overview.app.name;
+            let serving = serving(overview, web.remove(name).unwrap_or_default());
+            (overview.app.id, AppRoute { app: name.clone(), serving })
+        };
+        let routes: HashMap<Uuid, _> = apps.iter().map(route).collect();
         let further = domains.into_iter().filter_map(|domain| {
             Some((domain.hostname.into(), routes.get(&domain.app_id)?.clone()))
         });
         let mut hosts: HashMap<String, AppRoute> = further.collect();
-        for app in &apps {
-            hosts
-                .extend(routes.get(&app.id).map(|route| (self.own_host(&app.name), route.clone())));
-        }
+        hosts.extend(routes.into_values().map(|route| (self.own_host(&route.app), route)));
         self.inner.routes.send_if_modified(|table| {
             let new = RouteTable { hosts };
             let changed = **table != new;
@@ -42,51 +54,42 @@ impl Platform {
             changed
         });
     }
+}
 
-    fn route(&self, app: &App) -> AppRoute {
-        let serving = if app.maintenance { Serving::Nobody(Code::H80) } else { self.serving(app) };
-        AppRoute { app: app.name.clone(), serving }
+fn serving(overview: &Overview, web: Web) -> Serving {
+    if overview.app.maintenance {
+        return Serving::Nobody(Code::H80);
     }
+    if !web.backends.is_empty() {
+        return Serving::Dynos(web.backends);
+    }
+    match overview.web_quantity() {
+        None => Serving::Nobody(Code::H81),
+        Some(0) => Serving::Nobody(Code::H14),
+        Some(_) if web.crashes => Serving::Nobody(Code::H10),
+        Some(_) => Serving::Booting,
+    }
+}
 
-    fn serving(&self, app: &App) -> Serving {
-        let dynos = self.dynos();
-        let mut web: Vec<_> = dynos
-            .alive
-            .values()
-            .filter(|d| d.app == app.name && d.role == Role::Formation)
-            .filter(|d| d.name.process_type.is_web())
-            .collect();
-        web.sort_by_key(|dyno| dyno.id);
-        let backends: Vec<Backend> = web
-            .iter()
-            .filter(|dyno| dyno.state == DynoState::Up)
-            .filter_map(|dyno| {
-                Some(Backend { dyno: dyno.name.clone(), id: dyno.id, port: dyno.port? })
-            })
-            .collect();
-        if !backends.is_empty() {
-            return Serving::Dynos(backends);
-        }
-        let crashed = dynos.crashes.iter().any(|((owner, name), crash)| {
-            *owner == app.name && name.process_type.is_web() && crash.in_a_row > 1
-        });
-        drop(dynos);
-        match self.web_quantity(app) {
-            None => Serving::Nobody(Code::H81),
-            Some(0) => Serving::Nobody(Code::H14),
-            Some(_) if crashed => Serving::Nobody(Code::H10),
-            Some(_) => Serving::Booting,
-        }
+/// The web process types of all apps, with their backends in the order of their ids.
+fn web(dynos: &Dynos) -> HashMap<AppName, Web> {
+    let mut all: HashMap<AppName, Web> = HashMap::new();
+    let serves =
+        |dyno: &&Dyno| dyno.role == Role::Formation && dyno.is_web() && dyno.state == DynoState::Up;
+    for dyno in dynos.alive.values().filter(serves) {
+        let backend = |port| Backend { dyno: dyno.name.clone(), id: dyno.id, port };
+        let web = all.entry(dyno.app.clone()).or_default();
+        web.backends.extend(dyno.port.map(backend));
     }
-
-    /// How many web dynos the app should have; none for one that was never released.
-    fn web_quantity(&self, app: &App) -> Option<u32> {
-        let running = self.running(app.id).ok().flatten()?;
-        if !running.slug.process_types.keys().any(slugline_model::name::ProcessType::is_web) {
-            return Some(0);
-        }
-        let formation = self.inner.db.read(|db| db::formation::of_app(db, app.id)).ok()?;
-        let web = formation.iter().find(|row| row.process_type.is_web());
-        Some(web.map_or(0, |row| row.quantity))
+    for web in all.values_mut() {
+        web.backends.sort_by_key(|backend| backend.id);
     }
+    let crashed = dynos
+        .crashes
+        .iter()
+        .filter(|((_, name), crash)| name.process_type.is_web() && crash.in_a_row > 1);
+    for ((app, _), _) in crashed {
+        all.entry(app.clone()).or_default().crashes = true;
+    }
+    all
 }

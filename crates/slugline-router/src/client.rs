@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,6 +26,10 @@ use crate::Router;
 /// Header lines that a request or an answer may have. Heroku: 1,000, which would cost each of them
 /// two cleared buffers of 40 kB.
 pub(crate) const MAX_HEADERS: usize = 256;
+
+/// How long a connection stays open when the router shuts down: what a client sends this very
+/// moment is answered, and the answer tells it that it was the last one.
+const LAST_REQUEST: Duration = Duration::from_millis(300);
 
 /// The first byte of a TLS connection.
 const HANDSHAKE: u8 = 0x16;
@@ -97,7 +103,13 @@ impl Router {
         let stream = ClientStream { stream, client: Arc::clone(&client), limit: idle, wait: None };
         let service = service_fn(move |request| {
             let (router, client) = (Arc::clone(&self), Arc::clone(&client));
-            async move { Ok::<_, Infallible>(router.answer(request, client).await) }
+            async move {
+                let mut answer = router.answer(request, client).await;
+                if *router.closing.borrow() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
         });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(idle).max_headers(MAX_HEADERS);
@@ -106,8 +118,13 @@ impl Router {
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = closed(&mut closing) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+                let last = tokio::time::timeout(LAST_REQUEST, connection.as_mut()).await;
+                if let Ok(ended) = last {
+                    ended
+                } else {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
             }
         };
         if let Err(error) = ended {

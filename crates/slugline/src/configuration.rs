@@ -17,9 +17,11 @@ use slugline_model::network::NetworkOptions;
 use slugline_model::outbound::Outbound;
 use slugline_model::retention::Policy;
 use slugline_model::stack::{HEROKU_STACKS, PAST_STACKS, announced};
+use slugline_platform::Declared;
 use slugline_store::bucket::BucketSettings;
 use toml::Spanned;
 
+use crate::addon_settings::{AddonTable, declared};
 use crate::bucket::StoreTable;
 use crate::dyno_settings::DynosTable;
 use crate::layer_settings::LayersTable;
@@ -47,11 +49,14 @@ pub(crate) struct Configuration {
     pub(crate) network: NetworkOptions,
     /// What the server connects to because a user says so.
     pub(crate) outbound: Outbound,
+    /// Services that apps may have as add-ons.
+    pub(crate) addons: Vec<Declared>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct File {
+    addons: BTreeMap<Spanned<String>, AddonTable>,
     build: Build,
     dynos: DynosTable,
     layers: LayersTable,
@@ -80,6 +85,8 @@ pub(crate) enum ConfigurationError {
     Network { path: PathBuf, line: usize, value: String, found: String },
     #[error("use `{value}` for what is reached for users of {}", path.display())]
     Outbound { path: PathBuf, line: usize, value: String, found: String },
+    #[error("use `{value}` for the add-ons of {}", path.display())]
+    Addons { path: PathBuf, line: usize, value: String, found: String },
     #[error("use the quota `{value}` of {}", path.display())]
     Quota { path: PathBuf, line: usize, value: String },
     #[error("use `{value}` for the dynos of {}", path.display())]
@@ -120,6 +127,7 @@ impl Configuration {
             keeping: file.layers.keeping(text, path)?,
             network: network(text, path, &file.network)?,
             outbound: outbound(text, path, &file.outbound)?,
+            addons: addons(text, path, &file.addons)?,
         })
     }
 }
@@ -174,6 +182,19 @@ fn outbound(
     table: &OutboundTable,
 ) -> Result<Outbound, ConfigurationError> {
     table.outbound().map_err(|wrong| ConfigurationError::Outbound {
+        path: path.to_path_buf(),
+        line: line(text, Some(wrong.place)),
+        value: wrong.value,
+        found: wrong.found,
+    })
+}
+
+fn addons(
+    text: &str,
+    path: &Path,
+    tables: &BTreeMap<Spanned<String>, AddonTable>,
+) -> Result<Vec<Declared>, ConfigurationError> {
+    declared(tables).map_err(|wrong| ConfigurationError::Addons {
         path: path.to_path_buf(),
         line: line(text, Some(wrong.place)),
         value: wrong.value,
@@ -247,9 +268,9 @@ impl ConfigurationError {
             Self::Parse { path, line, found } => (
                 format!("cannot understand {}, line {line}", path.display()),
                 found.clone(),
-                "There are five tables: [build], with `stack` and the table `mirrors`; [dynos], with \
+                "There are seven tables: [addons.NAME], with `plans`; [build], with `stack` and the table `mirrors`; [dynos], with \
                  `cycle` and `window`; [layers], with `grace` and `quota`; [network], with `subnet` \
-                 and `reach`; and [store], with `bucket`, `endpoint`, `region`, `path_style`, \
+                 and `reach`; [outbound], with `allow`; and [store], with `bucket`, `endpoint`, `region`, `path_style`, \
                  `credentials` and `collect`."
                     .to_owned(),
                 edit(path, *line),
@@ -277,6 +298,15 @@ impl ConfigurationError {
                 found.clone(),
                 "[outbound] has `allow`, addresses of the server's own that log drains and \
                  webhooks may reach: [\"127.0.0.1\", \"169.254.0.0/16\"]."
+                    .to_owned(),
+                edit(path, *line),
+            ),
+            Self::Addons { path, line, value, found } => (
+                format!("cannot use `{value}` in [addons]: {}, line {line}", path.display()),
+                found.clone(),
+                "[addons.NAME] has `name`, `prefix`, `url`, `default` and `plans`; \
+                 [addons.NAME.plans.PLAN] has `name`, `description` and `config`, a table of config \
+                 vars: DATABASE_URL = \"postgres://…\"."
                     .to_owned(),
                 edit(path, *line),
             ),
@@ -374,6 +404,7 @@ mod tests {
                 keeping: Keeping::default(),
                 network: NetworkOptions::default(),
                 outbound: Outbound::default(),
+                addons: vec![],
             }
         );
     }
@@ -464,6 +495,7 @@ mod tests {
             ),
             ("[network]\nsubnet = \"8.8.8.0/24\"", ["`8.8.8.0/24`", "somebody on the internet"]),
             ("[network]\nreach = [\"10.0.0.1:80\"]", ["line 2", "no port of 127.0.0.1"]),
+            ("[addons.x]\n", ["`x` in [addons]: /etc/slugline.toml, line 1", "It has no plan."]),
             ("[store]\nkeep = 1", ["/etc/slugline.toml", "unknown field `keep`"]),
         ] {
             let message = refused(text);

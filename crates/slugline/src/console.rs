@@ -8,6 +8,15 @@ use crate::errors::CommandError;
 
 /// Runs a command to its end; gives its exit code.
 pub(crate) fn run(command: impl Future<Output = Result<i32, CommandError>>) -> i32 {
+    run_and_then(command, Ok)
+}
+
+/// Runs a command to its end, and something else once nothing of it runs any more; gives the exit
+/// code.
+pub(crate) fn run_and_then<T>(
+    command: impl Future<Output = Result<T, CommandError>>,
+    next: impl FnOnce(T) -> Result<i32, CommandError>,
+) -> i32 {
     start_diagnostics();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -16,7 +25,9 @@ pub(crate) fn run(command: impl Future<Output = Result<i32, CommandError>>) -> i
             return exit_code::INTERNAL;
         }
     };
-    match runtime.block_on(command) {
+    let ended = runtime.block_on(command);
+    drop(runtime);
+    match ended.and_then(next) {
         Ok(code) => code,
         Err(error) => {
             complain(&error.explain().plain());

@@ -22,6 +22,8 @@ pub(crate) enum CommandError {
     Configuration(#[from] ConfigurationError),
     #[error("take signals")]
     Signals { source: std::io::Error },
+    #[error("give way to {}", program.display())]
+    Upgrade { program: PathBuf, found: String },
     #[error("find a data directory")]
     NoDataDirectory,
     #[error("start the platform")]
@@ -102,6 +104,7 @@ impl CommandError {
                 "Any free port will do.",
                 &format!("slugline … {flag} {}", port.saturating_add(1)),
             ),
+            Self::Upgrade { program, found } => no_upgrade(program, found),
             Self::DataDirectory { path, source } => message(
                 format!("cannot use the data directory {}", path.display()),
                 source.to_string(),
@@ -214,6 +217,17 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.map(|cause| format!("caused by: {cause}")).collect::<Vec<_>>().join("\n")
 }
 
+fn no_upgrade(program: &Path, found: &str) -> Message {
+    Message {
+        what: format!("cannot give way to another server, {}", program.display()),
+        found: found.to_owned(),
+        allowed: "It takes this one's place when no build and no release phase is under way."
+            .to_owned(),
+        next: "kill -USR2 PID, or `systemctl reload slugline`, again".to_owned(),
+        state: "This server serves on as before.".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +245,7 @@ mod tests {
             (CommandError::AppName { wanted: "42".into() }, "`42` is not an app name"),
             (CommandError::Logs { path: path(), source: io() }, "/somewhere"),
             (CommandError::Signals { source: io() }, "take signals"),
+            (CommandError::Upgrade { program: path(), found: "no".into() }, "/somewhere"),
             (CommandError::NoToken { path: path(), source: io() }, "/somewhere"),
             (CommandError::Destination { path: path(), source: io() }, "another DEST"),
             (

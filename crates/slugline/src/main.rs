@@ -1,5 +1,6 @@
 //! Your own Heroku in one binary: subcommands and their wiring.
 
+mod addon_settings;
 mod bake;
 mod bucket;
 mod builds;
@@ -15,6 +16,7 @@ mod errors;
 mod layer_settings;
 mod ledger;
 mod limit_args;
+mod listeners;
 mod network;
 mod progress;
 mod prove;
@@ -28,6 +30,7 @@ mod static_server;
 mod store_care;
 mod top;
 mod up;
+mod upgrade;
 
 use std::path::PathBuf;
 
@@ -151,7 +154,7 @@ fn main() {
         Command::Buildpack(args) => compile_command::buildpack_main(&args),
         Command::Static(args) => static_server::static_main(&args),
         Command::Up(args) => console::run(up::up(args)),
-        Command::Serve(args) => console::run(server::serve(args)),
+        Command::Serve(args) => console::run_and_then(server::serve(args), upgrade::and_then),
         Command::Conformance(args) => console::run(conformance::conformance(args)),
         Command::Bake(args) => console::run(bake::bake(args)),
         Command::Dyno(command) => console::run(dyno_plan::run(command)),

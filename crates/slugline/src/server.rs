@@ -1,54 +1,99 @@
 //! `slugline serve`: the platform, wired to its engine, store, router and logs.
 
 use std::io::Write as _;
-use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use rustix::fs::{FlockOperation, flock};
+use sd_notify::NotifyState;
 use slugline_dyno::LocalEngine;
 use slugline_logs::{Drain, Hub};
+use slugline_model::addon::Provider;
 use slugline_model::logline::Origin;
 use slugline_model::network::NetworkOptions;
-use slugline_platform::{Config, DrainOrder, DrainSender, LogQuery, LogSessions, Platform, Ports};
+use slugline_platform::{
+    Config, Declared, DrainOrder, DrainSender, LogQuery, LogSessions, Platform, Ports,
+};
 use slugline_router::{Entrance, Router};
 use slugline_store::Store;
 use slugline_store::bucket::{Bucket, BucketSettings};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::ServerArgs;
 use crate::bucket::try_out;
 use crate::configuration::Configuration;
-use crate::console::say;
+use crate::console::{complain, say};
 use crate::errors::CommandError;
+use crate::listeners::{Listeners, port};
 use crate::network::network_env;
 use crate::slugs::LocalSlugs;
+use crate::upgrade::{self, Wishes};
 
 /// A running server.
 pub(crate) struct Server {
     pub(crate) platform: Platform,
     pub(crate) token: String,
     pub(crate) api_port: u16,
+    program: PathBuf,
+    listeners: Listeners,
+    /// Ends the router, and waits until it has answered what it was asked.
+    router: (oneshot::Sender<()>, JoinHandle<()>),
+    /// How long builds may hold up an upgrade: as long as one may take.
+    patience: Duration,
     /// Held for as long as the server lives.
     _lock: fs_err::File,
 }
 
-/// Serves until told to stop. Dynos run on: the next server takes them over.
-pub(crate) async fn serve(args: ServerArgs) -> Result<i32, CommandError> {
+/// How `slugline serve` ends.
+pub(crate) enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// Another server takes its place, once nothing of this one runs.
+    GivesWay(PathBuf, Listeners),
+}
+
+/// Serves until told to stop, or until another server takes its place. Dynos run on: the next
+/// server takes them over.
+pub(crate) async fn serve(args: ServerArgs) -> Result<Ended, CommandError> {
     let data_dir = data_directory(&args)?;
-    let mut end = End::new()?;
+    let (mut end, mut wishes) = (End::new()?, Wishes::new()?);
+    upgrade::reap_inherited();
     let server = Server::start(&args).await?;
     say(&format!("Platform API: http://localhost:{}", server.api_port));
     say(&format!("Apps:         http://<app>.localhost:{}", args.port));
     say(&format!("Token:        {}", data_dir.join("token").display()));
     say(&format!("heroku run:   NODE_EXTRA_CA_CERTS={}", server.platform.ca_path().display()));
-    end.wait().await;
+    tell_manager(&[NotifyState::Ready]);
+    loop {
+        tokio::select! {
+            () = end.wait() => break,
+            () = wishes.wait() => {}
+        }
+        let quiet = async { server.is_ready_to_go().await };
+        tokio::select! {
+            () = end.wait() => break,
+            ready = quiet => match ready {
+                Ok(()) => return Ok(server.give_way().await),
+                Err(error) => complain(&error.explain().plain()),
+            }
+        }
+        tell_manager(&[NotifyState::Ready]);
+    }
+    tell_manager(&[NotifyState::Stopping]);
     say("The server has stopped. Its dynos run on, and the next server takes them over.");
-    Ok(0)
+    Ok(Ended::Stopped)
+}
+
+/// Tells systemd, where that started the server. Nobody else listens.
+fn tell_manager(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "the service manager was not told");
+    }
 }
 
 /// The wishes to end: Ctrl-C, SIGTERM, and a terminal that was closed. From its making on none is
@@ -87,12 +132,7 @@ impl Server {
         configuration: Configuration,
     ) -> Result<Self, CommandError> {
         let data_dir = data_directory(args)?;
-        let mut routers = vec![listen(args.port, "--port").await?];
-        if let Some(port) = args.tls_port {
-            routers.push(listen(port, "--tls-port").await?);
-        }
-        let api = listen(args.api_port, "--api-port").await?;
-        let rendezvous = listen_for_clients(args.rendezvous_port).await?;
+        let (listeners, sockets) = Listeners::open(args)?;
         prepare(&data_dir)?;
         let lock = lock(&data_dir)?;
         let token = token(&data_dir)?;
@@ -114,9 +154,9 @@ impl Server {
         let config = Config {
             data_dir: data_dir.clone(),
             domain: "localhost".to_owned(),
-            router_port: args.port,
-            api_port: args.api_port,
-            rendezvous_port: rendezvous.local_addr().map_or(0, |address| address.port()),
+            router_port: port(&sockets.router),
+            api_port: port(&sockets.api),
+            rendezvous_port: port(&sockets.rendezvous),
             program: program()?,
             token: token.clone(),
             network_env: network_env(),
@@ -129,24 +169,60 @@ impl Server {
             cycle: configuration.cycle,
             outbound: configuration.outbound,
         };
+        let (program, api_port) = (config.program.clone(), config.api_port);
         let store = store(&config.data_dir, configuration.bucket)?;
-        let ports = ports(&config, &hub, store, configuration.network, &engine)?;
+        let mut ports = ports(&config, &hub, store, configuration.network, &engine)?;
+        ports.addon_providers.extend(addon_providers(configuration.addons));
         let platform = Platform::start(config, ports).await?;
         platform
-            .meet(rendezvous)
+            .meet(sockets.rendezvous)
             .map_err(|source| CommandError::DataDirectory { path: platform.ca_path(), source })?;
         let table = platform.routes();
-        let forever = std::future::pending();
         let tls = platform.tls().map_err(|error| CommandError::DataDirectory {
             path: platform.ca_path(),
             source: std::io::Error::other(error),
         })?;
+        let routers = [Some(sockets.router), sockets.router_tls].into_iter().flatten().collect();
         let entrance = Entrance { listeners: routers, tls: Some(tls) };
         let reach = (platform.dial(), platform.in_flight(), platform.elsewhere());
-        tokio::spawn(Router::serve(entrance, table, hub, reach, limits, forever));
+        let (end, ended) = oneshot::channel();
+        // A server that is dropped takes its router with it.
+        let ended = async move {
+            if ended.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let patience = limits.build;
+        let router = Router::serve(entrance, table, hub, reach, limits, ended);
+        let router = (end, tokio::spawn(router));
         let service = platform.api();
-        tokio::spawn(async move { axum::serve(api, service).await });
-        Ok(Self { platform, token, api_port: args.api_port, _lock: lock })
+        tokio::spawn(async move { axum::serve(sockets.api, service).await });
+        Ok(Self { platform, token, api_port, program, listeners, router, patience, _lock: lock })
+    }
+
+    /// Waits until another server may take this one's place without a build or a release phase
+    /// that ends for it, and makes sure that there is one.
+    async fn is_ready_to_go(&self) -> Result<(), CommandError> {
+        // systemd takes no earlier word for the end of this.
+        let now = NotifyState::monotonic_usec_now();
+        tell_manager(
+            &[Some(NotifyState::Reloading), now.ok()].into_iter().flatten().collect::<Vec<_>>(),
+        );
+        upgrade::try_out(&self.program)?;
+        let quiet = tokio::time::timeout(self.patience, self.platform.quiet()).await;
+        quiet.map_err(|_| CommandError::Upgrade {
+            program: self.program.clone(),
+            found: "Builds or release phases have been under way all the time.".to_owned(),
+        })
+    }
+
+    /// Answers what was asked.
+    async fn give_way(self) -> Ended {
+        let (end, ended) = self.router;
+        let _ = end.send(());
+        let _ = ended.await;
+        say("Another server takes this one's place.");
+        Ended::GivesWay(self.program, self.listeners)
     }
 }
 
@@ -187,7 +263,13 @@ fn ports(
         log: Arc::clone(hub) as _,
         log_sessions: log_sessions(Arc::clone(hub)),
         drain_sender: drain_sender(Arc::clone(hub)),
+        addon_providers: vec![],
     })
+}
+
+/// Who provides add-ons: for now the operator alone.
+fn addon_providers(declared: Vec<Declared>) -> impl Iterator<Item = Arc<dyn Provider>> {
+    declared.into_iter().map(|service| Arc::new(service) as Arc<dyn Provider>)
 }
 
 fn drain_sender(hub: Arc<Hub>) -> DrainSender {
@@ -283,29 +365,6 @@ fn token(data_dir: &Path) -> Result<String, CommandError> {
     file.and_then(|mut file| writeln!(file, "{token}")).map_err(error)?;
     Ok(token)
 }
-
-async fn listen(port: u16, flag: &'static str) -> Result<TcpListener, CommandError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|source| CommandError::Listen {
-        port,
-        flag,
-        source,
-    })
-}
-
-/// Where clients meet one-off dynos. The API tells them where, so that any port will do.
-async fn listen_for_clients(asked: Option<u16>) -> Result<TcpListener, CommandError> {
-    const FLAG: &str = "--rendezvous-port";
-    if let Some(port) = asked {
-        return listen(port, FLAG).await;
-    }
-    match listen(RENDEZVOUS_PORT, FLAG).await {
-        Ok(listener) => Ok(listener),
-        Err(_) => listen(0, FLAG).await,
-    }
-}
-
-/// The port of one-off dynos where it is free.
-const RENDEZVOUS_PORT: u16 = 5056;
 
 /// This very binary, for supervisors and builds.
 fn program() -> Result<PathBuf, CommandError> {

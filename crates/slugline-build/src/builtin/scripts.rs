@@ -20,7 +20,7 @@ pub(crate) struct Scripts<'a> {
 impl Scripts<'_> {
     /// Writes the four scripts, which call the program that is running now.
     pub(crate) fn write(&self, builtin: Builtin, directory: &Path) -> io::Result<()> {
-        let program = fs_err::read_link("/proc/self/exe")?;
+        let program = files::own_program()?;
         let bin = directory.join("bin");
         fs_err::create_dir_all(&bin)?;
         let last_tree = self.last_tree.map(|path| format!("--last-tree {} ", quote(path)));

@@ -20,7 +20,7 @@ use arguments::{Client, Rewritten};
 /// Where our binary stands in the place of another program, does that program's work; gives its
 /// exit code. None where it was called by its own name.
 pub fn pose_as_client(args: impl Iterator<Item = OsString>) -> Option<i32> {
-    let own = std::env::current_exe().ok()?;
+    let own = crate::files::own_program().ok()?;
     let real = Path::new(REAL_PROGRAMS).join(own.strip_prefix("/").ok()?);
     real.exists().then(|| match pose(&real, args) {
         Ok(code) => code,

@@ -52,8 +52,7 @@ fn build(call: &Call) -> Result<(), StaticError> {
     let root = root(&call.build_dir)?;
     let shown = if root.is_empty() { "the app's root" } else { &root };
     log::heading(format!("Serving {shown}"));
-    let program =
-        fs_err::read_link("/proc/self/exe").map_err(StaticError::io("find the server"))?;
+    let program = files::own_program().map_err(StaticError::io("find the server"))?;
     put_server(call, &program).map_err(StaticError::io("put the server into the slug"))?;
     let boot = call.build_dir.join(BOOT);
     if boot.exists() {

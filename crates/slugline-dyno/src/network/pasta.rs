@@ -23,6 +23,9 @@ const READY: &str = "pasta.ready";
 /// What it logs, at most [`MOST_LOGGED`].
 const LOG: &str = "pasta.log";
 
+/// What pasta makes the dyno's interface by.
+const TUN: &str = "/dev/net/tun";
+
 /// Bytes.
 const MOST_LOGGED: &str = "65536";
 
@@ -79,7 +82,7 @@ impl Pasta {
         let _ = std::fs::remove_file(self.dyno_directory.join(READY));
         match (ready, ended) {
             (true, _) => Ok(()),
-            (false, true) => Err(format!("pasta: {}", self.last_words())),
+            (false, true) => Err(format!("pasta: {}{}", self.last_words(), tun_remedy())),
             (false, false) => Err("pasta is not ready in time".to_owned()),
         }
     }
@@ -90,6 +93,15 @@ impl Pasta {
         let said = log.lines().skip(1).filter_map(|line| line.splitn(3, ':').nth(2));
         let said: Vec<&str> = said.map(str::trim).filter(|words| !words.is_empty()).collect();
         if said.is_empty() { "it ended at once".to_owned() } else { said.join(", ") }
+    }
+}
+
+/// Networks are made by a device that distributions open to everybody, and the kernel alone to root.
+fn tun_remedy() -> String {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    match open(TUN, flags, Mode::empty()) {
+        Ok(_) => String::new(),
+        Err(errno) => format!("; {TUN}: {errno}: as root, `chmod 666 {TUN}`, as udev does"),
     }
 }
 

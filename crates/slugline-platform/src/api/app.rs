@@ -9,7 +9,7 @@ use slugline_model::name::AppName;
 use uuid::Uuid;
 
 use super::error::ApiError;
-use super::{Answer, account, list as lists, ok};
+use super::{Answer, account, add_on, list as lists, ok};
 use crate::clock::{self, api_time};
 use crate::db::app::App;
 use crate::db::{self, DbError};
@@ -83,19 +83,18 @@ pub(crate) async fn update(
 pub(crate) async fn delete(State(platform): State<Platform>, Path(app): Path<String>) -> Answer {
     let app = platform.app(&app)?;
     let rendered = render(&platform, &app)?;
-    platform.inner.db.transaction(|db| db::app::delete(db, app.id))?;
+    add_on::may_destroy(&platform, &app).await?;
+    platform.inner.db.transaction(|db| {
+        db::add_on::give_up(db, app.id)?;
+        db::app::delete(db, app.id)
+    })?;
+    platform.remove_given_up_addons();
     platform.changed();
     platform.forget_cache(&app.name);
     platform.keep_drains();
     platform.inner.log.forget(app.name.as_str());
     platform.inner.layers.look();
     Ok(ok(rendered))
-}
-
-/// What an app has none of yet: an empty list.
-pub(crate) async fn nothing(State(platform): State<Platform>, Path(app): Path<String>) -> Answer {
-    platform.app(&app)?;
-    Ok(ok(json!([])))
 }
 
 /// Who may change an app: the one account.
@@ -133,7 +132,7 @@ fn render(platform: &Platform, app: &App) -> Result<Value, DbError> {
         // Ours: what becomes of files that its dynos write.
         "ephemeral": app.ephemeral,
         "git_url": format!("https://localhost:{}/{}.git", platform.inner.config.api_port, app.name),
-        "generation": { "id": "00000000-0000-4000-8000-00000000000c", "name": "cedar" },
+        "generation": super::generation::cedar(),
         "id": app.id,
         "internal_routing": null,
         "maintenance": app.maintenance,

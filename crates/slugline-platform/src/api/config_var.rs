@@ -9,6 +9,7 @@ use slugline_model::config_vars;
 use super::error::ApiError;
 use super::{Answer, ok};
 use crate::db;
+use crate::db::app::App;
 use crate::platform::Platform;
 use crate::releases::NewRelease;
 
@@ -26,6 +27,7 @@ pub(crate) async fn update(
 ) -> Answer {
     let app = platform.app(&app)?;
     let change = changes(super::formation::object(&body)?)?;
+    refuse_values_of_addons(&platform, &app, &change)?;
     let limits = &platform.inner.config.limits;
     let (changed, running) = platform.inner.db.transaction(|db| {
         let before = db::config_var::of_app(db, app.id)?;
@@ -43,6 +45,28 @@ pub(crate) async fn update(
         platform.release_in_background(&app, new)?;
     }
     Ok(ok(json!(vars)))
+}
+
+/// What an add-on gives is its own to change. A client may send it along as it is.
+fn refuse_values_of_addons(
+    platform: &Platform,
+    app: &App,
+    change: &BTreeMap<String, Option<String>>,
+) -> Result<(), ApiError> {
+    for (attachment, addon) in platform.inner.db.read(|db| db::add_on::attached(db, app.id))? {
+        let given = addon.held(&attachment.name).vars();
+        let other = |(name, value): &(&String, &String)| {
+            change.get(*name).is_some_and(|asked| asked.as_ref() != Some(*value))
+        };
+        if let Some((name, _)) = given.iter().find(other) {
+            return Err(ApiError::invalid(format!(
+                "Cannot overwrite attachment values {name}: {} gives it. Nothing was changed. \
+                 Next: heroku addons:detach {}, or another name",
+                addon.name, attachment.name
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn changes(

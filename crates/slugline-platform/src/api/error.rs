@@ -46,6 +46,21 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Invalid credentials provided.")
     }
 
+    /// A thing is named that may be one of several.
+    pub(crate) fn multiple_matches(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "multiple_matches", message)
+    }
+
+    /// The client is to say the app's name once more; stock ones ask people for it.
+    pub(crate) fn confirmation_required(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "confirmation_required", message)
+    }
+
+    /// Somebody whom the platform relies on does not answer.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message)
+    }
+
     /// No room on the disk.
     pub(crate) fn disk_full() -> Self {
         let message = "No space is left on the disk where slugs are stored.";

@@ -5,6 +5,9 @@
 //! token. Everything else does.
 
 mod account;
+mod add_on;
+mod add_on_attachment;
+mod add_on_service;
 mod advice;
 mod app;
 mod app_feature;
@@ -20,11 +23,13 @@ mod dyno;
 mod dyno_size;
 mod error;
 mod formation;
+mod generation;
 mod ledger;
 mod list;
 mod log_drain;
 mod log_session;
 mod metrics;
+mod named_id;
 mod prove;
 mod receipt;
 mod release;
@@ -59,7 +64,6 @@ impl Platform {
             .route("/apps", get(app::list).post(app::create))
             .route("/users/{user}/apps", get(app::list))
             .route("/apps/{app}", get(app::info).patch(app::update).delete(app::delete))
-            .route("/apps/{app}/addons", get(app::nothing))
             .route("/apps/{app}/builds", get(build::list).post(build::create))
             .route("/apps/{app}/build-cache", get(build::cache).delete(build::delete_cache))
             .route("/apps/{app}/builds/{build}", get(build::info).delete(build::cancel))
@@ -137,6 +141,7 @@ impl Platform {
             .route("/store/actions/gc", post(store::collect))
             .route("/store/actions/fsck", post(store::fsck))
             .route("/sources", post(source::create))
+            .merge(add_on::routes())
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_token));
         Router::new()
             .merge(with_token)

@@ -3,6 +3,7 @@
 use axum::extract::{Path, State};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
+use slugline_model::config_vars::ConfigVars;
 
 use super::error::ApiError;
 use super::{Answer, account, app as apps, list as lists, ok, slug as slugs};
@@ -94,13 +95,27 @@ fn rollback(platform: &Platform, app: &App, to: &str) -> Result<NewRelease, ApiE
             &format!("v{} cannot be rolled back to", release.version),
         )?;
     }
-    let vars = &release.config_vars;
-    platform.inner.db.transaction(|db| db::config_var::replace(db, app.id, vars))?;
-    Ok(NewRelease {
-        slug,
-        config_vars: release.config_vars,
-        description: format!("Rollback to v{}", release.version),
-    })
+    let config_vars = platform.inner.db.transaction(|db| {
+        let vars = with_addons_of_now(db, app, &release)?;
+        db::config_var::replace(db, app.id, &vars)?;
+        Ok(vars)
+    })?;
+    Ok(NewRelease { slug, config_vars, description: format!("Rollback to v{}", release.version) })
+}
+
+/// The config vars of an earlier release, but those of add-ons as they are now: what is no longer
+/// attached is not there any more, and credentials may have changed.
+fn with_addons_of_now(
+    db: &rusqlite::Connection,
+    app: &App,
+    release: &Release,
+) -> rusqlite::Result<ConfigVars> {
+    let mut vars = release.config_vars.clone();
+    vars.retain(|name, _| !release.addon_vars.contains(name));
+    for (attachment, addon) in db::add_on::attached(db, app.id)? {
+        vars.extend(addon.held(&attachment.name).vars());
+    }
+    Ok(vars)
 }
 
 fn of_slug(
@@ -152,7 +167,7 @@ pub(super) fn render(
     let succeeded = release.status == Status::Succeeded;
     let status = if succeeded && expired { "expired" } else { release.status.as_str() };
     Ok(json!({
-        "addon_plan_names": [],
+        "addon_plan_names": release.addon_plans,
         "app": apps::reference(app),
         "artifacts": [],
         "created_at": api_time(release.created_at),

@@ -1,6 +1,6 @@
 //! Table `formation`: how many dynos of each process type, and of which size.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use slugline_model::name::ProcessType;
 use slugline_model::resources::DynoSize;
 use uuid::Uuid;
@@ -19,17 +19,25 @@ pub(crate) struct Formation {
 /// The formation of an app, by process type.
 pub(crate) fn of_app(db: &Connection, app: Uuid) -> rusqlite::Result<Vec<Formation>> {
     let sql = "SELECT id, type, quantity, size FROM formation WHERE app_id = ? ORDER BY type";
+    db.prepare_cached(sql)?.query_map([app.to_string()], from_row)?.collect()
+}
+
+/// The formations of all apps, by app and process type.
+pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<(Uuid, Formation)>> {
+    let sql = "SELECT id, type, quantity, size, app_id FROM formation ORDER BY app_id, type";
     db.prepare_cached(sql)?
-        .query_map([app.to_string()], |row| {
-            Ok(Formation {
-                id: parsed(&row.get::<_, String>(0)?)?,
-                process_type: parsed(&row.get::<_, String>(1)?)?,
-                quantity: row.get(2)?,
-                // One that a later version knew is not known here.
-                size: DynoSize::named(&row.get::<_, String>(3)?).unwrap_or(DynoSize::BASIC),
-            })
-        })?
+        .query_map([], |row| Ok((parsed(&row.get::<_, String>(4)?)?, from_row(row)?)))?
         .collect()
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Formation> {
+    Ok(Formation {
+        id: parsed(&row.get::<_, String>(0)?)?,
+        process_type: parsed(&row.get::<_, String>(1)?)?,
+        quantity: row.get(2)?,
+        // One that a later version knew is not known here.
+        size: DynoSize::named(&row.get::<_, String>(3)?).unwrap_or(DynoSize::BASIC),
+    })
 }
 
 /// Sets a quantity.

@@ -2,6 +2,8 @@
 //!
 //! Write-ahead log and full synchronisation: what was committed survives `kill -9` and power loss.
 
+pub(crate) mod add_on;
+pub(crate) mod add_on_attachment;
 pub(crate) mod app;
 pub(crate) mod build;
 pub(crate) mod buildpack_installation;
@@ -12,6 +14,7 @@ pub(crate) mod domain;
 pub(crate) mod dyno;
 pub(crate) mod formation;
 pub(crate) mod log_drain;
+pub(crate) mod overview;
 pub(crate) mod prove;
 pub(crate) mod receipt;
 pub(crate) mod release;
@@ -47,6 +50,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_6_ledger.sql")),
     M::up(include_str!("schema_7_prove.sql")),
     M::up(include_str!("schema_10_edge.sql")),
+    M::up(include_str!("schema_13_add_ons.sql")),
 ];
 
 /// The embedded database.

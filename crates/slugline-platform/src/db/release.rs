@@ -19,6 +19,10 @@ pub(crate) struct Release {
     pub(crate) updated_at: i64,
     /// Whether its web dynos served; none as long as that is not known.
     pub(crate) is_healthy: Option<bool>,
+    /// The plans of the add-ons that it was made with.
+    pub(crate) addon_plans: Vec<String>,
+    /// Which of its config vars come from them.
+    pub(crate) addon_vars: Vec<String>,
 }
 
 /// Where a release stands.
@@ -51,7 +55,7 @@ impl Status {
 }
 
 const SELECT: &str = "SELECT id, version, slug_id, config_vars, description, status, created_at,
-                      updated_at, health FROM release";
+                      updated_at, health, add_on_plans, add_on_vars FROM release";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Release> {
     let slug_id = row.get::<_, Option<String>>(2)?;
@@ -65,10 +69,12 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Release> {
         created_at: row.get(6)?,
         updated_at: row.get(7)?,
         is_healthy: row.get::<_, Option<String>>(8)?.map(|health| health == "healthy"),
+        addon_plans: from_json(&row.get::<_, String>(9)?)?,
+        addon_vars: from_json(&row.get::<_, String>(10)?)?,
     })
 }
 
-/// Adds a release with the next version.
+/// Adds a release with the next version, made with the add-ons that are attached now.
 pub(crate) fn insert(
     db: &Connection,
     app: Uuid,
@@ -79,11 +85,16 @@ pub(crate) fn insert(
     now: i64,
 ) -> rusqlite::Result<Release> {
     let id = Uuid::new_v4();
+    let attached = super::add_on::attached(db, app)?;
+    let plans: Vec<String> = attached.iter().map(|(_, addon)| addon.full_plan()).collect();
+    let names =
+        attached.iter().flat_map(|(attachment, addon)| addon.held(&attachment.name).names());
+    let names: Vec<String> = names.collect();
     db.execute(
         "INSERT INTO release (id, app_id, version, slug_id, config_vars, description, status,
-         created_at, updated_at)
+         created_at, updated_at, add_on_plans, add_on_vars)
          VALUES (?1, ?2, (SELECT coalesce(max(version), 0) + 1 FROM release WHERE app_id = ?2),
-         ?3, ?4, ?5, ?6, ?7, ?7)",
+         ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)",
         params![
             id.to_string(),
             app.to_string(),
@@ -91,7 +102,9 @@ pub(crate) fn insert(
             to_json(config_vars)?,
             description,
             status.as_str(),
-            now
+            now,
+            to_json(&plans)?,
+            to_json(&names)?
         ],
     )?;
     db.query_row(&format!("{SELECT} WHERE id = ?"), [id.to_string()], from_row)

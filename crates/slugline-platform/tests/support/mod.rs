@@ -1,6 +1,7 @@
 //! A platform in this process, on an engine and a store that do what a test says.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
+mod addons;
 mod exchange;
 
 use std::collections::HashMap;
@@ -37,6 +38,8 @@ use slugline_model::usage::{CpuTime, Memory, Usage};
 use slugline_platform::{Config, Platform, Ports};
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
+
+use addons::addon_providers;
 
 pub(crate) const TOKEN: &str = "a-token";
 
@@ -377,6 +380,7 @@ impl TestPlatform {
             log: Arc::clone(&log) as _,
             log_sessions: Arc::new(|_| futures_util::stream::empty().boxed()),
             drain_sender: Arc::new(|_| Box::pin(std::future::pending())),
+            addon_providers: addon_providers(data.path()),
         };
         let platform = Platform::start(config, ports).await.unwrap();
         Self { platform, engine, store, log, data }

@@ -73,6 +73,21 @@ fn a_one_off_dyno_talks_to_whoever_attaches_and_to_nobody_else() {
 }
 
 #[test]
+fn a_command_that_has_ended_waits_for_whoever_is_to_attach() {
+    let host = Host::new();
+    for terminal in [None, Some(TerminalSize { columns: 80, rows: 24 })] {
+        let mut spec = host.spec("echo quick; exit 5");
+        spec.streams = terminal.map_or(Streams::Attached, Streams::Terminal);
+        host.engine.start(&spec).unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        let session = host.engine.attach(spec.id).unwrap();
+        assert_eq!(status(&session), "5\n");
+        assert_eq!(read_all(&session).trim_end(), "quick");
+        assert_eq!(host.outcome(spec.id).status, Some(5));
+    }
+}
+
+#[test]
 fn a_dyno_is_dialled_in_its_own_network() {
     let host = Host::new();
     let mut spec = host.spec("exec python3 -m http.server --bind 127.0.0.1 $PORT");

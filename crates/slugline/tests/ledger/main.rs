@@ -7,8 +7,6 @@ mod chance;
 mod going;
 mod kills;
 mod modes;
-#[path = "../supervision/serving.rs"]
-mod serving;
 mod stage;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::serving::Serving;
 use crate::support::account::Account;
 use crate::support::api::{Api, parted};
 use crate::support::http::Request;
 use crate::support::scene::Scene;
+use crate::support::serving::Serving;
 use crate::support::{trace, wait_for};
 
 /// Dynos stop in an instant here; as many as there are may be slow together.

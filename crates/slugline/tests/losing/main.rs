@@ -4,9 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
 mod baking;
-#[path = "../supervision/serving.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
-mod serving;
 mod stage;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]

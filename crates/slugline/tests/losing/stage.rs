@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use slugline_model::ledger::Class;
 
-use crate::serving::Serving;
 use crate::support::account::Account;
 use crate::support::api::{Dyno, parted};
 use crate::support::http::Request;
 use crate::support::scene::Scene;
+use crate::support::serving::Serving;
 use crate::support::{trace, wait_for};
 
 /// Dynos start and stop in an instant here; as many as there are may be slow together.

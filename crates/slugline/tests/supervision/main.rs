@@ -4,7 +4,7 @@
 
 mod chance;
 mod journal;
-mod serving;
+
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod support;
@@ -17,9 +17,9 @@ use chance::Chance;
 use journal::Journal;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use serving::Serving;
 use support::account::Account;
 use support::scene::Scene;
+use support::serving::Serving;
 use support::{trace, wait_for};
 
 /// Enough to meet each kind of kill in each state; the environment may ask for more.

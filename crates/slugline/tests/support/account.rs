@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -64,6 +65,7 @@ impl fmt::Display for Account {
 
 /// Finds the user, making it first where it is missing. Tests run at once, and one of them wins.
 fn ordinary() -> Account {
+    open_tun();
     let entry = passwd_entry().unwrap_or_else(|| {
         let made = Command::new("useradd").args(["--system", "--create-home", USER]).output();
         passwd_entry().unwrap_or_else(|| panic!("there is no user {USER}; useradd: {made:?}"))
@@ -72,6 +74,14 @@ fn ordinary() -> Account {
         panic!("{USER} in the list of users: {entry}")
     };
     Account::Ordinary { uid: uid.into(), gid: gid.into(), home: home.into() }
+}
+
+/// What users' networks are made by is open to everybody wherever udev runs; a machine without it
+/// keeps the kernel's mode.
+fn open_tun() {
+    let everybody = std::fs::Permissions::from_mode(0o666);
+    // Where there is none, the tests that need it say so.
+    let _ = std::fs::set_permissions("/dev/net/tun", everybody);
 }
 
 fn passwd_entry() -> Option<String> {

@@ -7,6 +7,7 @@ pub(crate) mod http;
 pub(crate) mod ports;
 pub(crate) mod scene;
 pub(crate) mod server;
+pub(crate) mod serving;
 pub(crate) mod trace;
 
 use std::time::{Duration, Instant};

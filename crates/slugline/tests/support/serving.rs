@@ -7,11 +7,11 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::account::run;
-use crate::support::api::{Api, parted};
-use crate::support::http::Request;
-use crate::support::scene::Scene;
-use crate::support::wait_for;
+use super::account::run;
+use super::api::{Api, parted};
+use super::http::Request;
+use super::scene::Scene;
+use super::wait_for;
 
 const START: Duration = Duration::from_secs(40);
 
@@ -23,14 +23,23 @@ pub(crate) struct Serving<'a> {
 impl<'a> Serving<'a> {
     /// Starts it, and waits until it answers.
     pub(crate) fn start(scene: &'a Scene) -> Self {
+        Self::start_with_options(scene, &[])
+    }
+
+    /// The same, with more options.
+    pub(crate) fn start_with_options(scene: &'a Scene, options: &[&str]) -> Self {
         let mut command = scene.account.command(scene.program());
         command.arg("serve").arg("--data-dir").arg(scene.data());
         command.args(["--port", &scene.port.to_string()]);
         command.args(["--api-port", &scene.api_port.to_string()]);
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        let mut serving = Self { scene, child: command.spawn().unwrap() };
+        command.args(options).stdin(Stdio::null()).stdout(Stdio::null());
+        let mut serving = Self { scene, child: command.spawn().expect("the binary under test") };
         wait_for("the server's answer", START, || {
-            assert_eq!(serving.child.try_wait().unwrap(), None, "the server has ended");
+            assert_eq!(
+                serving.child.try_wait().expect("it is our child"),
+                None,
+                "the server has ended"
+            );
             std::net::TcpStream::connect(("127.0.0.1", scene.api_port)).ok()?;
             std::fs::read_to_string(scene.data().join("token")).ok().filter(|t| t.ends_with('\n'))
         });
@@ -38,7 +47,8 @@ impl<'a> Serving<'a> {
     }
 
     pub(crate) fn api(&self) -> Api {
-        let token = std::fs::read_to_string(self.scene.data().join("token")).unwrap();
+        let token = std::fs::read_to_string(self.scene.data().join("token"))
+            .expect("it is made at the start");
         Api { port: self.scene.api_port, token: token.trim().to_owned() }
     }
 
@@ -46,27 +56,33 @@ impl<'a> Serving<'a> {
     pub(crate) fn release(&self, process_types: &Value) {
         let api = self.api();
         let announced = json!({ "process_types": process_types });
-        let slug = api.json("POST", "/apps/owl/slugs", &announced);
+        let app = format!("/apps/{}", self.scene.app);
+        let slug = api.json("POST", &format!("{app}/slugs"), &announced);
         let archive = self.scene.source().with_extension("tgz");
         pack(&self.scene.source(), &archive);
-        let body = std::fs::read(&archive).unwrap();
-        let path = parted(slug["blob"]["url"].as_str().unwrap()).1;
+        let body = std::fs::read(&archive).expect("tar wrote it");
+        let path = parted(slug["blob"]["url"].as_str().expect("a URL")).1;
         let (port, host) = (api.port, "localhost");
         let put = Request { port, host, method: "PUT", path, headers: &[], body: &body };
-        assert_eq!(put.send().unwrap().status, 200);
-        api.json("POST", "/apps/owl/releases", &json!({ "slug": slug["id"] }));
+        assert_eq!(put.send().expect("an answer").status, 200);
+        api.json("POST", &format!("{app}/releases"), &json!({ "slug": slug["id"] }));
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     /// No chance to clean up.
     pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.kill().expect("it is our child");
+        self.child.wait().expect("it is our child");
     }
 
     /// As systemd stops it.
     pub(crate) fn stop(&mut self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        wait_for("the server's end", START, || self.child.try_wait().unwrap());
+        kill_process(self.pid(), Signal::TERM).expect("it is our child");
+        wait_for("the server's end", START, || self.child.try_wait().expect("it is our child"));
     }
 }
 
