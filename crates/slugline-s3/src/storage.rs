@@ -301,3 +301,12 @@ pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
+
+impl BucketChange {
+    /// Lets pages of any site use addresses and forms that are signed: without such a signature a
+    /// browser gets nothing that anybody else would not get.
+    pub fn open_to_browsers() -> Self {
+        let cors = serde_json::to_string(&[crate::cors::Rule::open()]).ok().map(Setting::To);
+        Self { cors, ..Self::default() }
+    }
+}

@@ -32,6 +32,8 @@ pub(crate) enum CommandError {
     Bucket(#[from] slugline_store::bucket::BucketError),
     #[error("open the slug store")]
     Store(#[from] slugline_store::StoreError),
+    #[error("open the objects of apps")]
+    Objects(#[from] slugline_s3::StorageError),
     #[error("start the engine")]
     Engine(#[from] slugline_model::port::EngineError),
     #[error("open the logs in {}", path.display())]

@@ -18,6 +18,7 @@ mod ledger;
 mod limit_args;
 mod listeners;
 mod network;
+mod objects;
 mod progress;
 mod prove;
 mod server;
@@ -134,6 +135,10 @@ struct ServerArgs {
     /// it is not given
     #[arg(long, env = "SLUGLINE_RENDEZVOUS_PORT")]
     rendezvous_port: Option<u16>,
+    /// Where the embedded S3 server listens, on loopback; 5057, or any port where that is taken, where
+    /// it is not given. Apps and browsers reach it through the router
+    #[arg(long, env = "SLUGLINE_S3_PORT")]
+    s3_port: Option<u16>,
     /// Write each dyno's load and memory into its app's log every 20 s, as Heroku's
     /// log-runtime-metrics does
     #[arg(long, env = "SLUGLINE_RUNTIME_METRICS")]

@@ -6,6 +6,7 @@ use s3s::auth::{S3Auth, SecretKey};
 use s3s::host::{S3Host, VirtualHost};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Result};
+use slugline_model::route::host_name;
 
 use crate::storage::Storage;
 
@@ -56,7 +57,7 @@ pub(crate) struct Hosts(pub(crate) Vec<String>);
 
 impl S3Host for Hosts {
     fn parse_host_header<'a>(&'a self, host: &'a str) -> S3Result<VirtualHost<'a>> {
-        let name = without_port(host);
+        let name = host_name(host);
         let of_bucket = self.0.iter().find_map(|domain| {
             let at = name.len().checked_sub(domain.len())?;
             let rest = name.get(at..)?.eq_ignore_ascii_case(domain).then(|| &name[..at])?;
@@ -66,14 +67,6 @@ impl S3Host for Hosts {
             Some(bucket) => VirtualHost::new(host).with_bucket(bucket.to_ascii_lowercase()),
             None => VirtualHost::new(host),
         })
-    }
-}
-
-/// A `Host` header without its port.
-pub(crate) fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
     }
 }
 
