@@ -19,4 +19,4 @@ pub use error::{Result, StorageError};
 pub use index::bucket::Bucket;
 pub use keys::KeyPair;
 pub use server::{Answer, Server};
-pub use storage::{BucketChange, Setting, Storage};
+pub use storage::{BucketChange, Files, Setting, Storage};

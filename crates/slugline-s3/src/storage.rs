@@ -52,6 +52,15 @@ pub struct BucketChange {
     pub(crate) tags: Option<Setting<String>>,
 }
 
+/// How many files of content there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Files {
+    /// That objects or uploads under way consist of.
+    pub known: u64,
+    /// In all, those among them that are about to go.
+    pub on_disk: u64,
+}
+
 /// What a setting becomes.
 #[derive(Debug, Clone)]
 pub enum Setting<T> {
@@ -237,6 +246,14 @@ impl Storage {
         while !self.change(None, move |db, gone| empty_a_bit(db, id, gone)).await? {}
         self.change(None, move |db, _| bucket::remove(db, id)).await?;
         self.learn()
+    }
+
+    /// Files of content, for those who look after a storage.
+    pub async fn files(&self) -> Result<Files> {
+        let known = self.index.read(object::count_files).await?;
+        let places = self.places.clone();
+        let on_disk = tokio::task::spawn_blocking(move || places.count()).await;
+        Ok(Files { known, on_disk: on_disk.map_err(|_| StorageError::Closed)?? })
     }
 
     async fn forget_abandoned(self) {

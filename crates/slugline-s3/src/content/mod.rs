@@ -123,6 +123,18 @@ impl Places {
         }
     }
 
+    /// How many files there are, whether they arrive or are in their place.
+    pub(crate) fn count(&self) -> Result<u64> {
+        let mut count = self.arrived()?.len() as u64;
+        for first in 0..=u8::MAX {
+            let directory = self.root.join(format!("content/{first:02x}"));
+            let listed = std::fs::read_dir(&directory);
+            let listed = listed.map_err(|error| StorageError::file("list", &directory, error))?;
+            count += listed.count() as u64;
+        }
+        Ok(count)
+    }
+
     /// All content that arrived at some time and did not get to its place.
     pub(crate) fn arrived(&self) -> Result<Vec<ContentId>> {
         let incoming = self.incoming();

@@ -285,6 +285,12 @@ pub(crate) fn knows(db: &Connection, id: ContentId) -> Result<bool> {
     select.exists([id]).map_err(read_error)
 }
 
+/// How much content lies in files.
+pub(crate) fn count_files(db: &Connection) -> Result<u64> {
+    let count = "SELECT count(*) FROM content WHERE data IS NULL";
+    db.query_row(count, [], |row| row.get(0)).map_err(read_error)
+}
+
 /// Files that are to be removed.
 pub(crate) fn doomed(db: &Connection) -> Result<Vec<ContentId>> {
     let mut select = db.prepare_cached("SELECT content FROM doomed").map_err(read_error)?;

@@ -79,3 +79,20 @@ pub(crate) fn run(command: &mut Command) -> String {
     assert!(output.status.success(), "{}\n{printed}\n{errors}", output.status);
     printed
 }
+
+/// A client in this process, which asks once.
+pub(crate) fn client(port: u16, keys: &KeyPair) -> object_store::aws::AmazonS3 {
+    // Another test may have chosen already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let retry = object_store::RetryConfig { max_retries: 0, ..Default::default() };
+    object_store::aws::AmazonS3Builder::new()
+        .with_endpoint(format!("http://127.0.0.1:{port}"))
+        .with_allow_http(true)
+        .with_bucket_name(BUCKET)
+        .with_region(REGION)
+        .with_access_key_id(&keys.name)
+        .with_secret_access_key(&keys.secret)
+        .with_retry(retry)
+        .build()
+        .unwrap()
+}
