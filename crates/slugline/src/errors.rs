@@ -8,6 +8,7 @@ use slugline_model::message::Message;
 use crate::configuration::ConfigurationError;
 use crate::ledger::RestoreError;
 use crate::slug_exchange::SlugExchangeError;
+use crate::storage::StorageCommandError;
 
 /// Why a command ended early.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,8 @@ pub(crate) enum CommandError {
     Destination { path: PathBuf, source: std::io::Error },
     #[error("pass a slug on")]
     SlugExchange(#[from] SlugExchangeError),
+    #[error("use the bucket of an app")]
+    Storage(#[from] StorageCommandError),
     #[error("restore files")]
     Restore(#[from] RestoreError),
     #[error("bake files of {dyno}")]
@@ -123,6 +126,7 @@ impl CommandError {
             Self::Configuration(error) => error.explain(),
             Self::SlugExchange(error) => error.explain(),
             Self::Restore(error) => error.explain(),
+            Self::Storage(error) => error.explain(),
             Self::Bucket(error) => Message { state, ..crate::bucket::explain(error) },
             Self::NoDataDirectory => message(
                 "cannot find a place for the data".to_owned(),

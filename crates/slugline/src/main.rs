@@ -28,6 +28,7 @@ mod slugs;
 mod source;
 mod source_doctor;
 mod static_server;
+mod storage;
 mod store_care;
 mod top;
 mod up;
@@ -77,6 +78,8 @@ enum Command {
     SlugExchange(slug_exchange::SlugExchangeCommand),
     #[command(flatten)]
     SlugReading(slug_reading::SlugReadingCommand),
+    #[command(flatten)]
+    Storage(storage::StorageCommand),
     #[command(flatten)]
     StoreCare(store_care::StoreCareCommand),
     /// Own one dyno, whose directory is given
@@ -168,6 +171,7 @@ fn main() {
         Command::Prove(command) => console::run(prove::run(command)),
         Command::SlugExchange(command) => console::run(slug_exchange::run(command)),
         Command::SlugReading(command) => console::run(slug_reading::run(command)),
+        Command::Storage(command) => console::run(storage::run(command)),
         Command::StoreCare(command) => console::run(store_care::run(command)),
         Command::Top(args) => console::run(top::top(args)),
         Command::Doctor(args) => source_doctor::doctor(&args),

@@ -6,4 +6,6 @@
 #[path = "../scene/mod.rs"]
 mod scene;
 
+mod browser;
+mod javascript;
 mod python;

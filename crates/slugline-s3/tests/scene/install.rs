@@ -44,3 +44,34 @@ fn run(command: &mut Command) {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+/// Packages of npm's; gives the directory that they are installed in.
+pub(crate) fn npm(name: &str, packages: &[&str]) -> PathBuf {
+    let home = home(name);
+    installed(&home, "node_modules", |new| {
+        let mut npm = Command::new("npm");
+        let options = ["install", "--silent", "--no-audit", "--no-fund", "--prefix"];
+        run(npm.args(options).arg(new).args(packages));
+    });
+    home
+}
+
+/// A program of Debian's: root installs it where it is missing.
+pub(crate) fn debian(package: &str) {
+    let _one = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_there = || Command::new(package).arg("--version").output().is_ok();
+    if !is_there() && rustix::process::geteuid().is_root() {
+        for arguments in
+            [&["update", "-q"][..], &["install", "-qy", "--no-install-recommends", package]]
+        {
+            let mut apt = Command::new("apt-get");
+            // Other tests may be at it too.
+            apt.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments);
+            let _ = apt.env("DEBIAN_FRONTEND", "noninteractive").output();
+        }
+    }
+    assert!(
+        is_there(),
+        "{package} is needed: install it (on Debian `sudo apt-get install {package}`)"
+    );
+}

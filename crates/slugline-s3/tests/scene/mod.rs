@@ -6,7 +6,7 @@ use std::net::TcpListener as StdListener;
 use std::path::Path;
 use std::process::Command;
 
-use slugline_s3::{KeyPair, Server, Storage};
+use slugline_s3::{BucketChange, KeyPair, Server, Storage};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -32,6 +32,8 @@ impl Scene {
         let (storage, keys, listener) = runtime.block_on(async {
             let storage = Storage::open(directory.path()).unwrap();
             let keys = storage.create_bucket(BUCKET).await.unwrap();
+            let change = BucketChange::open_to_browsers();
+            storage.change_bucket(BUCKET, change).await.unwrap();
             storage.create_bucket(OTHER).await.unwrap();
             (storage, keys, listen(0))
         });

@@ -1,5 +1,10 @@
 //! Uploads that outlive every dyno: an app, its bucket, a restart.
 
+mod commands;
+#[path = "../library/cover.rs"]
+#[expect(dead_code, reason = "the tests of the library use the rest")]
+mod cover;
+mod library;
 mod shop;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
@@ -40,7 +45,7 @@ fn a_picture_is_there_after_its_dyno_is_gone() {
         for style in ["path", "host"] {
             let put = scene.send("PUT", &format!("/{style}/cover.png"), &[], PICTURE).unwrap();
             assert_eq!((put.status, put.text().as_str()), (200, "200"), "{style}: as {account}");
-            restart(&api);
+            restart(&api, "shop");
             let got = scene.get(&format!("/{style}/cover.png"));
             assert!(got.body == PICTURE, "{style}: as {account}: {}", got.text());
         }
@@ -58,11 +63,11 @@ fn wait_for_answer(scene: &Scene, path: &str, answer: &str) {
     });
 }
 
-fn restart(api: &Api) {
-    let before = api.dynos("shop");
-    api.send("DELETE", "/apps/shop/dynos", &Value::Null);
+fn restart(api: &Api, app: &str) {
+    let before = api.dynos(app);
+    api.send("DELETE", &format!("/apps/{app}/dynos"), &Value::Null);
     wait_for("another dyno", SOON, || {
-        let now = api.dynos("shop");
+        let now = api.dynos(app);
         let is_new = |id: &str| before.iter().all(|dyno| dyno.id != id);
         now.iter().all(|dyno| dyno.state == "up" && is_new(&dyno.id)).then_some(())
     });

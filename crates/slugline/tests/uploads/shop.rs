@@ -32,7 +32,7 @@ def sign(method, host, path, seconds=300):
     return f"{path}?{query}&X-Amz-Signature={hmac.new(key, text.encode(), hashlib.sha256).hexdigest()}"
 "#;
 
-/// `/bucket` names the bucket; `/path/KEY` and `/host/KEY` put and get, in S3's two styles.
+/// `/disk/KEY` keeps on the dyno's disk what is put there; `/bucket` names the bucket; `/path/KEY` and `/host/KEY` put and get, in S3's two styles.
 const SHOP: &str = r#"
 import http.client, http.server, os
 from sign import sign
@@ -58,11 +58,16 @@ class Shop(http.server.BaseHTTPRequestHandler):
         if self.path.count("/") < 2:
             return self.say(200, BUCKET.encode())
         _, style, key = self.path.split("/")
-        self.say(*ask("GET", style, key))
+        self.say(*ask("GET", style, key.replace("%2F", "/")))
 
     def do_PUT(self):
         _, style, key = self.path.split("/")
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if style == "disk":
+            os.makedirs("media", exist_ok=True)
+            with open("media/" + key, "wb") as file:
+                file.write(body)
+            return self.say(200, b"")
         status, text = ask("PUT", style, key, body)
         self.say(200, str(status).encode() if status == 200 else text)
 
