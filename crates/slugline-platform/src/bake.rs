@@ -138,17 +138,16 @@ impl Platform {
             ..wanted.slug.clone()
         };
         // Another slug may have been released while this one was stored: it must not be taken back.
-        let config_vars = self.inner.db.transaction(|db| {
+        let new = NewRelease { slug: Some(slug.clone()), description };
+        let added = self.release_in_background_with(app, new, |db| {
             let current = db::release::current(db, app.id)?.map_or(0, |release| release.version);
             if current != wanted.current {
                 return Ok(Err(current));
             }
             db::slug::insert(db, app.id, &slug)?;
-            Ok(Ok(db::config_var::of_app(db, app.id)?))
+            Ok(Ok(()))
         })?;
-        let config_vars = config_vars.map_err(BakeError::Overtaken)?;
-        let new = NewRelease { slug: Some(slug), config_vars, description };
-        Ok(self.release_in_background(app, new)?)
+        added.map(|((), release)| release).map_err(BakeError::Overtaken)
     }
 }
 

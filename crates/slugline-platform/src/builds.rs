@@ -1,5 +1,6 @@
 //! Builds: source to slug to release, in a one-off dyno that runs `slugline compile`.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -388,16 +389,15 @@ impl Platform {
             created_at: clock::now(),
         };
         build.slug_id = Some(slug.id);
-        let config_vars = self.inner.db.transaction(|db| {
-            db::slug::insert(db, app.id, &slug)?;
-            db::config_var::of_app(db, app.id)
-        })?;
         let description = match &build.source.version {
             Some(version) => format!("Deploy {}", version.chars().take(8).collect::<String>()),
             None => "Deploy".to_owned(),
         };
-        let new = NewRelease { slug: Some(slug), config_vars, description };
-        let release = self.add_release(app, &new)?;
+        let new = NewRelease { slug: Some(slug.clone()), description };
+        let added = self.add_release_with(app, &new, |db| {
+            Ok(Ok::<_, Infallible>(db::slug::insert(db, app.id, &slug)?))
+        })?;
+        let Ok(((), release)) = added;
         build.release_id = Some(release.id);
         if !self.finish_release(app, &new, &release, (Some(output), cancel)).await? {
             let canceled = cancel.is_canceled();

@@ -54,6 +54,7 @@ mod turns;
 mod workspace;
 
 pub use addons::{Declared, DeclaredPlan};
+pub use db::copy_database;
 pub use drains::{DrainOrder, DrainSender};
 pub use platform::{Config, LogQuery, LogSessions, Platform, Ports, StartError};
 pub use store_check::Offline;

@@ -1,6 +1,8 @@
 //! Releases: all or nothing, with a release phase where the app declares one.
 
-use slugline_model::config_vars::ConfigVars;
+use std::convert::Infallible;
+
+use rusqlite::Transaction;
 use slugline_model::name::{DynoName, ProcessType};
 use slugline_model::prove::Gate;
 use uuid::Uuid;
@@ -18,10 +20,10 @@ use crate::platform::Platform;
 use crate::prove::Subject;
 use crate::reconcile::millis;
 
-/// What a release is made of.
+/// What a release is made of, beside the config vars as they are when it is written.
+#[derive(Debug, Clone)]
 pub(crate) struct NewRelease {
     pub(crate) slug: Option<Slug>,
-    pub(crate) config_vars: ConfigVars,
     /// `Deploy 1a2b3c4`, `Set A, B config vars`.
     pub(crate) description: String,
 }
@@ -30,6 +32,38 @@ impl NewRelease {
     fn release_command(&self) -> Option<&str> {
         let types = &self.slug.as_ref()?.process_types;
         types.iter().find(|(name, _)| name.is_release()).map(|(_, command)| command.as_str())
+    }
+}
+
+/// How a release begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start {
+    app: Uuid,
+    status: Status,
+}
+
+impl Start {
+    /// A release that takes effect at once, as one does that only has other values of an add-on: what
+    /// the old ones were good for is over.
+    pub(crate) fn at_once(app: &App) -> Self {
+        Self { app: app.id, status: Status::Succeeded }
+    }
+
+    /// Writes the release, with the config vars as they are now.
+    pub(crate) fn write(
+        &self,
+        db: &Transaction<'_>,
+        new: &NewRelease,
+    ) -> rusqlite::Result<Release> {
+        for process_type in new.slug.iter().flat_map(|slug| slug.process_types.keys()) {
+            if !process_type.is_release() {
+                db::formation::introduce(db, self.app, process_type)?;
+            }
+        }
+        let (slug_id, vars) =
+            (new.slug.as_ref().map(|slug| slug.id), db::config_var::of_app(db, self.app)?);
+        let (text, now) = (&new.description, clock::now());
+        db::release::insert(db, self.app, slug_id, &vars, text, self.status, now)
     }
 }
 
@@ -45,50 +79,46 @@ struct ReleasePhase<'a> {
 impl Platform {
     /// Adds a release: at once a succeeded one, or a pending one where a release phase must run.
     pub(crate) fn add_release(&self, app: &App, new: &NewRelease) -> Result<Release, DbError> {
-        let pending = new.release_command().is_some() || self.gate(app, new)? != Gate::Off;
-        self.insert_release(app, new, pending)
+        let nothing = |_: &Transaction<'_>| Ok(Ok::<_, Infallible>(()));
+        let Ok(((), release)) = self.add_release_with(app, new, nothing)?;
+        Ok(release)
     }
 
-    /// Adds a release that takes effect at once, as one does that only has other values of an add-on:
-    /// what the old ones were good for is over.
-    pub(crate) fn release_at_once(&self, app: &App, new: &NewRelease) -> Result<Release, DbError> {
-        self.insert_release(app, new, false)
-    }
-
-    fn insert_release(
+    /// The same, in one transaction with the change that leads to it: a server that is killed leaves
+    /// both or neither. A change that is refused has written nothing.
+    pub(crate) fn add_release_with<T, E>(
         &self,
         app: &App,
         new: &NewRelease,
-        pending: bool,
-    ) -> Result<Release, DbError> {
-        let status = if pending { Status::Pending } else { Status::Succeeded };
-        let slug_id = new.slug.as_ref().map(|slug| slug.id);
-        let release = self.inner.db.transaction(|db| {
-            for process_type in new.slug.iter().flat_map(|slug| slug.process_types.keys()) {
-                if !process_type.is_release() {
-                    db::formation::introduce(db, app.id, process_type)?;
-                }
-            }
-            let now = clock::now();
-            db::release::insert(
-                db,
-                app.id,
-                slug_id,
-                &new.config_vars,
-                &new.description,
-                status,
-                now,
-            )
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Result<T, E>>,
+    ) -> Result<Result<(T, Release), E>, DbError> {
+        let start = self.start_of(app, new)?;
+        let written = self.inner.db.transaction(|db| {
+            Ok(match change(db)? {
+                Ok(changed) => Ok((changed, start.write(db, new)?)),
+                Err(refused) => Err(refused),
+            })
         })?;
-        let version = release.version;
-        if pending && let Err(error) = self.inner.outputs.start(release.id) {
+        Ok(written.inspect(|(_, release)| self.announce(app, release)))
+    }
+
+    /// How a release begins. This looks at the state, so it is asked for before a transaction.
+    pub(crate) fn start_of(&self, app: &App, new: &NewRelease) -> Result<Start, DbError> {
+        let pending = new.release_command().is_some() || self.gate(app, new)? != Gate::Off;
+        Ok(Start { app: app.id, status: if pending { Status::Pending } else { Status::Succeeded } })
+    }
+
+    /// Says that a release is there, and has it take effect where nothing else has to happen before.
+    pub(crate) fn announce(&self, app: &App, release: &Release) {
+        let Release { id, version, description, status, .. } = release;
+        let pending = *status == Status::Pending;
+        if pending && let Err(error) = self.inner.outputs.start(*id) {
             tracing::error!(?error, "a release phase's output could not be kept");
         }
-        self.say_api(&app.name, format!("Release v{version} created: {}", new.description));
+        self.say_api(&app.name, format!("Release v{version} created: {description}"));
         if !pending {
-            self.take_effect(app, version);
+            self.take_effect(app, *version);
         }
-        Ok(release)
     }
 
     /// Adds a release whose release phase and proof, if there are any, go on by themselves.
@@ -98,11 +128,27 @@ impl Platform {
         new: NewRelease,
     ) -> Result<Release, DbError> {
         let release = self.add_release(app, &new)?;
+        self.go_on(app, new, &release);
+        Ok(release)
+    }
+
+    /// The same, with the change that leads to it, as [`Platform::add_release_with`].
+    pub(crate) fn release_in_background_with<T, E>(
+        &self,
+        app: &App,
+        new: NewRelease,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Result<T, E>>,
+    ) -> Result<Result<(T, Release), E>, DbError> {
+        let added = self.add_release_with(app, &new, change)?;
+        Ok(added.inspect(|(_, release)| self.go_on(app, new, release)))
+    }
+
+    /// Has a release's phase and proof go on by themselves.
+    pub(crate) fn go_on(&self, app: &App, new: NewRelease, release: &Release) {
         if release.status == Status::Pending {
             let (platform, app, pending) = (self.clone(), app.clone(), release.clone());
             tokio::spawn(async move { platform.finish_in_background(&app, &new, &pending).await });
         }
-        Ok(release)
     }
 
     async fn finish_in_background(&self, app: &App, new: &NewRelease, release: &Release) {

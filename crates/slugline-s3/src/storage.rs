@@ -87,8 +87,8 @@ impl Storage {
         let places = Places::open(root)?;
         let index = Index::open(&root.join("index.sqlite3"))?;
         let secrets = Secrets::open(root)?;
-        let pins = Pins::new(places.clone());
         let (reaper, doomed) = mpsc::unbounded_channel();
+        let pins = Pins::new(places.clone(), reaper.clone());
         let known = Arc::default();
         let storage = Self { index, places, pins, secrets, known, reaper };
         storage.recover()?;
@@ -300,15 +300,14 @@ async fn reap(index: Index, pins: Pins, mut doomed: mpsc::UnboundedReceiver<Vec<
             continue;
         }
         let pins = pins.clone();
-        let removed = tokio::task::spawn_blocking(move || {
-            for id in &ids {
-                pins.remove(*id);
-            }
-            ids
-        });
-        let Ok(ids) = removed.await else { continue };
-        if let Err(error) = index.write(move |db| object::undoom(db, &ids), |_| ()).await {
-            tracing::debug!(%error, "removed files stay listed as such");
+        let removed = tokio::task::spawn_blocking(move || pins.remove(&ids)).await;
+        let removed = removed.map_err(|_| StorageError::Closed).flatten();
+        let forgotten = match removed {
+            Ok(ids) => index.write(move |db| object::undoom(db, &ids), |_| ()).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = forgotten {
+            tracing::warn!(%error, "files that nothing needs are left to the next start");
         }
     }
 }

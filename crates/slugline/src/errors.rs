@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use slugline_model::build::exit_code;
 use slugline_model::message::Message;
 
+use crate::backup::BackupError;
 use crate::configuration::ConfigurationError;
 use crate::ledger::RestoreError;
 use crate::slug_exchange::SlugExchangeError;
@@ -21,6 +22,8 @@ pub(crate) enum CommandError {
     DataDirectoryInUse { path: PathBuf, owner: String },
     #[error("read the configuration")]
     Configuration(#[from] ConfigurationError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     #[error("take signals")]
     Signals { source: std::io::Error },
     #[error("give way to {}", program.display())]
@@ -109,6 +112,7 @@ impl CommandError {
                 "Any free port will do.",
                 &format!("slugline … {flag} {}", port.saturating_add(1)),
             ),
+            Self::Backup(error) => error.explain(),
             Self::Upgrade { program, found } => no_upgrade(program, found),
             Self::DataDirectory { path, source } => message(
                 format!("cannot use the data directory {}", path.display()),
@@ -250,6 +254,14 @@ mod tests {
             (CommandError::Source { path: path(), source: io() }, "/somewhere"),
             (CommandError::AppName { wanted: "42".into() }, "`42` is not an app name"),
             (CommandError::Logs { path: path(), source: io() }, "/somewhere"),
+            (
+                BackupError::Write { data_dir: path(), archive: path(), source: io() }.into(),
+                "cannot back up /somewhere",
+            ),
+            (
+                BackupError::Read { data_dir: path(), archive: path(), source: io() }.into(),
+                "cannot restore /somewhere",
+            ),
             (CommandError::Signals { source: io() }, "take signals"),
             (CommandError::Upgrade { program: path(), found: "no".into() }, "/somewhere"),
             (CommandError::NoToken { path: path(), source: io() }, "/somewhere"),

@@ -1,6 +1,7 @@
 //! Your own Heroku in one binary: subcommands and their wiring.
 
 mod addon_settings;
+mod backup;
 mod bake;
 mod bucket;
 mod builds;
@@ -66,6 +67,8 @@ enum Command {
     /// Hold what Slugline does against what others publish
     #[command(subcommand)]
     Conformance(conformance::Conformance),
+    #[command(flatten)]
+    Backup(backup::BackupCommand),
     #[command(flatten)]
     Dyno(dyno_plan::DynoCommand),
     #[command(flatten)]
@@ -164,6 +167,7 @@ fn main() {
         Command::Up(args) => console::run(up::up(args)),
         Command::Serve(args) => console::run_and_then(server::serve(args), upgrade::and_then),
         Command::Conformance(args) => console::run(conformance::conformance(args)),
+        Command::Backup(command) => console::run(async { backup::run(command) }),
         Command::Bake(args) => console::run(bake::bake(args)),
         Command::Dyno(command) => console::run(dyno_plan::run(command)),
         Command::Builds(command) => console::run(builds::run(command)),

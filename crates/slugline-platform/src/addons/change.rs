@@ -3,22 +3,13 @@
 use std::collections::BTreeMap;
 
 use slugline_model::addon::{AddonName, Provisioned, detach};
-use slugline_model::config_vars::ConfigVars;
 
 use super::{AddOnError, no_plan};
 use crate::clock;
 use crate::db;
 use crate::db::add_on::AddOn;
-use crate::db::app::App;
 use crate::platform::Platform;
-use crate::releases::NewRelease;
-
-/// What an app gets anew: its config vars, and which attachment brought them.
-struct Updated {
-    app: App,
-    vars: ConfigVars,
-    attachment: String,
-}
+use crate::releases::{NewRelease, Start};
 
 impl Platform {
     /// Brings an add-on to another plan of its service.
@@ -66,28 +57,27 @@ impl Platform {
         addon.vars = made.vars;
         addon.message = made.message;
         addon.updated_at = clock::now();
-        let updated = self.inner.db.transaction(|db| {
+        let drafts = self.drafts_for(&addon)?;
+        let released = self.inner.db.transaction(|db| {
             db::add_on::put(db, &addon)?;
-            let mut updated = Vec::new();
+            let mut released = Vec::new();
             for attachment in db::add_on_attachment::of_addon(db, addon.id)? {
-                let Some(app) = db::app::find(db, &attachment.app_id.to_string())? else {
-                    continue;
-                };
+                // An app that is attached this very moment gets the new values by that.
+                let Some((app, draft, _)) = drafts.get(&attachment.app_id) else { continue };
                 let had = db::config_var::of_app(db, app.id)?;
                 let mut vars = detach(&had, &before.held(&attachment.name));
                 vars.extend(addon.held(&attachment.name).vars());
                 if vars != had || before.plan != addon.plan {
                     db::config_var::replace(db, app.id, &vars)?;
-                    let attachment = attachment.name.to_string();
-                    updated.push(Updated { app, vars, attachment });
+                    let description = format!("Update {} by {}", attachment.name, addon.service);
+                    let draft = NewRelease { description, ..draft.clone() };
+                    released.push((app, Start::at_once(app).write(db, &draft)?));
                 }
             }
-            Ok(updated)
+            Ok(released)
         })?;
-        for Updated { app, vars: config_vars, attachment } in updated {
-            let slug = self.running(app.id)?.map(|running| running.slug);
-            let description = format!("Update {attachment} by {}", addon.service);
-            self.release_at_once(&app, &NewRelease { slug, config_vars, description })?;
+        for (app, release) in released {
+            self.announce(app, &release);
         }
         Ok(addon)
     }

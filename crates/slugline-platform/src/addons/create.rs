@@ -14,9 +14,9 @@ use crate::clock;
 use crate::db::add_on::{AddOn, State};
 use crate::db::add_on_attachment::Attachment;
 use crate::db::app::App;
-use crate::db::{self};
+use crate::db::{self, DbError};
 use crate::platform::Platform;
-use crate::releases::NewRelease;
+use crate::releases::{NewRelease, Start};
 
 /// What somebody asks for.
 #[derive(Debug, Default)]
@@ -85,12 +85,8 @@ impl Platform {
             }
         }
         addon.state = State::Provisioned;
-        let kept = self.attach_in_transaction(app, &addon, &new.attachment);
-        match kept {
-            Ok(attachment) => {
-                self.release_attached(app, &addon, &attachment)?;
-                Ok((addon, attachment))
-            }
+        match self.release_attached(app, &addon, &new.attachment) {
+            Ok(attachment) => Ok((addon, attachment)),
             Err(error) => {
                 self.give_up(addon).await;
                 Err(error)
@@ -116,41 +112,38 @@ impl Platform {
         if foreign && !shareable {
             return Err(AddOnError::NotShareable(addon.service.clone()));
         }
-        let attachment = self.attach_in_transaction(app, addon, new)?;
-        self.release_attached(app, addon, &attachment)?;
-        Ok(attachment)
+        self.release_attached(app, addon, new)
     }
 
-    fn attach_in_transaction(
+    /// Attaches an add-on and releases that, both or neither.
+    fn release_attached(
         &self,
         app: &App,
         addon: &AddOn,
         new: &NewAttachment,
     ) -> Result<Attachment, AddOnError> {
         let limits = &self.inner.config.limits;
-        self.inner.db.transaction(|db| attach_to(db, app, addon, new, limits))?
+        let (mut draft, start) = self.draft_on_current(app)?;
+        let (attachment, release) = self.inner.db.transaction(|db| {
+            Ok(match attach_to(db, app, addon, new, limits)? {
+                Ok(attachment) => {
+                    draft.description = format!("Attach {} (@ref:{})", attachment.name, addon.name);
+                    Ok((attachment, start.write(db, &draft)?))
+                }
+                Err(refused) => Err(refused),
+            })
+        })??;
+        self.announce(app, &release);
+        self.go_on(app, draft, &release);
+        Ok(attachment)
     }
 
-    fn release_attached(
-        &self,
-        app: &App,
-        addon: &AddOn,
-        attachment: &Attachment,
-    ) -> Result<(), AddOnError> {
-        let description = format!("Attach {} (@ref:{})", attachment.name, addon.name);
-        self.release_config_vars(app, description)
-    }
-
-    /// Releases the config vars as they stand now, on the slug that runs.
-    pub(super) fn release_config_vars(
-        &self,
-        app: &App,
-        description: String,
-    ) -> Result<(), AddOnError> {
+    /// A release that is to be written, on the slug that runs.
+    pub(super) fn draft_on_current(&self, app: &App) -> Result<(NewRelease, Start), DbError> {
         let slug = self.running(app.id)?.map(|running| running.slug);
-        let config_vars = self.inner.db.read(|db| db::config_var::of_app(db, app.id))?;
-        self.release_in_background(app, NewRelease { slug, config_vars, description })?;
-        Ok(())
+        let draft = NewRelease { slug, description: String::new() };
+        let start = self.start_of(app, &draft)?;
+        Ok((draft, start))
     }
 }
 

@@ -1,6 +1,6 @@
 //! An add-on is detached, or ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use slugline_model::addon::{AttachmentName, detach};
 
@@ -10,6 +10,8 @@ use crate::db::add_on::{AddOn, State};
 use crate::db::add_on_attachment::Attachment;
 use crate::db::app::App;
 use crate::platform::Platform;
+use crate::releases::{NewRelease, Start};
+use uuid::Uuid;
 
 impl Platform {
     /// Takes an attachment away, and releases that. The last one goes with its add-on alone.
@@ -18,19 +20,20 @@ impl Platform {
         addon: &AddOn,
         attachment: &Attachment,
     ) -> Result<(), AddOnError> {
-        let app = self.inner.db.transaction(|db| {
+        let app = self.inner.db.read(|db| db::app::find(db, &attachment.app_id.to_string()))?;
+        let app = app.ok_or(AddOnError::NoApp)?;
+        let (mut draft, start) = self.draft_on_current(&app)?;
+        draft.description = detached(&attachment.name, addon);
+        let release = self.inner.db.transaction(|db| {
             if db::add_on_attachment::of_addon(db, addon.id)?.len() == 1 {
                 return Ok(Err(AddOnError::LastAttachment { name: addon.name.clone() }));
             }
-            Ok(match db::app::find(db, &attachment.app_id.to_string())? {
-                Some(app) => {
-                    detach_from(db, &app, addon, attachment)?;
-                    Ok(app)
-                }
-                None => Err(AddOnError::NoApp),
-            })
+            detach_from(db, &app, addon, attachment)?;
+            Ok(Ok(start.write(db, &draft)?))
         })??;
-        self.release_config_vars(&app, detached(&attachment.name, addon))
+        self.announce(&app, &release);
+        self.go_on(&app, draft, &release);
+        Ok(())
     }
 
     /// Destroys an add-on. Where something would be lost or another app suffers, only by force.
@@ -47,20 +50,26 @@ impl Platform {
         }
         let mut addon = addon;
         addon.state = State::Deprovisioned;
-        let attached = self.inner.db.transaction(|db| {
-            let mut apps = Vec::new();
+        let drafts = self.drafts_for(&addon)?;
+        let released = self.inner.db.transaction(|db| {
+            let mut released = Vec::new();
             for attachment in db::add_on_attachment::of_addon(db, addon.id)? {
-                let Some(app) = db::app::find(db, &attachment.app_id.to_string())? else {
+                // An app that is attached this very moment is not: its release says so.
+                let Some((app, draft, start)) = drafts.get(&attachment.app_id) else {
                     continue;
                 };
-                detach_from(db, &app, &addon, &attachment)?;
-                apps.push((app, attachment.name));
+                detach_from(db, app, &addon, &attachment)?;
+                let description = detached(&attachment.name, &addon);
+                let draft = NewRelease { description, ..draft.clone() };
+                let release = start.write(db, &draft)?;
+                released.push((app, draft, release));
             }
             db::add_on::put(db, &addon)?;
-            Ok(apps)
+            Ok(released)
         })?;
-        for (app, name) in &attached {
-            self.release_config_vars(app, detached(name, &addon))?;
+        for (app, draft, release) in released {
+            self.announce(app, &release);
+            self.go_on(app, draft, &release);
         }
         self.remove(addon.clone()).await;
         Ok(addon)
@@ -76,6 +85,24 @@ impl Platform {
             }
         }
         Ok(())
+    }
+
+    /// A release for each app that has an add-on, which is to be written.
+    pub(super) fn drafts_for(
+        &self,
+        addon: &AddOn,
+    ) -> Result<HashMap<Uuid, (App, NewRelease, Start)>, AddOnError> {
+        let attached = |db: &rusqlite::Connection| {
+            let attachments = db::add_on_attachment::of_addon(db, addon.id)?.into_iter();
+            let apps = attachments.map(|one| db::app::find(db, &one.app_id.to_string()));
+            apps.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let mut drafts = HashMap::new();
+        for app in self.inner.db.read(attached)?.into_iter().flatten() {
+            let (draft, start) = self.draft_on_current(&app)?;
+            drafts.insert(app.id, (app, draft, start));
+        }
+        Ok(drafts)
     }
 
     fn refuse_shared(&self, addon: &AddOn) -> Result<(), AddOnError> {

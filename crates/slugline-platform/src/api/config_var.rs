@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
-use slugline_model::config_vars;
+use slugline_model::config_vars::{self, ConfigVars};
 
 use super::error::ApiError;
 use super::{Answer, ok};
@@ -28,23 +28,29 @@ pub(crate) async fn update(
     let app = platform.app(&app)?;
     let change = changes(super::formation::object(&body)?)?;
     refuse_values_of_addons(&platform, &app, &change)?;
+    let slug = platform.running(app.id)?.map(|running| running.slug);
+    let new = NewRelease { slug, description: describe(&change) };
     let limits = &platform.inner.config.limits;
-    let (changed, running) = platform.inner.db.transaction(|db| {
+    let changed = platform.release_in_background_with(&app, new, |db| {
         let before = db::config_var::of_app(db, app.id)?;
-        let changed = config_vars::change(&before, &change, limits);
-        if let Ok(vars) = &changed {
-            db::config_var::replace(db, app.id, vars)?;
-        }
-        Ok((changed, before))
+        let vars = match config_vars::change(&before, &change, limits) {
+            Ok(vars) if vars == before => return Ok(Err(NoChange::Same(vars))),
+            Ok(vars) => vars,
+            Err(error) => return Ok(Err(NoChange::Refused(error.to_string()))),
+        };
+        db::config_var::replace(db, app.id, &vars)?;
+        Ok(Ok(vars))
     })?;
-    let vars = changed.map_err(|error| ApiError::invalid(error.to_string()))?;
-    if vars != running {
-        let slug = platform.running(app.id)?.map(|running| running.slug);
-        let description = describe(&change);
-        let new = NewRelease { slug, config_vars: vars.clone(), description };
-        platform.release_in_background(&app, new)?;
+    match changed {
+        Ok((vars, _)) | Err(NoChange::Same(vars)) => Ok(ok(json!(vars))),
+        Err(NoChange::Refused(why)) => Err(ApiError::invalid(why)),
     }
-    Ok(ok(json!(vars)))
+}
+
+/// Why vars stay as they are.
+enum NoChange {
+    Same(ConfigVars),
+    Refused(String),
 }
 
 /// What an add-on gives is its own to change. A client may send it along as it is.

@@ -63,19 +63,22 @@ pub(crate) async fn create(
     let app = platform.app(&app)?;
     let body = super::formation::object(&body)?;
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-    let new = match (text("release"), text("slug")) {
+    let release = match (text("release"), text("slug")) {
         (Some(release), _) => rollback(&platform, &app, &release)?,
-        (None, Some(slug)) => of_slug(&platform, &app, &slug, text("description"))?,
+        (None, Some(slug)) => {
+            let new = of_slug(&platform, &slug, text("description"))?;
+            platform.release_in_background(&app, new)?
+        }
         (None, None) => {
             return Err(ApiError::invalid("one of `slug` and `release` must be given"));
         }
     };
-    let release = platform.release_in_background(&app, new)?;
     let current = platform.inner.db.read(|db| db::release::current(db, app.id))?;
     Ok(super::json(StatusCode::CREATED, render(&platform, &app, &release, current.as_ref())?))
 }
 
-fn rollback(platform: &Platform, app: &App, to: &str) -> Result<NewRelease, ApiError> {
+/// Code and config vars of an earlier release become those of a new one.
+fn rollback(platform: &Platform, app: &App, to: &str) -> Result<Release, ApiError> {
     let found = platform.inner.db.read(|db| {
         let Some(release) = db::release::find(db, app.id, to)? else { return Ok(None) };
         let slug = release.slug_id.map(|id| db::slug::find(db, id)).transpose()?.flatten();
@@ -95,12 +98,14 @@ fn rollback(platform: &Platform, app: &App, to: &str) -> Result<NewRelease, ApiE
             &format!("v{} cannot be rolled back to", release.version),
         )?;
     }
-    let config_vars = platform.inner.db.transaction(|db| {
+    let new = NewRelease { slug, description: format!("Rollback to v{}", release.version) };
+    let rolled = platform.release_in_background_with(app, new, |db| {
         let vars = with_addons_of_now(db, app, &release)?;
         db::config_var::replace(db, app.id, &vars)?;
-        Ok(vars)
+        Ok(Ok::<_, std::convert::Infallible>(()))
     })?;
-    Ok(NewRelease { slug, config_vars, description: format!("Rollback to v{}", release.version) })
+    let Ok(((), release)) = rolled;
+    Ok(release)
 }
 
 /// The config vars of an earlier release, but those of add-ons as they are now: what is no longer
@@ -120,18 +125,13 @@ fn with_addons_of_now(
 
 fn of_slug(
     platform: &Platform,
-    app: &App,
     slug: &str,
     description: Option<String>,
 ) -> Result<NewRelease, ApiError> {
     let slug = slugs::stored(platform, slug)?;
     refuse_expired(platform, slug.id, &format!("Slug {} cannot be released", slug.id))?;
-    let config_vars = platform.inner.db.read(|db| db::config_var::of_app(db, app.id))?;
-    Ok(NewRelease {
-        slug: Some(slug),
-        config_vars,
-        description: description.unwrap_or_else(|| "Deploy".to_owned()),
-    })
+    let description = description.unwrap_or_else(|| "Deploy".to_owned());
+    Ok(NewRelease { slug: Some(slug), description })
 }
 
 /// Whether a slug is still kept; says why not where it is not.

@@ -23,10 +23,11 @@ pub(crate) mod slug;
 pub(crate) mod slug_upload;
 pub(crate) mod sni_endpoint;
 
+use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
 
 /// The state could not be read or written.
@@ -89,6 +90,13 @@ impl Db {
     ) -> Result<T, DbError> {
         Ok(work(&self.connection.lock().unwrap_or_else(PoisonError::into_inner))?)
     }
+}
+
+/// Copies a database as it stands at one moment, also while a server writes to it.
+pub fn copy_database(from: &Path, to: &Path) -> io::Result<()> {
+    let copied = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .and_then(|db| db.execute("VACUUM INTO ?", [to.to_string_lossy()]));
+    copied.map(drop).map_err(|error| io::Error::other(format!("{}: {error}", from.display())))
 }
 
 /// A text of a row as one of the model's checked types.

@@ -20,6 +20,8 @@ use crate::error::{Result, StorageError};
 
 /// How much is hashed, and verified, at once.
 pub(crate) const PIECE: usize = 256 * 1024;
+/// Held while files are removed, and, shared, by backups.
+const LOCK: &str = "lock";
 /// Up to this size content lies in the index.
 pub(crate) const INLINE: usize = 64 * 1024;
 
@@ -84,6 +86,21 @@ impl Places {
         std::fs::create_dir_all(&incoming)
             .map_err(|error| StorageError::file("make", &incoming, error))?;
         Ok(places)
+    }
+
+    /// Waits until nobody makes a backup, and holds up whoever begins one.
+    fn lock(&self) -> Result<std::fs::File> {
+        let path = self.root.join(LOCK);
+        let locked = std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .and_then(|file| {
+                rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+                Ok(file)
+            });
+        locked.map_err(|error| StorageError::file("lock", &path, error))
     }
 
     pub(crate) fn root(&self) -> &Path {

@@ -3,13 +3,18 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::mpsc;
+
 use crate::content::{ContentId, Places};
+use crate::error::Result;
 
 /// Counts who reads what.
 #[derive(Debug, Clone)]
 pub(crate) struct Pins {
     places: Places,
     held: Arc<Mutex<HashMap<ContentId, Held>>>,
+    /// Where those go whose last reader has left.
+    reaper: mpsc::UnboundedSender<Vec<ContentId>>,
 }
 
 #[derive(Debug, Default)]
@@ -27,8 +32,8 @@ pub(crate) struct Pin {
 }
 
 impl Pins {
-    pub(crate) fn new(places: Places) -> Self {
-        Self { places, held: Arc::default() }
+    pub(crate) fn new(places: Places, reaper: mpsc::UnboundedSender<Vec<ContentId>>) -> Self {
+        Self { places, held: Arc::default(), reaper }
     }
 
     /// Holds content. Whether it was still there is to be asked after this.
@@ -41,13 +46,20 @@ impl Pins {
         Pin { pins: self.clone(), contents }
     }
 
-    /// Removes a file that the index does not know any more, at once or after its last reader.
-    pub(crate) fn remove(&self, id: ContentId) {
-        if let Some(held) = self.lock().get_mut(&id) {
-            held.doomed = true;
-            return;
+    /// Removes files that the index does not know any more, and says which: those that are being
+    /// read follow after their last reader. Waits while a backup is made, which may name them still.
+    pub(crate) fn remove(&self, ids: &[ContentId]) -> Result<Vec<ContentId>> {
+        let _alone = self.places.lock()?;
+        let mut removed = Vec::new();
+        for id in ids {
+            if let Some(held) = self.lock().get_mut(id) {
+                held.doomed = true;
+                continue;
+            }
+            self.places.remove(*id);
+            removed.push(*id);
         }
-        self.places.remove(id);
+        Ok(removed)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ContentId, Held>> {
@@ -67,8 +79,9 @@ impl Drop for Pin {
             }
         }
         drop(held);
-        for id in gone {
-            self.pins.places.remove(id);
+        if !gone.is_empty() {
+            // Without a reaper they go at the next start.
+            let _ = self.pins.reaper.send(gone);
         }
     }
 }
@@ -81,14 +94,16 @@ mod tests {
     fn a_file_that_is_read_goes_after_its_last_reader() {
         let directory = tempfile::tempdir().unwrap();
         let places = Places::open(directory.path()).unwrap();
-        let pins = Pins::new(places.clone());
+        let (reaper, mut gone) = mpsc::unbounded_channel();
+        let pins = Pins::new(places.clone(), reaper);
         let id = ContentId::draw().unwrap();
         std::fs::write(places.settled(id), "x").unwrap();
         let (first, second) = (pins.hold(vec![id]), pins.hold(vec![id]));
-        pins.remove(id);
+        assert!(pins.remove(&[id]).unwrap().is_empty());
         drop(first);
-        assert!(places.settled(id).exists());
+        assert!(gone.try_recv().is_err() && places.settled(id).exists());
         drop(second);
+        assert_eq!(pins.remove(&gone.try_recv().unwrap()).unwrap(), [id]);
         assert!(!places.settled(id).exists());
     }
 }

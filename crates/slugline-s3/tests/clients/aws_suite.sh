@@ -3,9 +3,9 @@ set -eu
 cd "$1"
 aws="${PYTHON%/*}/aws --endpoint-url $S3_ENDPOINT_URL"
 b="s3://$S3_BUCKET"
-printf 'a picture' > small
+printf 'a picture' > small.png
 head -c 209715200 /dev/urandom > large
-$aws s3 cp --only-show-errors small "$b/aws/small.png"
+$aws s3 cp --only-show-errors small.png "$b/aws/small.png"
 $aws s3 cp --only-show-errors large "$b/aws/large"
 $aws s3 cp --only-show-errors "$b/aws/large" back
 cmp large back

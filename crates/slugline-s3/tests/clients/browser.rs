@@ -35,8 +35,9 @@ fn a_browser_puts_and_gets_by_signed_addresses() {
     let s3 = client(scene.port, &scene.keys);
     let signed = |method: Method| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let signing = s3.signed_url(method, &Key::from("from/a browser.txt"), Duration::from_secs(60));
-        runtime.block_on(signing).unwrap().to_string()
+        let key = Key::from("from/a browser.txt");
+        let signed = runtime.block_on(s3.signed_url(method, &key, Duration::from_secs(60)));
+        signed.unwrap().to_string()
     };
     let plain = format!("http://127.0.0.1:{}/{BUCKET}/from/a%20browser.txt", scene.port);
     let urls = format!("{:?}", [signed(Method::PUT), signed(Method::GET), plain]);

@@ -31,6 +31,7 @@ fn the_aws_command_line_copies_and_syncs() {
     let python = install::python("awscli", &["awscli==1.*"]);
     let (scene, own) = (Scene::new(), tempfile::tempdir().unwrap());
     let mut sh = scene.client(Path::new("sh"));
+    sh.arg("-x");
     assert_well(sh.arg(script("aws_suite.sh")).arg(own.path()).env("PYTHON", python));
 }
 
@@ -38,5 +39,7 @@ fn the_aws_command_line_copies_and_syncs() {
 fn s3cmd_copies_and_syncs() {
     install::debian("s3cmd");
     let (scene, own) = (Scene::new(), tempfile::tempdir().unwrap());
-    assert_well(scene.client(Path::new("sh")).arg(script("s3cmd_suite.sh")).arg(own.path()));
+    assert_well(
+        scene.client(Path::new("sh")).arg("-x").arg(script("s3cmd_suite.sh")).arg(own.path()),
+    );
 }

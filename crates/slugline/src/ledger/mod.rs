@@ -4,7 +4,7 @@
 mod body;
 mod fs;
 mod lost;
-mod place;
+pub(crate) mod place;
 mod restore;
 mod tree;
 mod unpack;

@@ -20,7 +20,7 @@ use rustix::io::Errno;
 
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Placed {
+pub(crate) enum Placed {
     /// It was written.
     New,
     /// It was there already, just as it is.
@@ -30,17 +30,17 @@ pub(super) enum Placed {
 }
 
 /// A file to place.
-pub(super) struct Incoming<'a> {
-    pub(super) content: &'a mut dyn Read,
+pub(crate) struct Incoming<'a> {
+    pub(crate) content: &'a mut dyn Read,
     /// Bytes.
-    pub(super) size: u64,
-    pub(super) mode: u32,
+    pub(crate) size: u64,
+    pub(crate) mode: u32,
     /// When it was written last (seconds since 1970).
-    pub(super) written: i64,
+    pub(crate) written: i64,
 }
 
 /// A directory to restore into.
-pub(super) struct Place {
+pub(crate) struct Place {
     root: OwnedFd,
     /// Whether what is in the way is replaced.
     force: bool,
@@ -53,7 +53,7 @@ const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags
 
 impl Place {
     /// Opens a directory, which is made where there is none.
-    pub(super) fn open(directory: &Path, force: bool) -> io::Result<Self> {
+    pub(crate) fn open(directory: &Path, force: bool) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         // Whoever names it may name a link.
         let flags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
@@ -64,7 +64,7 @@ impl Place {
     }
 
     /// Makes a directory and those above it.
-    pub(super) fn directory(&self, path: &Path) -> io::Result<OwnedFd> {
+    pub(crate) fn directory(&self, path: &Path) -> io::Result<OwnedFd> {
         let mut at = openat(&self.root, ".", DIRECTORY, Mode::empty())?;
         for name in names(path)? {
             match mkdirat(&at, name, Mode::from_raw_mode(0o777)) {
@@ -82,7 +82,7 @@ impl Place {
     }
 
     /// Places a file.
-    pub(super) fn file(&self, path: &Path, mut file: Incoming<'_>) -> io::Result<Placed> {
+    pub(crate) fn file(&self, path: &Path, mut file: Incoming<'_>) -> io::Result<Placed> {
         let (parent, name) = self.parent(path)?;
         let temporary = temporary(name);
         let _ = unlinkat(&parent, &temporary, AtFlags::empty());
@@ -103,7 +103,7 @@ impl Place {
     }
 
     /// Places a symbolic link.
-    pub(super) fn link(&self, path: &Path, target: &Path) -> io::Result<Placed> {
+    pub(crate) fn link(&self, path: &Path, target: &Path) -> io::Result<Placed> {
         let (parent, name) = self.parent(path)?;
         if let Ok(there) = readlinkat(&parent, name, Vec::new())
             && there.as_bytes() == target.as_os_str().as_bytes()
@@ -133,7 +133,7 @@ impl Place {
     }
 
     /// Waits until all of it is safe on the disk.
-    pub(super) fn sync(&self) -> io::Result<()> {
+    pub(crate) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(&self.root)?)
     }
 }
@@ -154,7 +154,7 @@ fn is_file_of(there: &rustix::fs::Stat, size: u64) -> bool {
 }
 
 /// Whether a name could not be made since something else has it, or a name above it.
-pub(super) fn is_in_the_way(error: &io::Error) -> bool {
+pub(crate) fn is_in_the_way(error: &io::Error) -> bool {
     let error = Errno::from_io_error(error);
     error.is_some_and(|error| matches!(error, Errno::NOTDIR | Errno::LOOP | Errno::EXIST))
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::chance::Chance;
 use crate::stage::{PATIENCE, Stage, log, tree};
 use crate::support::account::Account;
+use crate::support::chance::Chance;
 use crate::support::serving::Serving;
 use crate::support::wait_for;
 

@@ -2,8 +2,6 @@
 //! while: with a real server, as root and as an ordinary user alike.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
-#[path = "../supervision/chance.rs"]
-mod chance;
 mod going;
 mod kills;
 mod modes;

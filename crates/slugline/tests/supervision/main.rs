@@ -2,7 +2,6 @@
 //! what is wanted, no line of the log is lost or doubled, and nothing is left on the machine.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
-mod chance;
 mod journal;
 
 #[path = "../support/mod.rs"]
@@ -13,11 +12,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chance::Chance;
 use journal::Journal;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use support::account::Account;
+use support::chance::Chance;
 use support::scene::Scene;
 use support::serving::Serving;
 use support::{trace, wait_for};

@@ -26,6 +26,17 @@ impl Api {
     }
 
     pub(crate) fn send(&self, method: &str, path: &str, body: &Value) -> Response {
+        let answer = self.try_send(method, path, body);
+        answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// The same, of a server that may be gone.
+    pub(crate) fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> std::io::Result<Response> {
         let authorization = format!("Bearer {}", self.token);
         let headers = [
             ("Accept", "application/vnd.heroku+json; version=3"),
@@ -36,7 +47,7 @@ impl Api {
         let host = format!("127.0.0.1:{}", self.port);
         let (port, headers, body) = (self.port, &headers, body.as_bytes());
         let request = Request { port, host: &host, method, path, headers, body };
-        request.send().unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+        request.send()
     }
 }
 

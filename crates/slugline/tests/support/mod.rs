@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod api;
+pub(crate) mod chance;
 pub(crate) mod deploy;
 pub(crate) mod http;
 pub(crate) mod ports;

@@ -41,8 +41,7 @@ fn picture(scene: &Scene, url: &str) -> Vec<u8> {
     let location = sent.header("Location");
     let rest = location.strip_prefix("http://").expect("an address");
     let (host, path) = rest.split_at(rest.find('/').expect("a path"));
-    let request =
-        Request { port: scene.port, host, method: "GET", path, headers: &[], body: &[] };
+    let request = Request { port: scene.port, host, method: "GET", path, headers: &[], body: &[] };
     let got = request.send().unwrap();
     assert_eq!(got.status, 200, "{}", got.text());
     assert_eq!(got.header("Content-Type"), "image/gif");

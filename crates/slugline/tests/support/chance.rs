@@ -9,8 +9,15 @@ pub(crate) struct Chance {
 impl Chance {
     pub(crate) fn new() -> Self {
         let given = std::env::var("SLUGLINE_SEED").ok().and_then(|seed| seed.parse().ok());
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let now =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
         let seed = given.unwrap_or(u64::from(now.subsec_nanos()) << 8 | 1);
+        Self::of(seed)
+    }
+
+    /// From a seed, which is not zero.
+    pub(crate) fn of(seed: u64) -> Self {
+        let seed = seed | 1;
         Self { seed, state: seed }
     }
 

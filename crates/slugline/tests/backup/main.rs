@@ -1,0 +1,126 @@
+//! Everything that a server keeps goes into one archive while it works, and comes back from there.
+#![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
+
+#[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod support;
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Output;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use support::account::Account;
+use support::scene::Scene;
+use support::serving::Serving;
+use support::wait_for;
+
+const SOON: Duration = Duration::from_mins(1);
+
+const WEB: &str = "import http.server, os\n\
+    class Answer(http.server.BaseHTTPRequestHandler):\n\
+    \x20   def do_GET(self):\n\
+    \x20       body = os.environ['GREETING'].encode()\n\
+    \x20       self.send_response(200); self.send_header('Content-Length', str(len(body)))\n\
+    \x20       self.end_headers(); self.wfile.write(body)\n\
+    \x20   def log_message(self, *_): pass\n\
+    http.server.ThreadingHTTPServer(('0.0.0.0', int(os.environ['PORT'])), Answer).serve_forever()\n";
+
+fn slugline(scene: &Scene, args: &[&str], data: &Path) -> Output {
+    let mut command = scene.account.command(scene.program());
+    command.args(args).arg("--data-dir").arg(data);
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A server whose app greets.
+fn serving(scene: &Scene) -> Serving<'_> {
+    let serving = Serving::start(scene);
+    let api = serving.api();
+    api.json("POST", "/apps", &json!({ "name": "owl" }));
+    api.json("PATCH", "/apps/owl/config-vars", &json!({ "GREETING": "hoot" }));
+    scene.write("app/web.py", WEB);
+    serving.release(&json!({ "web": "python3 web.py" }));
+    serves(scene);
+    serving
+}
+
+fn serves(scene: &Scene) {
+    wait_for("the app", SOON, || {
+        let answer = scene.try_get("/").ok()?;
+        (answer.status == 200 && answer.text() == "hoot").then_some(())
+    });
+}
+
+#[test]
+fn a_backup_of_a_server_that_works_makes_another_server() {
+    for account in Account::all() {
+        let scene = Scene::new(&account, "owl");
+        let mut first = serving(&scene);
+        let archive = scene.data().with_file_name("backup.tar.zst");
+        let archive_name = archive.to_str().unwrap();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let (api, over) = (first.api(), &over);
+            scope.spawn(move || {
+                for number in (0..).take_while(|_| !over.load(Ordering::Relaxed)) {
+                    let vars = json!({ "NUMBER": format!("{number}") });
+                    api.json("PATCH", "/apps/owl/config-vars", &vars);
+                }
+            });
+            std::thread::sleep(Duration::from_millis(300));
+            let written = slugline(&scene, &["backup", archive_name], &scene.data());
+            over.store(true, Ordering::Relaxed);
+            assert!(written.status.success(), "{}", text(&written.stderr));
+        });
+        assert_eq!(archive.metadata().unwrap().mode() & 0o777, 0o600, "it holds secrets");
+        let config = first.api().get("/apps/owl/config-vars");
+        first.stop();
+
+        let other = Scene::new(&account, "owl");
+        let restored = slugline(&other, &["backup:restore", archive_name], &other.data());
+        assert!(restored.status.success(), "{}", text(&restored.stderr));
+        let second = Serving::start(&other);
+        serves(&other);
+        let api = second.api();
+        let there = api.get("/apps/owl/config-vars");
+        let number = |vars: &serde_json::Value| vars["NUMBER"].as_str().unwrap().parse::<u64>();
+        assert!(number(&there).unwrap() <= number(&config).unwrap());
+        let releases = api.get("/apps/owl/releases");
+        let versions: Vec<_> =
+            releases.as_array().unwrap().iter().map(|r| r["version"].as_u64().unwrap()).collect();
+        assert!(versions.iter().copied().eq(1..=versions.len() as u64), "{versions:?}");
+        let port = other.api_port.to_string();
+        let checked = slugline(&other, &["store:fsck", "--api-port", &port], &other.data());
+        assert!(checked.status.success(), "{}", text(&checked.stdout));
+    }
+}
+
+#[test]
+fn what_is_no_backup_or_has_no_room_leaves_nothing() {
+    let scene = Scene::new(&Account::all()[0], "owl");
+    let mut server = serving(&scene);
+    let archive = scene.data().with_file_name("backup.tar.zst");
+    let name = archive.to_str().unwrap();
+    assert!(slugline(&scene, &["backup", name], &scene.data()).status.success());
+    let full = slugline(&scene, &["backup:restore", name], &scene.data());
+    assert!(text(&full.stderr).contains("the data directory is not empty"), "{full:?}");
+    serves(&scene);
+    server.stop();
+
+    let new = scene.data().with_file_name("new");
+    let whole = std::fs::read(&archive).unwrap();
+    for cut in [0, 10, whole.len() / 2, whole.len() - 4] {
+        std::fs::write(&archive, &whole[..cut]).unwrap();
+        let refused = slugline(&scene, &["backup:restore", name], &new);
+        assert!(!refused.status.success(), "cut at {cut} of {}", whole.len());
+        assert!(!new.exists() && !new.with_file_name("new.unfinished").exists());
+    }
+    let nothing = slugline(&scene, &["backup", name], &scene.source());
+    assert!(text(&nothing.stderr).contains("no server keeps anything there"), "{nothing:?}");
+}
