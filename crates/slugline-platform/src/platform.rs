@@ -39,6 +39,7 @@ use crate::tls::Certificates;
 use crate::tls::acme::Acme;
 use crate::tls::authority::Authority;
 use crate::turns::Turns;
+use crate::webhooks::WebhookSender;
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -113,6 +114,8 @@ pub struct Ports {
     pub log_sessions: LogSessions,
     /// What sends them on.
     pub drain_sender: DrainSender,
+    /// What sends requests to webhooks.
+    pub webhook_sender: WebhookSender,
     /// Who provides add-ons, a service each.
     pub addon_providers: Vec<Arc<dyn Provider>>,
 }
@@ -166,6 +169,11 @@ pub(crate) struct Inner {
     pub(crate) log: Arc<dyn LogSink>,
     pub(crate) log_sessions: LogSessions,
     pub(crate) drain_sender: DrainSender,
+    pub(crate) webhook_sender: WebhookSender,
+    /// Held while apps and dynos are compared by name, and while an app gets another one.
+    pub(crate) names: tokio::sync::Mutex<()>,
+    /// Wakes what tells webhooks.
+    pub(crate) events_to_tell: Notify,
     pub(crate) addon_providers: Vec<Arc<dyn Provider>>,
     pub(crate) drains: Drains,
     pub(crate) certificates: Arc<Certificates>,
@@ -228,6 +236,9 @@ impl Platform {
             log: ports.log,
             log_sessions: ports.log_sessions,
             drain_sender: ports.drain_sender,
+            webhook_sender: ports.webhook_sender,
+            names: tokio::sync::Mutex::default(),
+            events_to_tell: Notify::new(),
             addon_providers: ports.addon_providers,
             drains: Drains::default(),
             certificates: Arc::new(Certificates::new(authority)),
@@ -264,6 +275,8 @@ impl Platform {
         tokio::spawn(platform.clone().cron_for_ever());
         tokio::spawn(platform.clone().issue_for_ever());
         platform.recover_addons();
+        platform.recover_setups();
+        tokio::spawn(platform.clone().tell_for_ever());
         platform.keep_drains();
         platform.publish_certificates();
         tokio::spawn(platform.clone().note_drains_for_ever());

@@ -29,7 +29,7 @@ async fn account(test: &TestPlatform, email: &str) -> String {
 /// As `heroku login -i` does it; none where it is refused.
 async fn log_in(test: &TestPlatform, email: &str, password: &str) -> Option<Value> {
     let pair = base64::engine::general_purpose::STANDARD.encode(format!("{email}:{password}"));
-    let body = json!({ "description": "login", "expires_in": 60, "scope": ["global"] });
+    let body = json!({ "description": "login", "expires_in": 3_600, "scope": ["global"] });
     let request = Request::builder()
         .method("POST")
         .uri("/oauth/authorizations")

@@ -20,7 +20,9 @@ mod layer_settings;
 mod ledger;
 mod limit_args;
 mod listeners;
+mod manual;
 mod network;
+mod objects;
 mod outgoing;
 mod progress;
 mod prove;
@@ -32,6 +34,7 @@ mod slugs;
 mod source;
 mod source_doctor;
 mod static_server;
+mod storage;
 mod store_care;
 mod top;
 mod up;
@@ -86,7 +89,11 @@ enum Command {
     #[command(flatten)]
     SlugReading(slug_reading::SlugReadingCommand),
     #[command(flatten)]
+    Storage(storage::StorageCommand),
+    #[command(flatten)]
     StoreCare(store_care::StoreCareCommand),
+    #[command(flatten)]
+    Manual(manual::ManualCommand),
     /// Own one dyno, whose directory is given
     #[command(hide = true)]
     Supervise {
@@ -146,6 +153,10 @@ struct ServerArgs {
     /// it is not given
     #[arg(long, env = "SLUGLINE_RENDEZVOUS_PORT")]
     rendezvous_port: Option<u16>,
+    /// Where the embedded S3 server listens, on loopback; 5057, or any port where that is taken, where
+    /// it is not given. Apps and browsers reach it through the router
+    #[arg(long, env = "SLUGLINE_S3_PORT")]
+    s3_port: Option<u16>,
     /// Write each dyno's load and memory into its app's log every 20 s, as Heroku's
     /// log-runtime-metrics does
     #[arg(long, env = "SLUGLINE_RUNTIME_METRICS")]
@@ -172,12 +183,14 @@ fn main() {
         Command::Backup(command) => console::run(async { backup::run(command) }),
         Command::Bake(args) => console::run(bake::bake(args)),
         Command::Access(command) => console::run(access::run(command)),
+        Command::Manual(command) => console::run(async { manual::run(command) }),
         Command::Dyno(command) => console::run(dyno_plan::run(command)),
         Command::Builds(command) => console::run(builds::run(command)),
         Command::Ledger(command) => console::run(ledger::run(command)),
         Command::Prove(command) => console::run(prove::run(command)),
         Command::SlugExchange(command) => console::run(slug_exchange::run(command)),
         Command::SlugReading(command) => console::run(slug_reading::run(command)),
+        Command::Storage(command) => console::run(storage::run(command)),
         Command::StoreCare(command) => console::run(store_care::run(command)),
         Command::Top(args) => console::run(top::top(args)),
         Command::Doctor(args) => source_doctor::doctor(&args),

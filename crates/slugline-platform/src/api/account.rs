@@ -117,6 +117,14 @@ pub(crate) fn email() -> String {
     asking::who().map_or_else(|| "slugline".to_owned(), |who| who.account.email.clone())
 }
 
+/// Who asks, as they stand in other resources; the operator where nobody does.
+pub(crate) fn reference() -> Value {
+    asking::who().map_or_else(
+        || json!({ "id": db::account::FIRST, "email": email() }),
+        |who| json!({ "id": who.account.id, "email": who.account.email }),
+    )
+}
+
 /// Somebody as they stand in other resources.
 pub(crate) fn reference_to(platform: &Platform, id: Uuid) -> Result<Value, db::DbError> {
     let account = platform.inner.db.read(|db| db::account::by_id(db, id))?;

@@ -166,20 +166,6 @@ impl Platform {
         self.role(who, &app)?.map(|_| app).ok_or_else(missing)
     }
 
-    /// Whether who asks may see one of these apps.
-    pub(crate) fn sees_any(&self, apps: impl IntoIterator<Item = Uuid>) -> Result<bool, ApiError> {
-        let who = super::account::asker()?;
-        for id in apps {
-            let app = self.inner.db.read(|db| db::app::find(db, &id.to_string()))?;
-            if let Some(app) = app
-                && self.role(&who, &app)?.is_some()
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// What only an app's owner may do.
     pub(crate) fn require_owner(&self, who: &Who, app: &App) -> Result<(), ApiError> {
         if self.role(who, app)? == Some(Role::Owner) {

@@ -41,7 +41,8 @@ pub(crate) async fn info(
         return Ok(ok(own(&platform, &app)));
     }
     let domain = find(&platform, &app, &domain)?;
-    answer(&platform, &app, &domain, StatusCode::OK)
+    let endpoints = platform.inner.db.read(|db| db::sni_endpoint::of_app(db, app.id))?;
+    Ok(super::ok(render(&platform, &app, &domain, &endpoints)?))
 }
 
 pub(crate) async fn create(
@@ -84,7 +85,7 @@ pub(crate) async fn create(
     platform.say_api(&app.name, format!("Add {} domain", domain.hostname));
     platform.hosts_changed();
     platform.inner.other_domains.notify_one();
-    answer(&platform, &app, &domain, StatusCode::CREATED)
+    answer(&platform, &app, &domain, (StatusCode::CREATED, "create"))
 }
 
 /// Shows another certificate, or none.
@@ -105,7 +106,7 @@ pub(crate) async fn update(
     platform.inner.db.transaction(|db| db::domain::set_endpoint(db, domain.id, endpoint, now))?;
     platform.hosts_changed();
     let domain = find(&platform, &app, domain.hostname.as_str())?;
-    answer(&platform, &app, &domain, StatusCode::OK)
+    answer(&platform, &app, &domain, (StatusCode::OK, "update"))
 }
 
 pub(crate) async fn delete(
@@ -120,7 +121,7 @@ pub(crate) async fn delete(
     platform.inner.db.transaction(|db| db::domain::delete(db, domain.id))?;
     platform.say_api(&app.name, format!("Remove {} domain", domain.hostname));
     platform.hosts_changed();
-    answer(&platform, &app, &domain, StatusCode::OK)
+    answer(&platform, &app, &domain, (StatusCode::OK, "destroy"))
 }
 
 fn find(platform: &Platform, app: &App, wanted: &str) -> Result<Domain, ApiError> {
@@ -155,9 +156,17 @@ fn endpoint_for(
     Ok(Some(found))
 }
 
-fn answer(platform: &Platform, app: &App, domain: &Domain, status: StatusCode) -> Answer {
+/// Answers with what was done, which webhooks hear of too.
+fn answer(
+    platform: &Platform,
+    app: &App,
+    domain: &Domain,
+    (status, action): (StatusCode, &str),
+) -> Answer {
     let endpoints = platform.inner.db.read(|db| db::sni_endpoint::of_app(db, app.id))?;
-    Ok(super::json(status, render(platform, app, domain, &endpoints)?))
+    let item = render(platform, app, domain, &endpoints)?;
+    platform.broadcast(app.id, "api:domain", action, |_| Some(item.clone()));
+    Ok(super::json(status, item))
 }
 
 fn render(

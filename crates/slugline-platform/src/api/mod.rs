@@ -6,6 +6,7 @@
 
 mod access;
 mod account;
+mod account_feature;
 mod acm;
 mod add_on;
 mod add_on_attachment;
@@ -13,7 +14,9 @@ mod add_on_service;
 mod advice;
 mod app;
 mod app_feature;
+mod app_setup;
 mod app_transfer;
+mod app_webhook;
 mod audit;
 mod auth;
 mod bake;
@@ -26,8 +29,10 @@ mod cron;
 mod domain;
 mod dyno;
 mod dyno_size;
+mod envelope;
 mod error;
 mod formation;
+mod further;
 mod generation;
 mod git;
 mod key;
@@ -39,11 +44,18 @@ mod metrics;
 mod named_id;
 mod oauth_authorization;
 mod oauth_client;
+mod organisation;
 mod people;
+mod pipeline;
+mod pipeline_coupling;
+mod pipeline_promotion;
 mod prove;
 mod push;
 mod receipt;
+mod refused;
+mod region;
 mod release;
+mod review_app;
 mod run;
 mod slug;
 mod slug_blob;
@@ -51,8 +63,11 @@ mod slug_image;
 mod slug_reading;
 mod sni_endpoint;
 mod source;
+mod stack;
 mod store;
 mod stream;
+mod test_run;
+mod told;
 
 use axum::Router;
 use axum::middleware;
@@ -63,6 +78,9 @@ use crate::asking;
 use crate::db::app::App;
 use crate::platform::Platform;
 use error::ApiError;
+
+pub(crate) use app_feature::RUNTIME_METRICS;
+pub(crate) use told::actor;
 
 /// What a handler answers.
 type Answer = Result<axum::response::Response, ApiError>;
@@ -130,6 +148,7 @@ impl Platform {
             .route("/apps/{app}/releases/{release}", get(release::info))
             .route("/apps/{app}/releases/{release}/proof", get(prove::of_release))
             .route("/apps/{app}/releases/{release}/config-vars", get(release::config_vars))
+            .route("/apps/{app}/sources", post(source::create_for_app))
             .route("/apps/{app}/slugs", post(slug::create))
             .route("/apps/{app}/slugs/{slug}", get(slug::info))
             .route("/apps/{app}/slugs/{slug}/image", get(slug_image::image))
@@ -152,18 +171,20 @@ impl Platform {
             .route("/store/actions/fsck", post(store::fsck))
             .route("/sources", post(source::create))
             .merge(access::routes())
-            .merge(add_on::routes())
+            .merge(further::routes())
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::gate));
         Router::new()
             .merge(with_token)
-            .merge(git::routes())
-            .merge(push::routes())
-            .route("/buildpacks/{name}", get(buildpack::info))
+            .merge(further::public_routes())
             .route("/slugs/{slug}", get(slug_blob::download).put(slug_blob::upload))
             .route("/sources/{source}", get(source::download).put(source::upload))
             .route("/streams/{output}", get(stream::output))
             .route("/log-streams/{session}", get(log_session::stream))
             .fallback(async || ApiError::not_found("endpoint", "Couldn't find that endpoint."))
+            .layer(middleware::from_fn(envelope::wrap))
+            // git's clients read neither tags nor JSON.
+            .merge(git::routes())
+            .merge(push::routes())
             .layer(middleware::from_fn(asking::note_base))
             .with_state(self.clone())
     }
@@ -177,6 +198,11 @@ impl Platform {
     fn app(&self, name_or_id: &str) -> Result<App, ApiError> {
         self.app_for(&*account::asker()?, name_or_id)
     }
+}
+
+/// Whether who asks may see what belongs to an app.
+fn is_seen(platform: &Platform, app: uuid::Uuid) -> bool {
+    platform.app(&app.to_string()).is_ok()
 }
 
 fn json(status: StatusCode, body: serde_json::Value) -> axum::response::Response {

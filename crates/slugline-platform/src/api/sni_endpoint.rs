@@ -97,6 +97,7 @@ pub(crate) async fn delete(
     platform.inner.db.transaction(|db| db::sni_endpoint::delete(db, endpoint.id))?;
     platform.say_api(&app.name, format!("Remove {} certificate", endpoint.name));
     platform.hosts_changed();
+    platform.broadcast(app.id, "api:sni-endpoint", "destroy", |_| Some(rendered.clone()));
     Ok(super::ok(rendered))
 }
 
@@ -104,7 +105,10 @@ fn put(platform: &Platform, app: &App, endpoint: &SniEndpoint, status: StatusCod
     platform.inner.db.transaction(|db| db::sni_endpoint::put(db, endpoint))?;
     platform.say_api(&app.name, format!("Set {} certificate", endpoint.name));
     platform.hosts_changed();
-    Ok(super::json(status, render(platform, app, endpoint)?))
+    let item = render(platform, app, endpoint)?;
+    let action = if status == StatusCode::CREATED { "create" } else { "update" };
+    platform.broadcast(app.id, "api:sni-endpoint", action, |_| Some(item.clone()));
+    Ok(super::json(status, item))
 }
 
 /// What a user uploads, once it is known to be of use.

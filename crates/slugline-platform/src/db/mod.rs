@@ -8,7 +8,9 @@ pub(crate) mod acm;
 pub(crate) mod add_on;
 pub(crate) mod add_on_attachment;
 pub(crate) mod app;
+pub(crate) mod app_setup;
 pub(crate) mod app_transfer;
+pub(crate) mod app_webhook;
 pub(crate) mod audit_event;
 pub(crate) mod authorization;
 pub(crate) mod build;
@@ -19,10 +21,14 @@ pub(crate) mod crash;
 pub(crate) mod cron;
 pub(crate) mod domain;
 pub(crate) mod dyno;
+pub(crate) mod feature;
 pub(crate) mod formation;
 pub(crate) mod log_drain;
 pub(crate) mod oauth_client;
 pub(crate) mod overview;
+pub(crate) mod pipeline;
+pub(crate) mod pipeline_coupling;
+pub(crate) mod pipeline_promotion;
 pub(crate) mod prove;
 pub(crate) mod receipt;
 pub(crate) mod release;
@@ -66,6 +72,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_11_access.sql")),
     M::up(include_str!("schema_12_secrets.sql")),
     M::up(include_str!("schema_13_add_ons.sql")),
+    M::up(include_str!("schema_14_pipelines.sql")),
     M::up(include_str!("schema_17_acm.sql")),
 ];
 

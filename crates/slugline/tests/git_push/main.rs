@@ -1,9 +1,6 @@
 //! `git push`, and the accounts behind it: real git, and the stock command line of Heroku, over TLS.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
-#[path = "../heroku_dynos/cli.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
-mod cli;
 mod going_wrong;
 mod large;
 mod person;

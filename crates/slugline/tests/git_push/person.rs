@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::cli::{Ran, installed};
 use crate::support::account::run;
+use crate::support::cli::{Ran, installed};
 use crate::support::scene::Scene;
 
 /// A Procfile.

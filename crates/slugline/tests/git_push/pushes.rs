@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::cli::Ran;
 use crate::person::Person;
 use crate::support::api::Api;
+use crate::support::cli::Ran;
 use crate::support::serving::Serving;
 use crate::{scene, serving};
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::installed;
 use crate::person::Person;
+use crate::support::cli::installed;
 use crate::support::http::Request;
 use crate::support::scene::Scene;
 use crate::terminal::Typist;

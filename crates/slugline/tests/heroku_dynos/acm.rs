@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cli::Cli;
 use crate::edge::curl;
 use crate::scene;
 use crate::support::account::Account;
+use crate::support::cli::Cli;
 use crate::support::ports::free_port;
 use crate::support::server::Server;
 use crate::support::wait_for;

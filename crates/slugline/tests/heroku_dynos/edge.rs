@@ -7,9 +7,9 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::cli::Cli;
 use crate::scene;
 use crate::support::account::Account;
+use crate::support::cli::Cli;
 use crate::support::scene::Scene;
 use crate::support::server::Server;
 use crate::support::wait_for;

@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
 mod acm;
-mod cli;
 mod commands;
 mod edge;
 mod load;
