@@ -90,7 +90,7 @@ impl Platform {
         let wanted = match read {
             Ok(wanted) => wanted,
             Err(errors) => {
-                setup.status = "failed".to_owned();
+                "failed".clone_into(&mut setup.status);
                 setup.failure = Some("app.json cannot be used as it is.".to_owned());
                 setup.errors = errors;
                 self.inner.db.transaction(|db| db::app_setup::put(db, &setup))?;
@@ -103,7 +103,8 @@ impl Platform {
         tokio::spawn(async move {
             let ended = platform.go_on_setting_up(&app, &mut going, wanted, request).await;
             going.failure = ended.err().map(|Failure(why)| why);
-            going.status = if going.failure.is_some() { "failed" } else { "succeeded" }.to_owned();
+            let status = if going.failure.is_some() { "failed" } else { "succeeded" };
+            status.clone_into(&mut going.status);
             platform.note_setup(&mut going);
         });
         Ok(setup)
