@@ -8,6 +8,7 @@ pub mod procfile;
 pub mod slugignore;
 pub mod tar_extended;
 
+pub mod acm;
 pub mod addon;
 pub mod advice;
 pub mod app_json;

@@ -62,4 +62,5 @@ pub use db::copy_database;
 pub use drains::{DrainOrder, DrainSender};
 pub use platform::{Config, LogQuery, LogSessions, Platform, Ports, StartError};
 pub use store_check::Offline;
+pub use tls::acme::Acme;
 pub use webhooks::{WebhookRequest, WebhookSender};

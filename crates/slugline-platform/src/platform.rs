@@ -34,6 +34,7 @@ use crate::rendezvous::Rendezvous;
 use crate::split::Splits;
 use crate::store_care::Care;
 use crate::tls::Certificates;
+use crate::tls::acme::Acme;
 use crate::tls::authority::Authority;
 use crate::turns::Turns;
 use crate::webhooks::WebhookSender;
@@ -73,6 +74,8 @@ pub struct Config {
     pub cycle: Option<Cycle>,
     /// What is connected to because a user says so.
     pub outbound: Outbound,
+    /// Who issues certificates for apps that want them issued.
+    pub acme: Acme,
 }
 
 /// What a reader of logs asks for.
@@ -171,6 +174,10 @@ pub(crate) struct Inner {
     pub(crate) addon_providers: Vec<Arc<dyn Provider>>,
     pub(crate) drains: Drains,
     pub(crate) certificates: Arc<Certificates>,
+    /// What authorities are to be answered, by token.
+    pub(crate) challenges: Mutex<HashMap<String, String>>,
+    /// Wakes whoever asks for certificates.
+    pub(crate) other_domains: Notify,
     pub(crate) log_queries: Mutex<HashMap<uuid::Uuid, LogQuery>>,
     pub(crate) outputs: Outputs,
     pub(crate) routes: watch::Sender<Arc<RouteTable>>,
@@ -229,6 +236,8 @@ impl Platform {
             addon_providers: ports.addon_providers,
             drains: Drains::default(),
             certificates: Arc::new(Certificates::new(authority)),
+            challenges: Mutex::default(),
+            other_domains: Notify::new(),
             log_queries: Mutex::default(),
             outputs,
             routes,
@@ -256,6 +265,7 @@ impl Platform {
         tokio::spawn(platform.clone().keep_layers_for_ever());
         tokio::spawn(platform.clone().measure_for_ever());
         tokio::spawn(platform.clone().cron_for_ever());
+        tokio::spawn(platform.clone().issue_for_ever());
         platform.recover_addons();
         platform.recover_setups();
         tokio::spawn(platform.clone().tell_for_ever());

@@ -99,7 +99,7 @@ async fn whatever_is_wrong_is_said_in_json() {
     assert_eq!(of("POST", "/apps", Body::from("{")).await, 400);
     assert_eq!(of("GET", "/sources/nothing", Body::empty()).await, 400);
     assert_eq!(of("POST", "/teams", Body::empty()).await, 501);
-    assert_eq!(of("POST", "/apps/library/acm", Body::empty()).await, 501);
+    assert_eq!(of("POST", "/apps/library/oci-images", Body::empty()).await, 501);
     let other = [("Accept", "application/vnd.heroku+json; version=2")];
     let (status, _, body) = test.got("/apps", &other).await;
     assert_eq!((json_of(status, &body), &body["id"]), (406, &json!("not_acceptable")));

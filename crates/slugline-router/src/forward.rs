@@ -28,6 +28,9 @@ impl Router {
         if request.headers().get_all(header::HOST).iter().count() > 1 {
             return page::two_hosts(request.headers());
         }
+        if let Some(answer) = self.routes.borrow().challenge(request.uri().path()) {
+            return page::challenge(answer);
+        }
         let host = host(&request);
         let Some(mut exchange) = self.begin(&request, &host, &client) else {
             return page::no_such_app(&host, request.headers());

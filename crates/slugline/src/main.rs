@@ -1,5 +1,6 @@
 //! Your own Heroku in one binary: subcommands and their wiring.
 
+mod acme_settings;
 mod addon_settings;
 mod backup;
 mod bake;

@@ -169,6 +169,7 @@ impl Server {
             keeping: configuration.keeping,
             cycle: configuration.cycle,
             outbound: configuration.outbound,
+            acme: configuration.acme,
         };
         let (program, api_port) = (config.program.clone(), config.api_port);
         let store = store(&config.data_dir, configuration.bucket)?;

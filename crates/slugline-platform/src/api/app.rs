@@ -168,7 +168,7 @@ pub(super) fn render(platform: &Platform, app: &App) -> Result<Value, DbError> {
     let running = platform.running(app.id)?;
     let stack = super::stack::reference();
     Ok(json!({
-        "acm": false,
+        "acm": platform.inner.db.read(|db| db::acm::is_enabled(db, app.id))?,
         "archived_at": null,
         "buildpack_provided_description":
             running.as_ref().map(|running| running.slug.buildpack.clone()),

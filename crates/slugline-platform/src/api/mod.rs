@@ -6,6 +6,7 @@
 
 mod account;
 mod account_feature;
+mod acm;
 mod add_on;
 mod add_on_attachment;
 mod add_on_service;
@@ -82,6 +83,7 @@ impl Platform {
             .route("/apps", get(app::list).post(app::create))
             .route("/users/{user}/apps", get(app::list))
             .route("/apps/{app}", get(app::info).patch(app::update).delete(app::delete))
+            .route("/apps/{app}/acm", post(acm::enable).delete(acm::disable).patch(acm::refresh))
             .route("/apps/{app}/builds", get(build::list).post(build::create))
             .route("/apps/{app}/build-cache", get(build::cache).delete(build::delete_cache))
             .route("/apps/{app}/builds/{build}", get(build::info).delete(build::cancel))

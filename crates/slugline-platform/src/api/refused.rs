@@ -12,7 +12,6 @@ use crate::platform::Platform;
 
 pub(super) fn routes() -> Router<Platform> {
     Router::new()
-        .route("/apps/{app}/acm", any(no_acm))
         .route("/apps/{app}/oci-images", post(no_images))
         .route("/apps/{app}/oci-images/{image}", get(no_image))
         .route("/apps/{app}/telemetry-drains", get(nothing_of_app))
@@ -47,15 +46,6 @@ async fn status() -> Answer {
     let green = |system: &str| json!({ "status": "green", "system": system });
     let systems = ["Apps", "Data", "Tools"].map(green);
     Ok(ok(json!({ "incidents": [], "scheduled": [], "status": systems })))
-}
-
-async fn no_acm(State(platform): State<Platform>, Path(app): Path<String>) -> Answer {
-    platform.app(&app)?;
-    Err(ApiError::not_implemented(
-        "Certificates are not fetched from an authority on the internet: the router shows ones of \
-         the server's own authority for localhost, and those that are uploaded for other names. \
-         Next: heroku certs:add",
-    ))
 }
 
 async fn no_images(State(platform): State<Platform>, Path(app): Path<String>) -> Answer {

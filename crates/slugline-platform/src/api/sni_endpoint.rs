@@ -24,7 +24,10 @@ pub(crate) async fn list(
 ) -> Answer {
     let app = platform.app(&app)?;
     let endpoints = platform.inner.db.read(|db| db::sni_endpoint::of_app(db, app.id))?;
-    let items = endpoints.iter().map(|endpoint| render(&platform, &app, endpoint));
+    // What an authority issued is for one domain, which tells of it. The stock command line would
+    // ask which of all to show.
+    let uploaded = endpoints.iter().filter(|endpoint| !endpoint.acm);
+    let items = uploaded.map(|endpoint| render(&platform, &app, endpoint));
     Ok(lists::list(&headers, items.collect::<Result<_, _>>()?))
 }
 
@@ -53,6 +56,7 @@ pub(crate) async fn create(
         name,
         certificate_chain,
         private_key,
+        acm: false,
         created_at: now,
         updated_at: now,
     };
@@ -142,7 +146,7 @@ fn render(platform: &Platform, app: &App, endpoint: &SniEndpoint) -> Result<Valu
     let facts = facts_of(&endpoint.certificate_chain);
     let certificate = facts.map(|facts| {
         json!({
-            "acm": false,
+            "acm": endpoint.acm,
             "ca_signed?": !facts.is_self_signed(),
             "cert_domains": facts.names,
             "expires_at": api_time(facts.expires_at * MICROS),

@@ -2,6 +2,7 @@
 //!
 //! Write-ahead log and full synchronisation: what was committed survives `kill -9` and power loss.
 
+pub(crate) mod acm;
 pub(crate) mod add_on;
 pub(crate) mod add_on_attachment;
 pub(crate) mod app;
@@ -59,6 +60,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_10_edge.sql")),
     M::up(include_str!("schema_13_add_ons.sql")),
     M::up(include_str!("schema_14_pipelines.sql")),
+    M::up(include_str!("schema_17_acm.sql")),
 ];
 
 /// The embedded database.

@@ -401,6 +401,7 @@ impl TestPlatform {
             runtime_metrics: false,
             cycle: None,
             outbound: slugline_model::outbound::Outbound::default(),
+            acme: slugline_platform::Acme::default(),
         };
         let store = Arc::<FakeStore>::default();
         let posted = Arc::<Mutex<Posted>>::default();

@@ -45,7 +45,6 @@ fn apps_are_looked_at_changed_and_renamed() {
     checks.refused("spaces", &["You do not have access to any spaces."]);
     checks.refused("members --team nobody", &["Couldn't find the team nobody"]);
     checks.refused("apps:create other --team nobody --no-remote", &["no teams"]);
-    checks.refused("certs:auto:enable", &["heroku certs:add"]);
     checks.holds("telemetry -a owl", &[]);
     checks.holds("buildpacks:search python", &["heroku/python", "Python with pip"]);
     checks.holds("buildpacks:info heroku/python", &["heroku/python", "description"]);
