@@ -49,6 +49,10 @@ pub struct DynoSpec {
     /// Which network it sees.
     #[serde(default)]
     pub network: Network,
+    /// Names of this machine that its config vars speak of: inside they mean its own loopback, where
+    /// it finds what it may reach.
+    #[serde(default)]
+    pub hosts: Vec<String>,
     /// Where its command's input comes from, and its output goes to.
     #[serde(default)]
     pub streams: Streams,

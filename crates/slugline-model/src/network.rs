@@ -4,12 +4,16 @@
 //! is IPv4 only: of IPv6 a dyno has its loopback, so that nothing leaves by a way that no rule is
 //! written for.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::config_vars::ConfigVars;
+use crate::route::host_name;
 
 /// How a dyno's own network reaches the outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -30,7 +34,55 @@ pub struct NetworkOptions {
     /// Where dynos' addresses come from.
     pub subnet: Subnet,
     /// Ports of the machine's loopback that dynos reach at the same address of their own.
-    pub reach: Vec<SocketAddrV4>,
+    pub reach: Vec<Reach>,
+}
+
+/// A port of the machine's loopback, and the one at which dynos find it on theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reach {
+    /// In the dyno, on 127.0.0.1.
+    pub port: u16,
+    /// On the machine.
+    pub to: SocketAddrV4,
+}
+
+impl From<SocketAddrV4> for Reach {
+    /// The same port on both sides.
+    fn from(to: SocketAddrV4) -> Self {
+        Self { port: to.port(), to }
+    }
+}
+
+/// Names of this machine that config vars speak of, below `s3.localhost`: what a URL names, and what
+/// buckets' names stand before. Inside a dyno, whose resolver knows no such names, they are to mean
+/// its own loopback (RFC 6761, 6.3).
+pub fn loopback_names(vars: &ConfigVars) -> Vec<String> {
+    let hosts: BTreeSet<&str> = vars.values().filter_map(|value| object_host(value)).collect();
+    let buckets: BTreeSet<&str> = vars
+        .iter()
+        .filter(|(name, value)| name.contains("BUCKET") && is_bucket(value))
+        .map(|(_, value)| value.as_str())
+        .collect();
+    let of = |bucket: &&str| format!("{bucket}.{OBJECT_HOST}");
+    let below = buckets.iter().filter(|_| !hosts.is_empty()).map(of);
+    let all: BTreeSet<String> = hosts.iter().map(|host| (*host).to_owned()).chain(below).collect();
+    all.into_iter().collect()
+}
+
+/// Where the embedded object server is, on a machine without a domain of its own.
+pub const OBJECT_HOST: &str = "s3.localhost";
+
+fn object_host(value: &str) -> Option<&str> {
+    let (_, rest) = value.split_once("://").filter(|(scheme, _)| scheme.starts_with("http"))?;
+    let authority = rest.split(['/', '?']).next()?;
+    let host = host_name(authority.rsplit('@').next()?);
+    let rest = host.strip_suffix(OBJECT_HOST)?;
+    (rest.is_empty() || rest.strip_suffix('.').is_some_and(is_bucket)).then_some(host)
+}
+
+fn is_bucket(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
+    (3..=63).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 /// A network of IPv4: the first address, and how many bits all its addresses share.
@@ -218,8 +270,8 @@ pub fn rules(share: &Share, options: &NetworkOptions) -> String {
 
 /// What the operator allows has got another destination before.
 fn inward(dynos: &str, options: &NetworkOptions) -> Vec<String> {
-    let allowed = |to: &SocketAddrV4| {
-        let (address, port) = (to.ip(), to.port());
+    let allowed = |reach: &Reach| {
+        let (address, port) = (reach.to.ip(), reach.to.port());
         format!("iifname {dynos} ct status dnat ip daddr {address} tcp dport {port} accept")
     };
     let answers = format!("iifname {dynos} ct state established,related accept");
@@ -229,8 +281,7 @@ fn inward(dynos: &str, options: &NetworkOptions) -> Vec<String> {
 
 /// A dyno asks its side's partner, the first address of its pair.
 fn reach(dynos: &str, options: &NetworkOptions) -> Vec<String> {
-    let to = |to: &SocketAddrV4| {
-        let port = to.port();
+    let to = |Reach { port, to }: &Reach| {
         format!("iifname {dynos} fib daddr type local tcp dport {port} dnat ip to {to}")
     };
     options.reach.iter().map(to).collect()
@@ -239,8 +290,8 @@ fn reach(dynos: &str, options: &NetworkOptions) -> Vec<String> {
 /// The same for the dyno's side: what it asks of its own loopback goes to its partner.
 pub fn rules_inside(options: &NetworkOptions, pair: [Ipv4Addr; 2]) -> String {
     let [machine, dyno] = pair;
-    let ask = |to: &SocketAddrV4| {
-        let (address, port) = (to.ip(), to.port());
+    let ask = |Reach { port, to }: &Reach| {
+        let address = to.ip();
         format!("ip daddr {address} tcp dport {port} dnat to {machine}:{port}")
     };
     let asks = options.reach.iter().map(ask).collect::<Vec<_>>().join("\n    ");
@@ -309,11 +360,43 @@ mod tests {
 
     #[test]
     fn rules_let_a_dyno_out_and_nobody_in() {
-        let options =
-            NetworkOptions { reach: vec!["127.0.0.1:5432".parse().unwrap()], ..default() };
+        let options = NetworkOptions { reach: vec![reach("127.0.0.1:5432")], ..default() };
         assert_eq!(rules(&Share("0badcaf".into()), &options), RULES);
         assert_eq!(rules_inside(&options, options.subnet.pair(3)), RULES_INSIDE);
         assert!(!rules(&Share("0".into()), &default()).contains("prerouting"));
+    }
+
+    fn reach(to: &str) -> Reach {
+        to.parse::<SocketAddrV4>().unwrap().into()
+    }
+
+    #[test]
+    fn names_of_buckets_mean_the_loopback_of_whoever_has_them() {
+        let names = |vars: &[(&str, &str)]| {
+            let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            loopback_names(&vars.collect())
+        };
+        let endpoint = ("MEDIA_ENDPOINT_URL", "http://s3.localhost:5080");
+        let bucket = ("MEDIA_BUCKET", "uploads-1");
+        assert_eq!(names(&[endpoint, bucket]), ["s3.localhost", "uploads-1.s3.localhost"]);
+        assert!(names(&[bucket]).is_empty(), "it is somebody else's");
+        let cube = ("CLOUDCUBE_URL", "http://uploads-1.s3.localhost:5080/cube");
+        assert_eq!(names(&[cube]), ["uploads-1.s3.localhost"]);
+        for other in ["http://library.localhost:5080", "s3.localhost", "http://as3.localhost/"] {
+            assert!(names(&[("URL", other)]).is_empty(), "{other}");
+        }
+        assert_eq!(names(&[endpoint, ("BUCKET", "a b\n127.0.0.1 x")]), ["s3.localhost"]);
+    }
+
+    #[test]
+    fn a_port_may_be_another_one_on_the_machine() {
+        let reach = vec![Reach { port: 5080, ..reach("127.0.0.1:5057") }];
+        let options = NetworkOptions { reach, ..default() };
+        let outside = rules(&Share("0badcaf".into()), &options);
+        assert!(outside.contains("tcp dport 5080 dnat ip to 127.0.0.1:5057"), "{outside}");
+        assert!(outside.contains("ip daddr 127.0.0.1 tcp dport 5057 accept"), "{outside}");
+        let inside = rules_inside(&options, options.subnet.pair(0));
+        assert!(inside.contains("ip daddr 127.0.0.1 tcp dport 5080 dnat to 10.213.0.0:5080"));
     }
 
     const RULES: &str = "\

@@ -249,16 +249,19 @@ fn etc_files(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
     vec![
         file("etc/passwd", passwd()),
         file("etc/group", group()),
-        file(
-            "etc/hosts",
-            format!("127.0.0.1 localhost {}\n::1 localhost ip6-localhost\n", spec.id),
-        ),
+        file("etc/hosts", hosts(spec)),
         file("etc/hostname", format!("{}\n", spec.id)),
         file("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),
         file("etc/resolv.conf", host.resolv_conf.clone()),
         file("etc/protocols", "tcp 6 TCP\nudp 17 UDP\n".to_owned()),
         file("etc/services", "http 80/tcp\nhttps 443/tcp\nsmtp 25/tcp\n".to_owned()),
     ]
+}
+
+/// The names that a dyno knows without asking anybody.
+fn hosts(spec: &DynoSpec) -> String {
+    let own = format!("127.0.0.1 localhost {}\n::1 localhost ip6-localhost\n", spec.id);
+    spec.hosts.iter().fold(own, |all, name| format!("{all}127.0.0.1 {name}\n"))
 }
 
 /// The parts of the host that are the stack.
@@ -304,6 +307,7 @@ mod tests {
             times: Times { boot: 1, stop: 1, run: None },
             resources: Resources::default(),
             network: Network::Own,
+            hosts: vec![],
             streams: Streams::Lines,
             layer: Layer::default(),
         }

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use slugline_model::dyno::{Bind, DynoSpec, Network, Streams, Times};
 use slugline_model::name::{DynoName, ProcessType};
+use slugline_model::network::loopback_names;
 use slugline_model::resources::Resources;
 use uuid::Uuid;
 
 use crate::apt;
 use crate::buildpacks;
+use crate::db;
 use crate::db::app::App;
 use crate::db::build::Build;
 use crate::locales;
@@ -65,9 +67,16 @@ impl Platform {
             times: Times { boot: 0, stop: millis(limits.stop), run: Some(millis(limits.build)) },
             resources: Resources::of_build(limits),
             network: Network::Host,
+            hosts: self.loopback_names_of(app),
             streams: Streams::Lines,
             layer: slugline_model::dyno::Layer::default(),
         }
+    }
+
+    /// What the app's config vars, which a build reads as files, call this machine.
+    fn loopback_names_of(&self, app: &App) -> Vec<String> {
+        let vars = self.inner.db.read(|db| db::config_var::of_app(db, app.id));
+        loopback_names(&vars.unwrap_or_default())
     }
 
     /// Files of this machine that builds need to reach the network, where they are not part of the

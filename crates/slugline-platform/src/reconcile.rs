@@ -9,6 +9,7 @@ use slugline_model::dyno::{
 };
 use slugline_model::kept::Ephemeral;
 use slugline_model::name::{AppName, DynoName};
+use slugline_model::network::loopback_names;
 use slugline_model::plan::{Action, Desired, Wanted, dynos, plan};
 use slugline_model::port::{Adopted, EngineError};
 use slugline_model::resources::{DynoSize, Resources};
@@ -273,6 +274,7 @@ impl Platform {
         if let Some(port) = port {
             env.insert("PORT".to_owned(), port.to_string());
         }
+        let hosts = loopback_names(&env);
         DynoSpec {
             id: Uuid::new_v4(),
             app: app.name.clone(),
@@ -280,6 +282,7 @@ impl Platform {
             release: release.version,
             command: command.to_owned(),
             env,
+            hosts,
             slug: None,
             slug_id: None,
             binds: vec![],

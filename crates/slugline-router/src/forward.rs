@@ -32,6 +32,9 @@ impl Router {
             return page::challenge(answer);
         }
         let host = host(&request);
+        if let Some(aside) = self.aside.as_ref().filter(|aside| aside.is_at(&host)) {
+            return (aside.answer)(request).await.map(Relay::Aside);
+        }
         let Some(mut exchange) = self.begin(&request, &host, &client) else {
             return page::no_such_app(&host, request.headers());
         };

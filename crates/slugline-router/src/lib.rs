@@ -5,8 +5,9 @@
 //! reached (`reach`), over a connection from the `pool` or a new one; the request goes there (`forward`) with
 //! the headers that the rules in `headers` ask for, its body as an `upload`; what comes back is
 //! a `relay`, or, after an upgrade, a `tunnel`; for a file that the dyno has not, a `bridge` to an
-//! earlier release. Where there is nothing to relay, a `page` says why.
+//! earlier release. What stands `aside` answers for itself. Where there is nothing to relay, a `page` says why.
 
+mod aside;
 mod bridge;
 mod client;
 mod exchange;
@@ -35,6 +36,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub use crate::aside::{Answerer, Aside, AsideBody};
 use crate::pool::Pool;
 
 /// How long accepting rests after it failed, for want of file descriptors mostly.
@@ -48,6 +50,7 @@ pub struct Router {
     in_flight: InFlight,
     elsewhere: Arc<dyn Elsewhere>,
     tls: Option<Arc<ServerConfig>>,
+    aside: Option<Aside>,
     limits: Limits,
     /// Connections to dynos that wait for another request.
     pool: Arc<Pool>,
@@ -64,12 +67,14 @@ pub struct Entrance {
     pub listeners: Vec<TcpListener>,
     /// How TLS is spoken.
     pub tls: Option<Arc<ServerConfig>>,
+    /// Who answers under a name that is no app's.
+    pub aside: Option<Aside>,
 }
 
 impl Entrance {
     /// One port, without TLS.
     pub fn plain(listener: TcpListener) -> Self {
-        Self { listeners: vec![listener], tls: None }
+        Self { listeners: vec![listener], tls: None, aside: None }
     }
 }
 
@@ -87,7 +92,7 @@ impl Router {
     /// Each request of a known host becomes one line of its app's log, and is counted for as long
     /// as a dyno answers it.
     pub async fn serve(
-        Entrance { listeners, tls }: Entrance,
+        Entrance { listeners, tls, aside }: Entrance,
         mut routes: watch::Receiver<Arc<RouteTable>>,
         log: Arc<dyn LogSink>,
         (dial, in_flight, elsewhere): (Dial, InFlight, Arc<dyn Elsewhere>),
@@ -106,6 +111,7 @@ impl Router {
             in_flight,
             elsewhere,
             tls,
+            aside,
             limits,
             pool,
             shunned,

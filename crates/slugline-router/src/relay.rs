@@ -10,6 +10,7 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use slugline_model::code::Code;
 use tokio::time::Sleep;
 
+use crate::aside::AsideBody;
 use crate::client::Client;
 use crate::exchange::Exchange;
 use crate::pool::{Pool, Sender};
@@ -27,6 +28,8 @@ pub(crate) enum Relay {
     Page(Option<Bytes>),
     /// A dyno's answer, piece by piece as the client takes it.
     Answer(Box<Answer>),
+    /// What a service beside the apps says.
+    Aside(AsideBody),
 }
 
 /// A dyno's answer under way.
@@ -116,6 +119,13 @@ impl Body for Relay {
         match self.get_mut() {
             Relay::Page(page) => Poll::Ready(page.take().map(|page| Ok(Frame::data(page)))),
             Relay::Answer(answer) => answer.poll(context),
+            Relay::Aside(body) => {
+                let polled = Pin::new(body).poll_frame(context);
+                polled.map_err(|error| {
+                    tracing::debug!(%error, "an answer broke off");
+                    BrokenOff(Code::H18)
+                })
+            }
         }
     }
 
@@ -123,6 +133,7 @@ impl Body for Relay {
         match self {
             Relay::Page(page) => page.is_none(),
             Relay::Answer(answer) => answer.body.is_end_stream(),
+            Relay::Aside(body) => body.is_end_stream(),
         }
     }
 
@@ -130,6 +141,7 @@ impl Body for Relay {
         match self {
             Relay::Page(page) => SizeHint::with_exact(page.as_ref().map_or(0, Bytes::len) as u64),
             Relay::Answer(answer) => answer.body.size_hint(),
+            Relay::Aside(body) => body.size_hint(),
         }
     }
 }

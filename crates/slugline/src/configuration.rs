@@ -489,7 +489,8 @@ mod tests {
         let reach = "reach = [\"127.0.0.1:6379\", \"127.0.0.1:5432\"]\n";
         let parsed = parse(&format!("[network]\nsubnet = \"172.20.0.0/20\"\n{reach}")).unwrap();
         assert_eq!(parsed.network.subnet.to_string(), "172.20.0.0/20");
-        let reached: Vec<String> = parsed.network.reach.iter().map(ToString::to_string).collect();
+        let reached: Vec<String> =
+            parsed.network.reach.iter().map(|reach| reach.to.to_string()).collect();
         assert_eq!(reached, ["127.0.0.1:5432", "127.0.0.1:6379"]);
     }
 

@@ -36,10 +36,14 @@ pub(crate) fn run_and_then<T>(
     }
 }
 
+/// What is logged where nobody asks for more. The library that reads S3's requests tells of every one
+/// that is refused, which is the client's business.
+const QUIET: &str = "warn,s3s=off";
+
 /// The server's own diagnostics, for its operator: `SLUGLINE_LOG=debug`.
 fn start_diagnostics() {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("SLUGLINE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_env("SLUGLINE_LOG").unwrap_or_else(|_| EnvFilter::new(QUIET));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 

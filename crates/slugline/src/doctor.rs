@@ -257,6 +257,7 @@ fn spec() -> Result<DynoSpec, String> {
         times: Times { boot: 0, stop: 1_000, run: Some(10_000) },
         resources: Resources::default(),
         network: Network::Own,
+        hosts: vec![],
         streams: Streams::Lines,
         layer: slugline_model::dyno::Layer::default(),
     })

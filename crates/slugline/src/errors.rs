@@ -9,6 +9,7 @@ use crate::backup::BackupError;
 use crate::configuration::ConfigurationError;
 use crate::ledger::RestoreError;
 use crate::slug_exchange::SlugExchangeError;
+use crate::storage::StorageCommandError;
 
 /// Why a command ended early.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,8 @@ pub(crate) enum CommandError {
     Bucket(#[from] slugline_store::bucket::BucketError),
     #[error("open the slug store")]
     Store(#[from] slugline_store::StoreError),
+    #[error("open the objects of apps")]
+    Objects(#[from] slugline_s3::StorageError),
     #[error("start the engine")]
     Engine(#[from] slugline_model::port::EngineError),
     #[error("open the logs in {}", path.display())]
@@ -55,6 +58,8 @@ pub(crate) enum CommandError {
     Destination { path: PathBuf, source: std::io::Error },
     #[error("pass a slug on")]
     SlugExchange(#[from] SlugExchangeError),
+    #[error("use the bucket of an app")]
+    Storage(#[from] StorageCommandError),
     #[error("restore files")]
     Restore(#[from] RestoreError),
     #[error("bake files of {dyno}")]
@@ -125,6 +130,7 @@ impl CommandError {
             Self::Configuration(error) => error.explain(),
             Self::SlugExchange(error) => error.explain(),
             Self::Restore(error) => error.explain(),
+            Self::Storage(error) => error.explain(),
             Self::Bucket(error) => Message { state, ..crate::bucket::explain(error) },
             Self::NoDataDirectory => message(
                 "cannot find a place for the data".to_owned(),

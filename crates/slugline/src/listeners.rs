@@ -9,15 +9,20 @@ use tokio::net::TcpListener;
 
 use crate::ServerArgs;
 use crate::errors::CommandError;
+use crate::objects;
 
 /// What the sockets are called, in `LISTEN_FDNAMES` and in systemd's `FileDescriptorName=`.
 const ROUTER: &str = "router";
 const ROUTER_TLS: &str = "router-tls";
 const API: &str = "api";
 const RENDEZVOUS: &str = "rendezvous";
+const S3: &str = "s3";
 
 /// The port of one-off dynos where it is free.
 const RENDEZVOUS_PORT: u16 = 5056;
+
+/// The port of the embedded S3 server where it is free.
+const S3_PORT: u16 = 5057;
 
 /// Everything that is listened on.
 pub(crate) struct Sockets {
@@ -25,6 +30,7 @@ pub(crate) struct Sockets {
     pub(crate) router_tls: Option<TcpListener>,
     pub(crate) api: TcpListener,
     pub(crate) rendezvous: TcpListener,
+    pub(crate) s3: TcpListener,
 }
 
 /// The same sockets by name, for the server that takes this one's place. As long as they are there,
@@ -54,7 +60,10 @@ impl Listeners {
         // The API tells clients where, so that any port will do.
         let asked = args.rendezvous_port.map_or(vec![RENDEZVOUS_PORT, 0], |port| vec![port]);
         let rendezvous = listen(RENDEZVOUS, "--rendezvous-port", &asked)?;
-        Ok((Self(kept), Sockets { router, router_tls, api, rendezvous }))
+        // Browsers come through the router; running dynos know the last server's port.
+        let asked = args.s3_port.map_or_else(|| objects::ports(args, S3_PORT), |port| vec![port]);
+        let s3 = listen(S3, "--s3-port", &asked)?;
+        Ok((Self(kept), Sockets { router, router_tls, api, rendezvous, s3 }))
     }
 }
 

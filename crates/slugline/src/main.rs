@@ -20,6 +20,7 @@ mod ledger;
 mod limit_args;
 mod listeners;
 mod network;
+mod objects;
 mod progress;
 mod prove;
 mod server;
@@ -29,6 +30,7 @@ mod slugs;
 mod source;
 mod source_doctor;
 mod static_server;
+mod storage;
 mod store_care;
 mod top;
 mod up;
@@ -80,6 +82,8 @@ enum Command {
     SlugExchange(slug_exchange::SlugExchangeCommand),
     #[command(flatten)]
     SlugReading(slug_reading::SlugReadingCommand),
+    #[command(flatten)]
+    Storage(storage::StorageCommand),
     #[command(flatten)]
     StoreCare(store_care::StoreCareCommand),
     /// Own one dyno, whose directory is given
@@ -138,6 +142,10 @@ struct ServerArgs {
     /// it is not given
     #[arg(long, env = "SLUGLINE_RENDEZVOUS_PORT")]
     rendezvous_port: Option<u16>,
+    /// Where the embedded S3 server listens, on loopback; 5057, or any port where that is taken, where
+    /// it is not given. Apps and browsers reach it through the router
+    #[arg(long, env = "SLUGLINE_S3_PORT")]
+    s3_port: Option<u16>,
     /// Write each dyno's load and memory into its app's log every 20 s, as Heroku's
     /// log-runtime-metrics does
     #[arg(long, env = "SLUGLINE_RUNTIME_METRICS")]
@@ -168,6 +176,7 @@ fn main() {
         Command::Prove(command) => console::run(prove::run(command)),
         Command::SlugExchange(command) => console::run(slug_exchange::run(command)),
         Command::SlugReading(command) => console::run(slug_reading::run(command)),
+        Command::Storage(command) => console::run(storage::run(command)),
         Command::StoreCare(command) => console::run(store_care::run(command)),
         Command::Top(args) => console::run(top::top(args)),
         Command::Doctor(args) => source_doctor::doctor(&args),

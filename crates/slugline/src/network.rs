@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use serde::Deserialize;
 use slugline_build::is_network_variable;
-use slugline_model::network::{NetworkOptions, Subnet};
+use slugline_model::network::{NetworkOptions, Reach, Subnet};
 use slugline_model::outbound::Outbound;
 use toml::Spanned;
 
@@ -59,7 +59,8 @@ impl NetworkTable {
         };
         let reach = self.reach.iter().map(|to| parsed(to, reachable));
         let reach: Vec<SocketAddrV4> = reach.collect::<Result<_, _>>()?;
-        Ok(NetworkOptions { subnet, reach: BTreeSet::from_iter(reach).into_iter().collect() })
+        let reach = BTreeSet::from_iter(reach).into_iter().map(Reach::from).collect();
+        Ok(NetworkOptions { subnet, reach })
     }
 }
 

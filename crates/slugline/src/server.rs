@@ -32,6 +32,7 @@ use crate::console::{complain, say};
 use crate::errors::CommandError;
 use crate::listeners::{Listeners, port};
 use crate::network::network_env;
+use crate::objects::{Embedded, Objects};
 use crate::slugs::LocalSlugs;
 use crate::upgrade::{self, Wishes};
 
@@ -173,8 +174,13 @@ impl Server {
         };
         let (program, api_port) = (config.program.clone(), config.api_port);
         let store = store(&config.data_dir, configuration.bucket)?;
-        let mut ports = ports(&config, &hub, store, configuration.network, &engine)?;
-        ports.addon_providers.extend(addon_providers(configuration.addons));
+        let objects = Objects::open(&config.data_dir, (port(&sockets.s3), config.router_port))?;
+        let mut network = configuration.network;
+        network.reach.push(objects.reach());
+        let mut ports = ports(&config, &hub, store, network, &engine)?;
+        ports.addon_providers.extend(addon_providers(configuration.addons, &objects));
+        let aside = Some(objects.aside());
+        objects.serve(sockets.s3);
         let platform = Platform::start(config, ports).await?;
         platform
             .meet(sockets.rendezvous)
@@ -185,7 +191,7 @@ impl Server {
             source: std::io::Error::other(error),
         })?;
         let routers = [Some(sockets.router), sockets.router_tls].into_iter().flatten().collect();
-        let entrance = Entrance { listeners: routers, tls: Some(tls) };
+        let entrance = Entrance { listeners: routers, tls: Some(tls), aside };
         let reach = (platform.dial(), platform.in_flight(), platform.elsewhere());
         let (end, ended) = oneshot::channel();
         // A server that is dropped takes its router with it.
@@ -279,9 +285,12 @@ fn webhook_sender() -> WebhookSender {
     })
 }
 
-/// Who provides add-ons: for now the operator alone.
-fn addon_providers(declared: Vec<Declared>) -> impl Iterator<Item = Arc<dyn Provider>> {
-    declared.into_iter().map(|service| Arc::new(service) as Arc<dyn Provider>)
+/// Who provides add-ons: the operator, and where that has declared no `s3`, the embedded server.
+fn addon_providers(declared: Vec<Declared>, objects: &Objects) -> Vec<Arc<dyn Provider>> {
+    let own: Arc<dyn Provider> = Arc::new(Embedded::new(objects.clone()));
+    let is_declared = declared.iter().any(|one| one.service.name == own.service().name);
+    let declared = declared.into_iter().map(|service| Arc::new(service) as Arc<dyn Provider>);
+    declared.chain((!is_declared).then_some(own)).collect()
 }
 
 fn drain_sender(hub: Arc<Hub>) -> DrainSender {

@@ -1,6 +1,7 @@
 from django.core.exceptions import ValidationError
 from django.core.validators import FileExtensionValidator
 from django.db import models
+from django.urls import reverse
 
 COVER_LIMIT = 5 * 1024 * 1024
 
@@ -31,5 +32,6 @@ class Book(models.Model):
             "id": self.pk,
             "title": self.title,
             "author": self.author,
-            "cover": self.cover.url if self.cover else None,
+            # The same address wherever covers are kept.
+            "cover": reverse("media", args=[self.cover.name]) if self.cover else None,
         }

@@ -2,8 +2,9 @@ import json
 import os
 
 from django.conf import settings
+from django.core.files.storage import default_storage
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
@@ -51,7 +52,10 @@ def cover(request, pk):
 
 @require_safe
 def media(request, path):
-    """The uploaded covers: they are on this dyno's disk, and a dyno beside it does not have them."""
+    """The uploaded covers. In a bucket they are private: whoever may see the page gets an address that is
+    good for an hour. On this dyno's disk, a dyno beside it does not have them."""
+    if settings.BUCKET:
+        return redirect(default_storage.url(path))
     return serve(request, path, document_root=settings.MEDIA_ROOT)
 
 

@@ -4,6 +4,8 @@ DJANGO_SECRET_KEY     the signing key
 DJANGO_ALLOWED_HOSTS  more host names, separated by commas
 DJANGO_HTTPS_ONLY     1 redirects http to https and marks cookies as secure
 DJANGO_DEBUG          1 for development, never in production
+S3_BUCKET             a bucket for the covers, with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and,
+                      where it is not Amazon's, S3_ENDPOINT_URL
 """
 
 import os
@@ -56,7 +58,8 @@ TEMPLATES = [
     },
 ]
 
-# Both of these are on the dyno's own disk, so they are gone when the dyno stops.
+# The database is on the dyno's own disk, and so are the covers where there is no bucket: they are gone when
+# the dyno stops.
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
@@ -81,6 +84,19 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+# Covers in a bucket outlive every dyno, and all dynos see them.
+BUCKET = os.environ.get("S3_BUCKET")
+if BUCKET:
+    STORAGES["default"] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": BUCKET,
+            "endpoint_url": os.environ.get("S3_ENDPOINT_URL"),
+            "region_name": os.environ.get("AWS_REGION"),
+            "signature_version": "s3v4",
+            "location": "media",
+        },
+    }
 # Cached for ever: names that hold the content hash of Django (12 digits) or of webpack (16).
 WHITENOISE_IMMUTABLE_FILE_TEST = r"\.(?:[0-9a-f]{12}|[0-9a-f]{16})\."
 

@@ -12,6 +12,8 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, getppid, kill_process, waitpid};
 
+use slugline_model::network::Reach;
+
 use super::Order;
 use super::netlink::INTERFACE;
 use crate::op_error::{OpError, Operation};
@@ -116,7 +118,8 @@ impl Drop for Pasta {
 /// operator allows, and there is no IPv6. Its files are in the supervisor's working directory, whose
 /// name may change.
 fn command(program: &Path, order: &Order, dyno: Pid) -> Command {
-    let ports: Vec<String> = order.options.reach.iter().map(|to| to.port().to_string()).collect();
+    let port = |reach: &Reach| format!("{}:{}", reach.port, reach.to.port());
+    let ports: Vec<String> = order.options.reach.iter().map(port).collect();
     let ports = if ports.is_empty() { "none".to_owned() } else { ports.join(",") };
     let mut command = Command::new(program);
     command

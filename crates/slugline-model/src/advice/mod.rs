@@ -1,5 +1,6 @@
 //! What to do about files that get lost: a word on it, and one line that can be pasted.
 
+mod adopted;
 mod by_class;
 mod framework;
 
@@ -7,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use adopted::{Setting, adopted};
 pub use by_class::{Advised, advise, of_groups};
 pub use framework::Framework;
 

@@ -122,6 +122,7 @@ fn render(dyno: &Dyno, ledger: &Receipt, framework: Framework) -> Value {
         "groups": ledger.groups,
         "largest": ledger.largest,
         "noise": ledger.noise,
+        "framework": framework,
         "advice": advice(ledger, framework),
         "started_at": api_time(dyno.started_at),
         "read_at": api_time(clock::now()),

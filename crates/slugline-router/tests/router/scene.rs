@@ -82,7 +82,7 @@ impl Scene {
         let (address, tls_address) =
             (listener.local_addr().unwrap(), further.local_addr().unwrap());
         let (tls, authority) = tls();
-        let entrance = Entrance { listeners: vec![listener, further], tls: Some(tls) };
+        let entrance = Entrance { listeners: vec![listener, further], tls: Some(tls), aside: None };
         let (routes, seen) = watch::channel(table(serving));
         let (lines, written) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -76,6 +76,7 @@ pub(crate) fn spec(slug: &SlugView, command: &str) -> Result<DynoSpec, Failed> {
         times: Times { boot: 20_000, stop: 5_000, run: None },
         resources: Resources::default(),
         network: Network::Own,
+        hosts: vec![],
         streams: Streams::Lines,
         layer: slugline_model::dyno::Layer::default(),
     })

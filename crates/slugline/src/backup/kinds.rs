@@ -29,6 +29,7 @@ pub(super) fn kind(path: &Path) -> Kind {
     let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
     match names[..] {
         [name, ..] if PASSING.contains(&name) => Kind::Passing,
+        ["s3", "lock"] => Kind::Passing,
         ["store", name, ..] if PASSING_IN_STORE.contains(&name) => Kind::Passing,
         // Files of users may have any name, but their directories are known.
         [_] | ["s3", ..] if ending == "sqlite3" => Kind::Database,
@@ -51,6 +52,10 @@ mod tests {
             ("lock", Kind::Passing),
             ("dynos/1/disk", Kind::Passing),
             ("store/objects/ab/cd", Kind::Kept),
+            ("s3/index.sqlite3", Kind::Database),
+            ("s3/content/ab/cd", Kind::Kept),
+            ("s3/secret.key", Kind::Kept),
+            ("s3/lock", Kind::Passing),
             ("store/staging", Kind::Passing),
             ("store/checkouts/1.erofs", Kind::Passing),
             ("layers/1/app/db.sqlite3", Kind::Kept),

@@ -24,6 +24,14 @@ pub(super) fn backup(data_dir: &Path, archive: &Path) -> io::Result<Amount> {
     // No sweep begins as long as this is held.
     let store = fs_err::File::open(data_dir.join("store/lock"))?;
     flock(store.file(), FlockOperation::LockShared)?;
+    // And no file of an object is removed.
+    let mut options = fs_err::OpenOptions::new();
+    let options = options.create(true).truncate(false).write(true);
+    // A server of before may never have had any.
+    let objects = options.open(data_dir.join("s3/lock")).ok();
+    if let Some(objects) = &objects {
+        flock(objects.file(), FlockOperation::LockShared)?;
+    }
     let unfinished = beside(archive, ".unfinished");
     let written = write(data_dir, &unfinished).and_then(|amount| {
         fs_err::rename(&unfinished, archive)?;

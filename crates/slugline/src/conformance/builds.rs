@@ -56,6 +56,7 @@ impl Builds {
             port,
             api_port,
             rendezvous_port: None,
+            s3_port: None,
             tls_port: None,
             runtime_metrics: false,
             limits: LimitArgs::default(),

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 const AHEAD: usize = 16;
 
 /// A reader of an answer's body. One that breaks off is an error, never an end.
-pub(super) fn reader(answer: http::Response<Incoming>) -> impl Read + Send + 'static {
+pub(crate) fn reader(answer: http::Response<Incoming>) -> impl Read + Send + 'static {
     let (send, chunks) = mpsc::channel(AHEAD);
     tokio::spawn(async move {
         let mut body = answer.into_body();

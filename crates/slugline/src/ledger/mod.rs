@@ -18,6 +18,7 @@ use crate::builds::{App, Options};
 use crate::console::say;
 use crate::errors::CommandError;
 
+pub(crate) use self::body::reader;
 pub(crate) use self::restore::RestoreError;
 
 /// The commands.

@@ -17,6 +17,7 @@ use crate::builds::{App, Options};
 use crate::console::{complain, say};
 use crate::errors::CommandError;
 use crate::slug_reading::encoded;
+use crate::storage::{Adopted, AppBucket, to_bucket};
 
 /// What to get back, and where to.
 #[derive(Debug, Args)]
@@ -30,6 +31,9 @@ pub(crate) struct RestoreArgs {
     /// Replace files that are there and differ
     #[arg(long)]
     force: bool,
+    /// Copy into the app's bucket instead of a directory: every argument behind the run is a path
+    #[arg(long, conflicts_with = "force", requires = "rest")]
+    to_s3: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -49,6 +53,9 @@ const NAMED: usize = 10;
 impl RestoreArgs {
     pub(super) async fn run(self) -> Result<i32, CommandError> {
         let app = App::of(&self.options)?;
+        if self.to_s3 {
+            return self.into_bucket(&app).await;
+        }
         let (directory, paths) = self.places()?;
         let url = app.path(&source(&self.run, &paths));
         let answer = app.client.open(Method::GET, &url, &Value::Null).await?;
@@ -71,17 +78,32 @@ impl RestoreArgs {
         Ok(if unpacked.in_the_way.is_empty() { exit_code::OK } else { exit_code::INTERNAL })
     }
 
+    async fn into_bucket(&self, app: &App) -> Result<i32, CommandError> {
+        let paths =
+            self.rest.iter().map(|path| self.absolute(path)).collect::<Result<Vec<_>, _>>()?;
+        let bucket = AppBucket::of(app, None).await?;
+        let mut all = Adopted::default();
+        to_bucket(app, &bucket, &app.path(&source(&self.run, &paths)), &mut all).await?;
+        if all.files + all.known == 0 && all.failed.is_empty() {
+            let (run, path) = (self.run.clone(), paths.join("` or `"));
+            return Err(RestoreError::Path { run, path }.into());
+        }
+        all.tell(&bucket);
+        all.end()
+    }
+
+    fn absolute(&self, path: &str) -> Result<String, CommandError> {
+        let refused = |_| RestoreError::Path { run: self.run.clone(), path: path.to_owned() };
+        Ok(kept::absolute(path).map_err(refused)?)
+    }
+
     /// Where to, and which paths, absolute.
     fn places(&self) -> Result<(PathBuf, Vec<String>), CommandError> {
         let (directory, paths) = match self.rest.split_last() {
             None => (self.run.as_str(), &[][..]),
             Some((directory, paths)) => (directory.as_str(), paths),
         };
-        let absolute = |path: &String| {
-            let refused = |_| RestoreError::Path { run: self.run.clone(), path: path.clone() };
-            kept::absolute(path).map_err(refused)
-        };
-        let paths = paths.iter().map(absolute).collect::<Result<_, _>>()?;
+        let paths = paths.iter().map(|path| self.absolute(path)).collect::<Result<_, _>>()?;
         Ok((Path::new(directory).to_path_buf(), paths))
     }
 

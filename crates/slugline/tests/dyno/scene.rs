@@ -78,6 +78,7 @@ impl Host {
             times: Times { boot: 2_000, stop: 1_000, run: None },
             resources: Resources::default(),
             network: Network::Own,
+            hosts: vec![],
             streams: Streams::Lines,
             layer: slugline_model::dyno::Layer::default(),
         }

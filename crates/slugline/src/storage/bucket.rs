@@ -1,0 +1,180 @@
+//! An app's bucket, as its config vars tell of it.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::client::{HttpClient, HttpConnector};
+use object_store::{ClientOptions, RetryConfig};
+
+use super::error::StorageCommandError;
+use crate::builds::App;
+use crate::errors::CommandError;
+
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// A bucket and the key to it.
+#[derive(Debug, Clone)]
+pub(crate) struct AppBucket {
+    pub(crate) s3: Arc<AmazonS3>,
+    builder: AmazonS3Builder,
+    pub(crate) name: String,
+    /// What all the app's keys begin with, where the bucket is shared.
+    pub(crate) prefix: String,
+}
+
+/// What some config vars say.
+#[derive(Debug, PartialEq, Eq)]
+struct Found<'a> {
+    key: &'a str,
+    secret: &'a str,
+    bucket: &'a str,
+    region: &'a str,
+    endpoint: Option<&'a str>,
+    prefix: &'a str,
+}
+
+impl AppBucket {
+    /// That of an attachment, or the app's only one.
+    pub(crate) async fn of(app: &App, attachment: Option<&str>) -> Result<Self, CommandError> {
+        let vars = app.client.get(&app.path("/config-vars")).await?;
+        let vars: BTreeMap<String, String> = serde_json::from_value(vars).unwrap_or_default();
+        let wanted = attachment.map(str::to_ascii_uppercase);
+        let names = attachments(&vars);
+        let found = match &wanted {
+            Some(name) => find(&vars, name),
+            None => match names.as_slice() {
+                [only] => find(&vars, only),
+                several => several.iter().find(|name| *name == "S3").and_then(|n| find(&vars, n)),
+            },
+        };
+        let found = found.ok_or_else(|| StorageCommandError::NoBucket {
+            app: app.name.to_string(),
+            wanted,
+            known: names.clone(),
+        })?;
+        Ok(Self::open(&found).map_err(|source| {
+            let (operation, bucket) = ("sign in".to_owned(), found.bucket.to_owned());
+            StorageCommandError::Bucket { operation, bucket, source }
+        })?)
+    }
+
+    fn open(found: &Found<'_>) -> object_store::Result<Self> {
+        // Another part of the program may have chosen already: then that one serves.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(found.bucket)
+            .with_region(found.region)
+            .with_access_key_id(found.key)
+            .with_secret_access_key(found.secret)
+            .with_allow_http(true)
+            .with_http_connector(Loopback)
+            .with_client_options(ClientOptions::new().with_timeout(PATIENCE))
+            .with_retry(RetryConfig { max_retries: 4, ..RetryConfig::default() });
+        if let Some(endpoint) = found.endpoint {
+            builder = builder.with_endpoint(endpoint);
+        }
+        Ok(Self {
+            s3: Arc::new(builder.clone().build()?),
+            builder,
+            name: found.bucket.to_owned(),
+            prefix: found.prefix.to_owned(),
+        })
+    }
+
+    /// A client whose uploads in parts are of a media type.
+    pub(crate) fn describing(&self, content_type: &str) -> object_store::Result<AmazonS3> {
+        let options = ClientOptions::new().with_default_content_type(content_type);
+        self.builder.clone().with_client_options(options).build()
+    }
+
+    /// An error with what was to be done.
+    pub(crate) fn failed(&self, operation: String, source: object_store::Error) -> CommandError {
+        StorageCommandError::Bucket { operation, bucket: self.name.clone(), source }.into()
+    }
+}
+
+/// Attachments of buckets, by the config vars that they set.
+fn attachments(vars: &BTreeMap<String, String>) -> Vec<String> {
+    let of = |name: &String| match name.as_str() {
+        "S3_BUCKET" => Some("S3".to_owned()),
+        "BUCKETEER_BUCKET_NAME" => Some("BUCKETEER".to_owned()),
+        other => Some(other.strip_suffix("_BUCKET")?.to_owned()),
+    };
+    let names = vars.keys().filter_map(of);
+    names.filter(|name| find(vars, name).is_some()).collect()
+}
+
+/// What an attachment's config vars say: under the service's own names, Bucketeer's, or its own.
+fn find<'a>(vars: &'a BTreeMap<String, String>, name: &str) -> Option<Found<'a>> {
+    let var = |name: String| vars.get(&name).map(String::as_str).filter(|value| !value.is_empty());
+    let (keys, bucket, others) = match name {
+        "S3" => (String::new(), "S3_BUCKET".to_owned(), "S3".to_owned()),
+        "BUCKETEER" => {
+            ("BUCKETEER_".to_owned(), "BUCKETEER_BUCKET_NAME".to_owned(), "S3".to_owned())
+        }
+        other => (format!("{other}_"), format!("{other}_BUCKET"), other.to_owned()),
+    };
+    Some(Found {
+        key: var(format!("{keys}AWS_ACCESS_KEY_ID"))?,
+        secret: var(format!("{keys}AWS_SECRET_ACCESS_KEY"))?,
+        bucket: var(bucket)?,
+        region: var(format!("{keys}AWS_REGION")).unwrap_or("us-east-1"),
+        endpoint: var(format!("{others}_ENDPOINT_URL")),
+        prefix: var(format!("{others}_PREFIX")).unwrap_or_default(),
+    })
+}
+
+/// Connects to names below `localhost` on this machine, whose resolver may not know them
+/// (RFC 6761, 6.3).
+#[derive(Debug)]
+struct Loopback;
+
+impl HttpConnector for Loopback {
+    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+        let client = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .resolve(
+                slugline_model::network::OBJECT_HOST,
+                SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            )
+            .build()
+            .map_err(|error| object_store::Error::Generic {
+                store: "S3",
+                source: Box::new(error),
+            })?;
+        Ok(HttpClient::new(client))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vars(prefix: &str, bucket: &str, endpoint: &str) -> BTreeMap<String, String> {
+        let own = [("AWS_ACCESS_KEY_ID", "K"), ("AWS_SECRET_ACCESS_KEY", "S"), ("AWS_REGION", "r")];
+        let own = own.map(|(name, value)| (format!("{prefix}{name}"), value.to_owned()));
+        let at =
+            [(bucket.to_owned(), "b".to_owned()), (endpoint.to_owned(), "http://s3".to_owned())];
+        own.into_iter().chain(at).collect()
+    }
+
+    #[test]
+    fn a_bucket_is_found_under_each_spelling() {
+        for (name, vars) in [
+            ("S3", vars("", "S3_BUCKET", "S3_ENDPOINT_URL")),
+            ("MEDIA", vars("MEDIA_", "MEDIA_BUCKET", "MEDIA_ENDPOINT_URL")),
+            ("BUCKETEER", vars("BUCKETEER_", "BUCKETEER_BUCKET_NAME", "S3_ENDPOINT_URL")),
+        ] {
+            assert_eq!(attachments(&vars), [name]);
+            let found = find(&vars, name).unwrap();
+            assert_eq!((found.key, found.bucket, found.region), ("K", "b", "r"));
+            assert_eq!(found.endpoint, Some("http://s3"), "{name}");
+        }
+        let none = BTreeMap::from([("S3_BUCKET".to_owned(), "b".to_owned())]);
+        assert!(attachments(&none).is_empty(), "there is no key to it");
+    }
+}
