@@ -237,8 +237,8 @@ async fn pipelines(caller: &mut Caller) {
     let promotion = format!("/pipeline-promotions/{}", text(&promotion["id"]));
     caller.get(&promotion).await;
     caller.get(&format!("{promotion}/promotion-targets")).await;
-    for latest in ["latest-builds", "latest-releases", "latest-deployments", "pipeline-stack"] {
-        caller.get(&format!("{path}/{latest}")).await;
+    for latest in ["/latest-builds", "/latest-releases", "/latest-deployments", "/pipeline-stack"] {
+        caller.get(&format!("{path}{latest}")).await;
     }
     review_apps(caller, &path).await;
     let transfer = json!({
