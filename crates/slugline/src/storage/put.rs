@@ -193,24 +193,24 @@ async fn send(
     let length = file.metadata().map_err(wrong("read", path))?.len();
     let failed = |error| bucket.failed(format!("write {key}"), error);
     let missing: Vec<usize> =
-        (0..begun.parts.len()).filter(|number| begun.parts[*number].is_none()).collect();
+        (0..begun.parts.len()).filter(|place| begun.parts[*place].is_none()).collect();
     let there = (begun.parts.len() - missing.len()) as u64 * begun.part;
     progress.set_position(there.min(length));
     let (part, upload) = (begun.part, begun.upload.clone());
-    let sends = missing.into_iter().map(|number| {
+    let sends = missing.into_iter().map(|place| {
         let upload = &upload;
         async move {
-            let start = number as u64 * part;
+            let start = place as u64 * part;
             let size = usize::try_from(part.min(length - start)).unwrap_or(usize::MAX);
             let mut bytes = vec![0; size];
             file.read_exact_at(&mut bytes, start).map_err(wrong("read", path))?;
-            let sent = bucket.s3.put_part(key, upload, number, PutPayload::from(bytes)).await;
-            Ok::<_, CommandError>((number, sent.map_err(failed)?, size as u64))
+            let sent = bucket.s3.put_part(key, upload, place, PutPayload::from(bytes)).await;
+            Ok::<_, CommandError>((place, sent.map_err(failed)?, size as u64))
         }
     });
     let mut sends = stream::iter(sends).buffer_unordered(AT_ONCE);
-    while let Some((number, PartId { content_id }, size)) = sends.try_next().await? {
-        begun.parts[number] = Some(content_id);
+    while let Some((place, PartId { content_id }, size)) = sends.try_next().await? {
+        begun.parts[place] = Some(content_id);
         progress.inc(size);
         let text = serde_json::to_vec(&begun).unwrap_or_default();
         std::fs::write(record, text).map_err(wrong("note the upload of", path))?;

@@ -12,7 +12,7 @@ use crate::support::scene::Scene;
 use crate::support::server::Server;
 use crate::support::wait_for;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 fn slugline(scene: &Scene, arguments: &[&str]) -> Command {
     let mut command = Command::new(scene.program());
