@@ -26,6 +26,7 @@ use crate::bucket::StoreTable;
 use crate::dyno_settings::DynosTable;
 use crate::layer_settings::LayersTable;
 use crate::network::{NetworkTable, OutboundTable};
+use crate::objects::ObjectsTable;
 
 /// What the file is called where nobody names another.
 const NAME: &str = "slugline.toml";
@@ -51,6 +52,8 @@ pub(crate) struct Configuration {
     pub(crate) outbound: Outbound,
     /// Services that apps may have as add-ons.
     pub(crate) addons: Vec<Declared>,
+    /// The bucket of which apps get parts.
+    pub(crate) objects: Option<BucketSettings>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -62,6 +65,7 @@ struct File {
     layers: LayersTable,
     network: NetworkTable,
     outbound: OutboundTable,
+    s3: ObjectsTable,
     store: StoreTable,
 }
 
@@ -87,6 +91,8 @@ pub(crate) enum ConfigurationError {
     Outbound { path: PathBuf, line: usize, value: String, found: String },
     #[error("use `{value}` for the add-ons of {}", path.display())]
     Addons { path: PathBuf, line: usize, value: String, found: String },
+    #[error("use `{value}` for the buckets of {}", path.display())]
+    Objects { path: PathBuf, line: usize, value: String, found: String },
     #[error("use the quota `{value}` of {}", path.display())]
     Quota { path: PathBuf, line: usize, value: String },
     #[error("use `{value}` for the dynos of {}", path.display())]
@@ -128,6 +134,7 @@ impl Configuration {
             network: network(text, path, &file.network)?,
             outbound: outbound(text, path, &file.outbound)?,
             addons: addons(text, path, &file.addons)?,
+            objects: objects(text, path, file.s3)?,
         })
     }
 }
@@ -184,6 +191,19 @@ fn outbound(
     table.outbound().map_err(|wrong| ConfigurationError::Outbound {
         path: path.to_path_buf(),
         line: line(text, Some(wrong.place)),
+        value: wrong.value,
+        found: wrong.found,
+    })
+}
+
+fn objects(
+    text: &str,
+    path: &Path,
+    table: ObjectsTable,
+) -> Result<Option<BucketSettings>, ConfigurationError> {
+    table.settings(path).map_err(|wrong| ConfigurationError::Objects {
+        path: path.to_path_buf(),
+        line: line(text, wrong.place),
         value: wrong.value,
         found: wrong.found,
     })
@@ -268,9 +288,9 @@ impl ConfigurationError {
             Self::Parse { path, line, found } => (
                 format!("cannot understand {}, line {line}", path.display()),
                 found.clone(),
-                "There are seven tables: [addons.NAME], with `plans`; [build], with `stack` and the table `mirrors`; [dynos], with \
+                "There are eight tables: [addons.NAME], with `plans`; [build], with `stack` and the table `mirrors`; [dynos], with \
                  `cycle` and `window`; [layers], with `grace` and `quota`; [network], with `subnet` \
-                 and `reach`; [outbound], with `allow`; and [store], with `bucket`, `endpoint`, `region`, `path_style`, \
+                 and `reach`; [outbound], with `allow`; [s3] and [store], with `bucket`, `endpoint`, `region`, `path_style`, \
                  `credentials` and `collect`."
                     .to_owned(),
                 edit(path, *line),
@@ -307,6 +327,14 @@ impl ConfigurationError {
                 "[addons.NAME] has `name`, `prefix`, `url`, `default` and `plans`; \
                  [addons.NAME.plans.PLAN] has `name`, `description` and `config`, a table of config \
                  vars: DATABASE_URL = \"postgres://…\"."
+                    .to_owned(),
+                edit(path, *line),
+            ),
+            Self::Objects { path, line, value, found } => (
+                format!("cannot use `{value}` in [s3]: {}, line {line}", path.display()),
+                found.clone(),
+                "[s3] has `bucket`, such as \"s3://NAME/PREFIX\", `endpoint`, `region`, `path_style` \
+                 and `credentials`, a file."
                     .to_owned(),
                 edit(path, *line),
             ),
@@ -405,6 +433,7 @@ mod tests {
                 network: NetworkOptions::default(),
                 outbound: Outbound::default(),
                 addons: vec![],
+                objects: None,
             }
         );
     }

@@ -4,8 +4,8 @@
 
 mod commands;
 #[path = "../library/cover.rs"]
-#[expect(dead_code, reason = "the tests of the library use the rest")]
 mod cover;
+mod external;
 mod library;
 mod shop;
 #[path = "../support/mod.rs"]
