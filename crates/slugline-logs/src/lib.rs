@@ -8,6 +8,7 @@
 
 mod drain;
 mod history;
+mod post;
 mod segment;
 mod session;
 mod split;
@@ -26,6 +27,7 @@ use crate::segment::{Numbered, Saved};
 use crate::writer::Writer;
 
 pub use crate::drain::Drain;
+pub use crate::post::Post;
 pub use crate::segment::LogsError;
 pub use crate::session::Session;
 

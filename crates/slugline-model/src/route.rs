@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::acm::CHALLENGES;
 use crate::code::Code;
 use crate::domain::wildcard_of;
 use crate::dyno::DynoId;
@@ -14,6 +15,8 @@ use crate::name::{AppName, DynoName};
 pub struct RouteTable {
     /// Lowercase host name without port, or `*.` and one, to its app.
     pub hosts: HashMap<String, AppRoute>,
+    /// What authorities that issue certificates are to be answered, by token, at every host.
+    pub challenges: HashMap<String, String>,
 }
 
 /// One app as the router sees it.
@@ -125,6 +128,11 @@ impl Drop for Answering {
 }
 
 impl RouteTable {
+    /// The answer to an authority's challenge, where a path is one.
+    pub fn challenge(&self, path: &str) -> Option<&str> {
+        self.challenges.get(path.strip_prefix(CHALLENGES)?).map(String::as_str)
+    }
+
     /// The app behind a `Host` header, whose port and letter case do not matter. A name of its own
     /// goes before a wildcard.
     pub fn find(&self, host: &str) -> Option<&AppRoute> {
@@ -160,7 +168,10 @@ mod tests {
     fn a_host_is_found_whatever_its_port_and_case() {
         let app: AppName = "library".parse().unwrap();
         let route = AppRoute { app, serving: Serving::Nobody(Code::H14) };
-        let table = RouteTable { hosts: [("library.localhost".into(), route)].into() };
+        let table = RouteTable {
+            hosts: [("library.localhost".into(), route)].into(),
+            ..RouteTable::default()
+        };
         assert!(table.find("Library.localhost:5080").is_some());
         assert!(table.find("library.localhost").is_some());
         assert!(table.find("localhost").is_none());
@@ -171,7 +182,7 @@ mod tests {
         let to =
             |app: &str| AppRoute { app: app.parse().unwrap(), serving: Serving::Nobody(Code::H14) };
         let hosts = [("*.example.com".into(), to("all")), ("a.example.com".into(), to("one"))];
-        let table = RouteTable { hosts: hosts.into() };
+        let table = RouteTable { hosts: hosts.into(), ..RouteTable::default() };
         let app = |host| table.find(host).map(|route| route.app.as_str());
         assert_eq!(app("a.example.com:443"), Some("one"));
         assert_eq!(app("B.example.com"), Some("all"));

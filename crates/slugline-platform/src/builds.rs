@@ -84,6 +84,7 @@ impl Platform {
             updated_at: now,
         };
         self.inner.db.transaction(|db| db::build::put(db, app.id, &build))?;
+        self.tell_build(app, &build, "create");
         let place = self.inner.turns.enter(&app.name, Some(build.id));
         let cancel = self.inner.cancels.open(build.id);
         let (platform, app, mut pending) = (self.clone(), app.clone(), build.clone());
@@ -187,6 +188,7 @@ impl Platform {
             tracing::error!(?error, "a build's end could not be written down");
         }
         self.say_api(&app.name, format!("Build {}", build.status.as_str()));
+        self.tell_build(app, build, "update");
         self.inner.outputs.finish(build.id);
     }
 

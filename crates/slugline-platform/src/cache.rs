@@ -14,7 +14,7 @@ use crate::workspace::last_tree_home;
 
 impl Inner {
     /// What lies there of an app between its builds: its cache, and the tree of its last build.
-    fn cached_of(&self, app: &AppName) -> [PathBuf; 2] {
+    pub(crate) fn cached_of(&self, app: &AppName) -> [PathBuf; 2] {
         let data_dir = &self.config.data_dir;
         [data_dir.join("cache").join(app.as_str()), last_tree_home(data_dir, app)]
     }

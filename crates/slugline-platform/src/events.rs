@@ -174,7 +174,7 @@ impl Platform {
         let dyno = Dyno { telling: std::sync::Arc::clone(&dyno.telling), ..known };
         let asked = dyno.state == DynoState::Stopping && !dyno.failed;
         if dyno.role == Role::Formation && !asked {
-            self.dynos().set_state(dyno.id, DynoState::Crashed, time);
+            self.enter(&dyno, DynoState::Crashed, time);
             let before = if dyno.failed { DynoState::Starting } else { dyno.state };
             self.tell(&dyno, time, &format!("State changed from {} to crashed", before.as_str()));
             if let Some(crash) = self.note_crash(&dyno, status, time) {
@@ -255,6 +255,8 @@ impl Platform {
 
     fn enter(&self, dyno: &Dyno, state: DynoState, time: i64) {
         self.dynos().set_state(dyno.id, state, time);
+        let action = if state == DynoState::Down { "destroy" } else { "update" };
+        self.tell_dyno(&Dyno { state, since: time, ..dyno.clone() }, action);
     }
 
     pub(crate) fn changed(&self) {

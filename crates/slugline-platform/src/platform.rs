@@ -34,8 +34,10 @@ use crate::rendezvous::Rendezvous;
 use crate::split::Splits;
 use crate::store_care::Care;
 use crate::tls::Certificates;
+use crate::tls::acme::Acme;
 use crate::tls::authority::Authority;
 use crate::turns::Turns;
+use crate::webhooks::WebhookSender;
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -72,6 +74,8 @@ pub struct Config {
     pub cycle: Option<Cycle>,
     /// What is connected to because a user says so.
     pub outbound: Outbound,
+    /// Who issues certificates for apps that want them issued.
+    pub acme: Acme,
 }
 
 /// What a reader of logs asks for.
@@ -108,6 +112,8 @@ pub struct Ports {
     pub log_sessions: LogSessions,
     /// What sends them on.
     pub drain_sender: DrainSender,
+    /// What sends requests to webhooks.
+    pub webhook_sender: WebhookSender,
     /// Who provides add-ons, a service each.
     pub addon_providers: Vec<Arc<dyn Provider>>,
 }
@@ -160,9 +166,18 @@ pub(crate) struct Inner {
     pub(crate) log: Arc<dyn LogSink>,
     pub(crate) log_sessions: LogSessions,
     pub(crate) drain_sender: DrainSender,
+    pub(crate) webhook_sender: WebhookSender,
+    /// Held while apps and dynos are compared by name, and while an app gets another one.
+    pub(crate) names: tokio::sync::Mutex<()>,
+    /// Wakes what tells webhooks.
+    pub(crate) events_to_tell: Notify,
     pub(crate) addon_providers: Vec<Arc<dyn Provider>>,
     pub(crate) drains: Drains,
     pub(crate) certificates: Arc<Certificates>,
+    /// What authorities are to be answered, by token.
+    pub(crate) challenges: Mutex<HashMap<String, String>>,
+    /// Wakes whoever asks for certificates.
+    pub(crate) other_domains: Notify,
     pub(crate) log_queries: Mutex<HashMap<uuid::Uuid, LogQuery>>,
     pub(crate) outputs: Outputs,
     pub(crate) routes: watch::Sender<Arc<RouteTable>>,
@@ -215,9 +230,14 @@ impl Platform {
             log: ports.log,
             log_sessions: ports.log_sessions,
             drain_sender: ports.drain_sender,
+            webhook_sender: ports.webhook_sender,
+            names: tokio::sync::Mutex::default(),
+            events_to_tell: Notify::new(),
             addon_providers: ports.addon_providers,
             drains: Drains::default(),
             certificates: Arc::new(Certificates::new(authority)),
+            challenges: Mutex::default(),
+            other_domains: Notify::new(),
             log_queries: Mutex::default(),
             outputs,
             routes,
@@ -245,7 +265,10 @@ impl Platform {
         tokio::spawn(platform.clone().keep_layers_for_ever());
         tokio::spawn(platform.clone().measure_for_ever());
         tokio::spawn(platform.clone().cron_for_ever());
+        tokio::spawn(platform.clone().issue_for_ever());
         platform.recover_addons();
+        platform.recover_setups();
+        tokio::spawn(platform.clone().tell_for_ever());
         platform.keep_drains();
         platform.publish_certificates();
         tokio::spawn(platform.clone().note_drains_for_ever());

@@ -99,6 +99,11 @@ impl Platform {
         let mut dyno = Dyno::new(spec, role, size.unwrap_or(DynoSize::BASIC));
         if let Some(row) = known {
             (dyno.started_at, dyno.booted) = (row.started_at, row.booted);
+            // The app may have another name since.
+            let id = row.app_id.unwrap_or_default();
+            if let Some(app) = self.inner.db.read(|db| db::app::find(db, &id))? {
+                dyno.app = app.name;
+            }
         }
         // It may not have answered yet when the earlier server ended.
         let unproven = *state == DynoState::Up && dyno.is_web() && self.has_health_check(&dyno);
@@ -137,6 +142,7 @@ impl Platform {
     }
 
     async fn reconcile(&self) -> Result<(), DbError> {
+        let _names = self.inner.names.lock().await;
         let now = clock::now();
         let apps = self.inner.db.read(db::overview::all)?;
         let mut wanted = HashMap::new();
@@ -239,9 +245,15 @@ impl Platform {
             size: dyno.size.name.to_owned(),
             started_at: dyno.started_at,
             booted: dyno.booted,
+            app_id: None,
         };
-        self.inner.db.transaction(|db| db::dyno::insert(db, dyno.id, &row))?;
+        self.inner.db.transaction(|db| {
+            let app = db::app::find(db, dyno.app.as_str())?;
+            let row = DynoRow { app_id: app.map(|app| app.id.to_string()), ..row };
+            db::dyno::insert(db, dyno.id, &row)
+        })?;
         self.dynos().add(dyno.clone());
+        self.tell_dyno(dyno, "create");
         Ok(())
     }
 

@@ -116,6 +116,7 @@ impl Platform {
             tracing::error!(?error, "a release phase's output could not be kept");
         }
         self.say_api(&app.name, format!("Release v{version} created: {description}"));
+        self.tell_release(app, *id, "create");
         if !pending {
             self.take_effect(app, *version);
         }
@@ -195,6 +196,7 @@ impl Platform {
             self.say_api(&app.name, format!("Release v{} failed", release.version));
         }
         self.inner.outputs.finish(release.id);
+        self.tell_release(app, release.id, "update");
         Ok(succeeded)
     }
 

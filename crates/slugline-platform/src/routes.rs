@@ -1,7 +1,7 @@
 //! The router's table, from what is alive.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use slugline_model::code::Code;
 use slugline_model::dyno::DynoState;
@@ -45,8 +45,10 @@ impl Platform {
         });
         let mut hosts: HashMap<String, AppRoute> = further.collect();
         hosts.extend(routes.into_values().map(|route| (self.own_host(&route.app), route)));
+        let challenges = self.inner.challenges.lock();
+        let challenges = challenges.unwrap_or_else(PoisonError::into_inner).clone();
         self.inner.routes.send_if_modified(|table| {
-            let new = RouteTable { hosts };
+            let new = RouteTable { hosts, challenges };
             let changed = **table != new;
             if changed {
                 *table = Arc::new(new);

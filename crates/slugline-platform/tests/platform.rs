@@ -230,3 +230,39 @@ async fn no_release_phase_begins_while_the_server_stops() {
     test.until(async || test.versions().await[2].1 != "pending").await;
     assert_eq!(test.versions().await[2].1, "failed");
 }
+
+#[tokio::test]
+async fn a_renamed_app_keeps_its_dynos_its_cache_and_its_releases() {
+    let test = TestPlatform::with_app().await;
+    let web = test.started("web.1", 1).await;
+    let cache = |name: &str| test.data.path().join("cache").join(name);
+    test.until(async || cache("library").exists()).await;
+    test.ok("POST", "/apps", json!({ "name": "shelf" })).await;
+    let taken = json!({ "name": "shelf" });
+    let (status, body) = test.call("PATCH", "/apps/library", taken).await;
+    assert_eq!((status.as_u16(), &body["message"]), (422, &json!("Name shelf is already taken")));
+    let renamed = test.ok("PATCH", "/apps/library", json!({ "name": "archive" })).await;
+    assert_eq!(renamed["name"], "archive");
+    assert!(renamed["web_url"].as_str().unwrap().contains("archive.localhost"));
+    assert_eq!(test.call("GET", "/apps/library", json!({})).await.0.as_u16(), 404);
+    let serving = || {
+        let routes = test.platform.routes();
+        let table = routes.borrow().clone();
+        let of = |host: &str| table.find(host).map(|route| route.serving.clone());
+        (of("archive.localhost:5080"), of("library.localhost:5080"))
+    };
+    let served =
+        |serving: &Option<Serving>| matches!(serving, Some(Serving::Dynos(d)) if d[0].id == web);
+    test.until(async || served(&serving().0) && serving().1.is_none()).await;
+    assert!(cache("archive").exists() && !cache("library").exists());
+    let dynos = test.get("/apps/archive/dynos").await;
+    assert_eq!((&dynos[0]["id"], &dynos[0]["state"]), (&json!(web), &json!("up")));
+    assert_eq!(test.engine.running.lock().unwrap().len(), 1, "nothing was started anew");
+    test.ok("PATCH", "/apps/archive/config-vars", json!({ "A": "1" })).await;
+    let new = test.started_beside("web.1", web).await;
+    assert_eq!(test.engine.running.lock().unwrap()[&new].app.as_str(), "archive");
+    // Another app may have the old name, and has nothing of this one.
+    test.ok("POST", "/apps", json!({ "name": "library" })).await;
+    assert_eq!(test.get("/apps/library/dynos").await, json!([]));
+    assert_eq!(test.get("/apps/library/releases").await, json!([]));
+}

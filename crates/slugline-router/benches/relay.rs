@@ -82,7 +82,7 @@ async fn route(listener: TcpListener, dyno: SocketAddr, stop: oneshot::Receiver<
     let serving = Serving::Dynos(vec![backend]);
     let route = AppRoute { app: "owl".parse().unwrap(), serving };
     let hosts = [("owl.localhost".to_owned(), route)].into();
-    let (_keep, routes) = watch::channel(Arc::new(RouteTable { hosts }));
+    let (_keep, routes) = watch::channel(Arc::new(RouteTable { hosts, ..RouteTable::default() }));
     let stop = async { stop.await.unwrap_or_default() };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let dial = Arc::new(move |_| {

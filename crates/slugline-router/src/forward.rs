@@ -28,6 +28,9 @@ impl Router {
         if request.headers().get_all(header::HOST).iter().count() > 1 {
             return page::two_hosts(request.headers());
         }
+        if let Some(answer) = self.routes.borrow().challenge(request.uri().path()) {
+            return page::challenge(answer);
+        }
         let host = host(&request);
         if let Some(aside) = self.aside.as_ref().filter(|aside| aside.is_at(&host)) {
             return (aside.answer)(request).await.map(Relay::Aside);

@@ -51,6 +51,14 @@ pub(crate) fn no_such_app(host: &str, asked: &HeaderMap) -> Response<Relay> {
     page.respond(asked)
 }
 
+/// What an authority asks for before it issues a certificate.
+pub(crate) fn challenge(answer: &str) -> Response<Relay> {
+    let mut response = Response::new(Relay::Page(Some(answer.to_owned().into())));
+    let kind = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
 /// The page for a request with more than one host.
 pub(crate) fn two_hosts(asked: &HeaderMap) -> Response<Relay> {
     let page = Page {

@@ -39,9 +39,22 @@ impl Client {
         Ok(Self::new(port, token))
     }
 
-    /// Asks for a resource.
+    /// Asks for a resource; for a list, to its end.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, CommandError> {
-        self.call(Method::GET, path, None).await
+        let what = format!("GET {path}");
+        let (mut part, mut list) = (None, Vec::new());
+        loop {
+            let response = self.request_part(Method::GET, path, Bytes::new(), part).await?;
+            part = next_range(&response);
+            match (self.whole(&what, response).await?, &part) {
+                (Value::Array(items), Some(_)) => list.extend(items),
+                (Value::Array(items), None) => {
+                    list.extend(items);
+                    return Ok(Value::Array(list));
+                }
+                (other, _) => return Ok(other),
+            }
+        }
     }
 
     /// Asks for a resource of this kind that may not be there. What it belongs to must be.
@@ -242,6 +255,11 @@ fn successful(what: &str, status: StatusCode, value: Value) -> Result<Value, Com
     }
     let found = value["message"].as_str().unwrap_or(status.as_str()).to_owned();
     Err(CommandError::Api { what: what.to_owned(), found })
+}
+
+/// How a list goes on that was cut.
+fn next_range(response: &http::Response<Incoming>) -> Option<String> {
+    Some(response.headers().get("next-range")?.to_str().ok()?.to_owned())
 }
 
 /// The path of a URL of the server's, or of one that is a path already.

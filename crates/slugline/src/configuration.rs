@@ -17,10 +17,12 @@ use slugline_model::network::NetworkOptions;
 use slugline_model::outbound::Outbound;
 use slugline_model::retention::Policy;
 use slugline_model::stack::{HEROKU_STACKS, PAST_STACKS, announced};
+use slugline_platform::Acme;
 use slugline_platform::Declared;
 use slugline_store::bucket::BucketSettings;
 use toml::Spanned;
 
+use crate::acme_settings::{self, AcmeTable};
 use crate::addon_settings::{AddonTable, declared};
 use crate::bucket::StoreTable;
 use crate::dyno_settings::DynosTable;
@@ -30,6 +32,13 @@ use crate::objects::ObjectsTable;
 
 /// What the file is called where nobody names another.
 const NAME: &str = "slugline.toml";
+
+/// What there is to decide, for those who wrote something else.
+const TABLES: &str = "There are nine tables: [acme], with `directory`, `contact` and `trust`; \
+    [addons.NAME], with `plans`; [build], with `stack` and the table `mirrors`; [dynos], with `cycle` \
+    and `window`; [layers], with `grace` and `quota`; [network], with `subnet` and `reach`; \
+    [outbound], with `allow`; [s3] and [store], with `bucket`, `endpoint`, `region`, `path_style`, \
+    `credentials`, and for [store] `collect`.";
 
 /// What the operator decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +59,8 @@ pub(crate) struct Configuration {
     pub(crate) network: NetworkOptions,
     /// What the server connects to because a user says so.
     pub(crate) outbound: Outbound,
+    /// Who issues certificates for apps' domains.
+    pub(crate) acme: Acme,
     /// Services that apps may have as add-ons.
     pub(crate) addons: Vec<Declared>,
     /// The bucket of which apps get parts.
@@ -59,6 +70,7 @@ pub(crate) struct Configuration {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct File {
+    acme: AcmeTable,
     addons: BTreeMap<Spanned<String>, AddonTable>,
     build: Build,
     dynos: DynosTable,
@@ -93,6 +105,8 @@ pub(crate) enum ConfigurationError {
     Addons { path: PathBuf, line: usize, value: String, found: String },
     #[error("use `{value}` for the buckets of {}", path.display())]
     Objects { path: PathBuf, line: usize, value: String, found: String },
+    #[error("use `{value}` for the certificates of {}", path.display())]
+    Acme { path: PathBuf, line: usize, value: String, found: String },
     #[error("use the quota `{value}` of {}", path.display())]
     Quota { path: PathBuf, line: usize, value: String },
     #[error("use `{value}` for the dynos of {}", path.display())]
@@ -133,6 +147,7 @@ impl Configuration {
             keeping: file.layers.keeping(text, path)?,
             network: network(text, path, &file.network)?,
             outbound: outbound(text, path, &file.outbound)?,
+            acme: acme(text, path, &file.acme)?,
             addons: addons(text, path, &file.addons)?,
             objects: objects(text, path, file.s3)?,
         })
@@ -222,6 +237,15 @@ fn addons(
     })
 }
 
+fn acme(text: &str, path: &Path, table: &AcmeTable) -> Result<Acme, ConfigurationError> {
+    table.settings(path).map_err(|wrong| ConfigurationError::Acme {
+        path: path.to_path_buf(),
+        line: line(text, Some(wrong.place)),
+        value: wrong.value,
+        found: wrong.found,
+    })
+}
+
 /// `2.36`; none where the C library is another one.
 fn host_glibc() -> Option<String> {
     let output = Command::new("getconf").arg("GNU_LIBC_VERSION").output().ok()?;
@@ -288,11 +312,7 @@ impl ConfigurationError {
             Self::Parse { path, line, found } => (
                 format!("cannot understand {}, line {line}", path.display()),
                 found.clone(),
-                "There are eight tables: [addons.NAME], with `plans`; [build], with `stack` and the table `mirrors`; [dynos], with \
-                 `cycle` and `window`; [layers], with `grace` and `quota`; [network], with `subnet` \
-                 and `reach`; [outbound], with `allow`; [s3] and [store], with `bucket`, `endpoint`, `region`, `path_style`, \
-                 `credentials` and `collect`."
-                    .to_owned(),
+                TABLES.to_owned(),
                 edit(path, *line),
             ),
             Self::Stack { path, line, value } => (
@@ -324,18 +344,19 @@ impl ConfigurationError {
             Self::Addons { path, line, value, found } => (
                 format!("cannot use `{value}` in [addons]: {}, line {line}", path.display()),
                 found.clone(),
-                "[addons.NAME] has `name`, `prefix`, `url`, `default` and `plans`; \
-                 [addons.NAME.plans.PLAN] has `name`, `description` and `config`, a table of config \
-                 vars: DATABASE_URL = \"postgres://…\"."
-                    .to_owned(),
+                crate::addon_settings::ALLOWED.to_owned(),
                 edit(path, *line),
             ),
             Self::Objects { path, line, value, found } => (
                 format!("cannot use `{value}` in [s3]: {}, line {line}", path.display()),
                 found.clone(),
-                "[s3] has `bucket`, such as \"s3://NAME/PREFIX\", `endpoint`, `region`, `path_style` \
-                 and `credentials`, a file."
-                    .to_owned(),
+                crate::objects::ALLOWED.to_owned(),
+                edit(path, *line),
+            ),
+            Self::Acme { path, line, value, found } => (
+                format!("cannot use `{value}` in [acme]: {}, line {line}", path.display()),
+                found.clone(),
+                acme_settings::ALLOWED.to_owned(),
                 edit(path, *line),
             ),
             Self::Quota { path, line, value } => (
@@ -432,6 +453,7 @@ mod tests {
                 keeping: Keeping::default(),
                 network: NetworkOptions::default(),
                 outbound: Outbound::default(),
+                acme: Acme::default(),
                 addons: vec![],
                 objects: None,
             }
@@ -526,6 +548,9 @@ mod tests {
             ("[network]\nsubnet = \"8.8.8.0/24\"", ["`8.8.8.0/24`", "somebody on the internet"]),
             ("[network]\nreach = [\"10.0.0.1:80\"]", ["line 2", "no port of 127.0.0.1"]),
             ("[addons.x]\n", ["`x` in [addons]: /etc/slugline.toml, line 1", "It has no plan."]),
+            ("[acme]\n\ndirectory = \"http://a\"", ["`http://a` in [acme]", "line 3"]),
+            ("[acme]\ncontact = \"me\"", ["`me` in [acme]", "line 2"]),
+            ("[acme]\ntrust = \"/nowhere.pem\"", ["`/nowhere.pem` in [acme]", "No such file"]),
             ("[store]\nkeep = 1", ["/etc/slugline.toml", "unknown field `keep`"]),
         ] {
             let message = refused(text);

@@ -1,5 +1,6 @@
 //! Your own Heroku in one binary: subcommands and their wiring.
 
+mod acme_settings;
 mod addon_settings;
 mod backup;
 mod bake;
@@ -18,6 +19,7 @@ mod layer_settings;
 mod ledger;
 mod limit_args;
 mod listeners;
+mod manual;
 mod network;
 mod objects;
 mod progress;
@@ -85,6 +87,8 @@ enum Command {
     Storage(storage::StorageCommand),
     #[command(flatten)]
     StoreCare(store_care::StoreCareCommand),
+    #[command(flatten)]
+    Manual(manual::ManualCommand),
     /// Own one dyno, whose directory is given
     #[command(hide = true)]
     Supervise {
@@ -169,6 +173,7 @@ fn main() {
         Command::Conformance(args) => console::run(conformance::conformance(args)),
         Command::Backup(command) => console::run(async { backup::run(command) }),
         Command::Bake(args) => console::run(bake::bake(args)),
+        Command::Manual(command) => console::run(async { manual::run(command) }),
         Command::Dyno(command) => console::run(dyno_plan::run(command)),
         Command::Builds(command) => console::run(builds::run(command)),
         Command::Ledger(command) => console::run(ledger::run(command)),

@@ -10,12 +10,13 @@ use futures_util::StreamExt as _;
 use rustix::fs::{FlockOperation, flock};
 use sd_notify::NotifyState;
 use slugline_dyno::LocalEngine;
-use slugline_logs::{Drain, Hub};
+use slugline_logs::{Drain, Hub, Post};
 use slugline_model::addon::Provider;
 use slugline_model::logline::Origin;
 use slugline_model::network::NetworkOptions;
 use slugline_platform::{
     Config, Declared, DrainOrder, DrainSender, LogQuery, LogSessions, Platform, Ports,
+    WebhookRequest, WebhookSender,
 };
 use slugline_router::{Entrance, Router};
 use slugline_store::Store;
@@ -169,6 +170,7 @@ impl Server {
             keeping: configuration.keeping,
             cycle: configuration.cycle,
             outbound: configuration.outbound,
+            acme: configuration.acme,
         };
         let (program, api_port) = (config.program.clone(), config.api_port);
         let store = store(&config.data_dir, configuration.bucket)?;
@@ -273,7 +275,17 @@ fn ports(
         log: Arc::clone(hub) as _,
         log_sessions: log_sessions(Arc::clone(hub)),
         drain_sender: drain_sender(Arc::clone(hub)),
+        webhook_sender: webhook_sender(),
         addon_providers: vec![],
+    })
+}
+
+fn webhook_sender() -> WebhookSender {
+    Arc::new(|request: WebhookRequest| {
+        let WebhookRequest { url, body, headers, outbound } = request;
+        let (host, port) = (url.host().to_owned(), url.port());
+        let url = url.as_str().to_owned();
+        Box::pin(Post { url, host, port, body, headers, outbound }.send())
     })
 }
 

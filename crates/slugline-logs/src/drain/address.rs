@@ -7,7 +7,7 @@ use slugline_model::outbound::Outbound;
 use super::DrainError;
 
 /// The addresses of a host that may be connected to.
-pub(super) async fn addresses(
+pub(crate) async fn addresses(
     outbound: &Outbound,
     host: &str,
     port: u16,

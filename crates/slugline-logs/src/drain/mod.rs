@@ -17,6 +17,8 @@ use slugline_model::drain::{Delivered, DrainKind, DrainUrl, FRAME, logplex};
 use slugline_model::logline::{LogFilter, LogLine, LogSink as _, Source};
 use slugline_model::outbound::Outbound;
 
+pub(crate) use address::addresses;
+
 use crate::Hub;
 use crate::session::{Session, now};
 
@@ -50,7 +52,7 @@ pub struct Drain {
 
 /// Why lines do not arrive.
 #[derive(Debug, thiserror::Error)]
-enum DrainError {
+pub(crate) enum DrainError {
     #[error("{host} is not found")]
     Resolve { host: String, source: std::io::Error },
     #[error("{host} is an address that is not reached for users")]

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::error::ApiError;
-use super::{Answer, add_on_attachment, add_on_service, list as lists, ok};
+use super::{Answer, add_on_attachment, add_on_service, is_seen, list as lists, ok};
 use crate::addons::{AddOnError, NewAddOn, NewAttachment};
 use crate::clock::api_time;
 use crate::db;
@@ -37,7 +37,8 @@ pub(super) fn routes() -> Router<Platform> {
 }
 
 async fn list(State(platform): State<Platform>, headers: HeaderMap) -> Answer {
-    let addons = platform.inner.db.read(db::add_on::all)?;
+    let mut addons = platform.inner.db.read(db::add_on::all)?;
+    addons.retain(|addon| addon.app_id.is_some_and(|app| is_seen(&platform, app)));
     Ok(lists::list(&headers, render_all(&platform, &addons)?))
 }
 
@@ -87,8 +88,11 @@ async fn create(State(platform): State<Platform>, Path(app): Path<String>, body:
         attachment: new_attachment(&attachment, confirmed(&body, &app))?,
         options: options(body.get("config")),
     };
-    let (addon, _) = platform.create_addon(&app, new).await?;
-    Ok(super::json(StatusCode::CREATED, render(&platform, &addon)?))
+    let (addon, attachment) = platform.create_addon(&app, new).await?;
+    let item = render(&platform, &addon)?;
+    platform.broadcast(app.id, "api:addon", "create", |_| Some(item.clone()));
+    add_on_attachment::tell(&platform, &attachment, "create");
+    Ok(super::json(StatusCode::CREATED, item))
 }
 
 /// What the client says beside the plan; a word without a value is `true`.
@@ -143,7 +147,11 @@ async fn update(
         let plan = add_on_service::plan_name(&platform, &plan);
         addon = platform.change_addon_plan(&addon, &plan).await?;
     }
-    Ok(ok(render(&platform, &addon)?))
+    let item = render(&platform, &addon)?;
+    if let Some(owner) = addon.app_id {
+        platform.broadcast(owner, "api:addon", "update", |_| Some(item.clone()));
+    }
+    Ok(ok(item))
 }
 
 async fn delete(
@@ -166,6 +174,7 @@ async fn delete(
     let addon = platform.destroy_addon(addon, force).await?;
     let mut item = before;
     item["state"] = addon.state.as_str().into();
+    platform.broadcast(owner.id, "api:addon", "destroy", |_| Some(item.clone()));
     let mut answer = ok(item);
     // The stock command line prints it.
     let warning =
@@ -301,7 +310,10 @@ pub(super) fn find(platform: &Platform, wanted: &str) -> Result<AddOn, ApiError>
         Err(_) => db::add_on::named(db, wanted),
     })?;
     let is_there = |addon: &AddOn| addon.state != db::add_on::State::Deprovisioned;
-    found.filter(is_there).ok_or_else(no_such)
+    let addon = found.filter(is_there).ok_or_else(no_such)?;
+    let attachments = platform.inner.db.read(|db| db::add_on_attachment::of_addon(db, addon.id))?;
+    let mut apps = attachments.iter().map(|attachment| attachment.app_id).chain(addon.app_id);
+    if apps.any(|app| is_seen(platform, app)) { Ok(addon) } else { Err(no_such()) }
 }
 
 /// One that an app has.

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use slugline_model::kept::Ephemeral;
 use slugline_model::name::AppName;
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use crate::clock::{self, api_time};
 use crate::db::app::App;
 use crate::db::{self, DbError};
 use crate::platform::Platform;
+use crate::rename::Renamed;
 
 pub(crate) async fn list(State(platform): State<Platform>, headers: HeaderMap) -> Answer {
     let apps = platform.inner.db.read(db::app::all)?;
@@ -26,11 +27,22 @@ pub(crate) async fn info(State(platform): State<Platform>, Path(app): Path<Strin
 }
 
 pub(crate) async fn create(State(platform): State<Platform>, body: String) -> Answer {
-    let body = super::formation::object(&body)?;
+    let app = make(&platform, &super::formation::object(&body)?)?;
+    Ok(super::json(StatusCode::CREATED, render(&platform, &app)?))
+}
+
+/// Makes an app as a body asks for it.
+pub(super) fn make(platform: &Platform, body: &Map<String, Value>) -> Result<App, ApiError> {
     let name = match body.get("name").and_then(Value::as_str) {
         Some(name) => name.parse::<AppName>().map_err(|e| ApiError::invalid(e.to_string()))?,
         None => invented_name(),
     };
+    if let Some(stack) = add_on::identity(body.get("stack")) {
+        super::stack::known(&stack)?;
+    }
+    if let Some(region) = add_on::identity(body.get("region")) {
+        super::region::known(&region)?;
+    }
     let now = clock::now();
     let app = App {
         id: Uuid::new_v4(),
@@ -52,7 +64,7 @@ pub(crate) async fn create(State(platform): State<Platform>, body: String) -> An
         return Err(ApiError::invalid(format!("Name {} is already taken", app.name)));
     }
     platform.changed();
-    Ok(super::json(StatusCode::CREATED, render(&platform, &app)?))
+    Ok(app)
 }
 
 fn invented_name() -> AppName {
@@ -68,6 +80,13 @@ pub(crate) async fn update(
 ) -> Answer {
     let app = platform.app(&app)?;
     let body = super::formation::object(&body)?;
+    let app = match body.get("name").and_then(Value::as_str) {
+        Some(name) => renamed(&platform, app, name).await?,
+        None => app,
+    };
+    if let Some(stack) = add_on::identity(body.get("build_stack")) {
+        super::stack::known(&stack)?;
+    }
     if let Some(maintenance) = body.get("maintenance").and_then(Value::as_bool) {
         let now = clock::now();
         platform
@@ -76,14 +95,40 @@ pub(crate) async fn update(
             .transaction(|db| db::app::set_maintenance(db, app.id, maintenance, now))?;
         platform.say_api(&app.name, format!("Maintenance mode {maintenance}"));
         platform.changed();
+        platform.tell_app(&platform.app(app.name.as_str())?);
     }
     Ok(ok(render(&platform, &platform.app(app.name.as_str())?)?))
+}
+
+/// The app under another name.
+async fn renamed(platform: &Platform, app: App, name: &str) -> Result<App, ApiError> {
+    let name: AppName = name.parse().map_err(|error| ApiError::invalid(format!("{error}")))?;
+    let refused = match platform.rename_app(&app, &name).await? {
+        Renamed::Done => {
+            let app = platform.app(name.as_str())?;
+            platform.tell_app(&app);
+            return Ok(app);
+        }
+        Renamed::Taken => format!("Name {name} is already taken"),
+        Renamed::Building => format!(
+            "{0} cannot be renamed while a build of it is under way. Nothing was changed: try \
+             again when it is over, or cancel it (slugline builds:cancel -a {0})",
+            app.name
+        ),
+    };
+    Err(ApiError::invalid(refused))
 }
 
 pub(crate) async fn delete(State(platform): State<Platform>, Path(app): Path<String>) -> Answer {
     let app = platform.app(&app)?;
     let rendered = render(&platform, &app)?;
-    add_on::may_destroy(&platform, &app).await?;
+    destroy(&platform, &app).await?;
+    Ok(ok(rendered))
+}
+
+/// Destroys an app with all that belongs to it.
+pub(super) async fn destroy(platform: &Platform, app: &App) -> Result<(), ApiError> {
+    add_on::may_destroy(platform, app).await?;
     platform.inner.db.transaction(|db| {
         db::add_on::give_up(db, app.id)?;
         db::app::delete(db, app.id)
@@ -94,7 +139,7 @@ pub(crate) async fn delete(State(platform): State<Platform>, Path(app): Path<Str
     platform.keep_drains();
     platform.inner.log.forget(app.name.as_str());
     platform.inner.layers.look();
-    Ok(ok(rendered))
+    Ok(())
 }
 
 /// Who may change an app: the one account.
@@ -119,11 +164,11 @@ pub(crate) fn reference(app: &App) -> Value {
     json!({ "id": app.id, "name": app.name })
 }
 
-fn render(platform: &Platform, app: &App) -> Result<Value, DbError> {
+pub(super) fn render(platform: &Platform, app: &App) -> Result<Value, DbError> {
     let running = platform.running(app.id)?;
-    let stack = json!({ "id": "00000000-0000-4000-8000-00000000000a", "name": "host" });
+    let stack = super::stack::reference();
     Ok(json!({
-        "acm": false,
+        "acm": platform.inner.db.read(|db| db::acm::is_enabled(db, app.id))?,
         "archived_at": null,
         "buildpack_provided_description":
             running.as_ref().map(|running| running.slug.buildpack.clone()),
@@ -139,7 +184,7 @@ fn render(platform: &Platform, app: &App) -> Result<Value, DbError> {
         "name": app.name,
         "organization": null,
         "owner": account::reference(),
-        "region": { "id": "00000000-0000-4000-8000-00000000000b", "name": "local" },
+        "region": super::region::reference(),
         "released_at": running.as_ref().map(|running| api_time(running.release.created_at)),
         "repo_size": null,
         "slug_size": running.as_ref().map(|running| running.slug.size),

@@ -174,7 +174,7 @@ fn found(platform: &Platform, app: &str, build: &str) -> Result<(App, Build), Ap
     Ok((app, build))
 }
 
-fn render(platform: &Platform, app: &App, build: &Build) -> Value {
+pub(super) fn render(platform: &Platform, app: &App, build: &Build) -> Value {
     let result = build.result.as_ref();
     let ran = result.map(|result| &result.buildpacks).filter(|ran| !ran.is_empty());
     let buildpacks: Vec<Value> = ran

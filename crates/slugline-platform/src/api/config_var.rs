@@ -75,7 +75,8 @@ fn refuse_values_of_addons(
     Ok(())
 }
 
-fn changes(
+/// The values of a body; null removes.
+pub(super) fn changes(
     body: serde_json::Map<String, Value>,
 ) -> Result<BTreeMap<String, Option<String>>, ApiError> {
     body.into_iter()

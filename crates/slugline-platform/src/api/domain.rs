@@ -26,7 +26,9 @@ pub(crate) async fn list(
         .db
         .read(|db| Ok((db::domain::of_app(db, app.id)?, db::sni_endpoint::of_app(db, app.id)?)))?;
     let mut items = vec![own(&platform, &app)];
-    items.extend(domains.iter().map(|domain| render(&platform, &app, domain, &endpoints)));
+    for domain in &domains {
+        items.push(render(&platform, &app, domain, &endpoints)?);
+    }
     Ok(lists::list(&headers, items))
 }
 
@@ -39,7 +41,8 @@ pub(crate) async fn info(
         return Ok(ok(own(&platform, &app)));
     }
     let domain = find(&platform, &app, &domain)?;
-    answer(&platform, &app, &domain, StatusCode::OK)
+    let endpoints = platform.inner.db.read(|db| db::sni_endpoint::of_app(db, app.id))?;
+    Ok(super::ok(render(&platform, &app, &domain, &endpoints)?))
 }
 
 pub(crate) async fn create(
@@ -81,7 +84,8 @@ pub(crate) async fn create(
     }
     platform.say_api(&app.name, format!("Add {} domain", domain.hostname));
     platform.hosts_changed();
-    answer(&platform, &app, &domain, StatusCode::CREATED)
+    platform.inner.other_domains.notify_one();
+    answer(&platform, &app, &domain, (StatusCode::CREATED, "create"))
 }
 
 /// Shows another certificate, or none.
@@ -102,7 +106,7 @@ pub(crate) async fn update(
     platform.inner.db.transaction(|db| db::domain::set_endpoint(db, domain.id, endpoint, now))?;
     platform.hosts_changed();
     let domain = find(&platform, &app, domain.hostname.as_str())?;
-    answer(&platform, &app, &domain, StatusCode::OK)
+    answer(&platform, &app, &domain, (StatusCode::OK, "update"))
 }
 
 pub(crate) async fn delete(
@@ -117,7 +121,7 @@ pub(crate) async fn delete(
     platform.inner.db.transaction(|db| db::domain::delete(db, domain.id))?;
     platform.say_api(&app.name, format!("Remove {} domain", domain.hostname));
     platform.hosts_changed();
-    answer(&platform, &app, &domain, StatusCode::OK)
+    answer(&platform, &app, &domain, (StatusCode::OK, "destroy"))
 }
 
 fn find(platform: &Platform, app: &App, wanted: &str) -> Result<Domain, ApiError> {
@@ -152,16 +156,31 @@ fn endpoint_for(
     Ok(Some(found))
 }
 
-fn answer(platform: &Platform, app: &App, domain: &Domain, status: StatusCode) -> Answer {
+/// Answers with what was done, which webhooks hear of too.
+fn answer(
+    platform: &Platform,
+    app: &App,
+    domain: &Domain,
+    (status, action): (StatusCode, &str),
+) -> Answer {
     let endpoints = platform.inner.db.read(|db| db::sni_endpoint::of_app(db, app.id))?;
-    Ok(super::json(status, render(platform, app, domain, &endpoints)))
+    let item = render(platform, app, domain, &endpoints)?;
+    platform.broadcast(app.id, "api:domain", action, |_| Some(item.clone()));
+    Ok(super::json(status, item))
 }
 
-fn render(platform: &Platform, app: &App, domain: &Domain, endpoints: &[SniEndpoint]) -> Value {
+fn render(
+    platform: &Platform,
+    app: &App,
+    domain: &Domain,
+    endpoints: &[SniEndpoint],
+) -> Result<Value, ApiError> {
+    let acm = platform.inner.db.read(|db| super::acm::status(db, domain))?;
+    let (acm_status, acm_status_reason) = acm.unzip();
     let endpoint = endpoints.iter().find(|endpoint| Some(endpoint.id) == domain.sni_endpoint_id);
-    json!({
-        "acm_status": null,
-        "acm_status_reason": null,
+    Ok(json!({
+        "acm_status": acm_status,
+        "acm_status_reason": acm_status_reason.flatten(),
         "app": super::app::reference(app),
         "cname": platform.own_host(&app.name),
         "created_at": api_time(domain.created_at),
@@ -172,7 +191,7 @@ fn render(platform: &Platform, app: &App, domain: &Domain, endpoints: &[SniEndpo
         // Nothing has to be waited for.
         "status": "none",
         "updated_at": api_time(domain.updated_at),
-    })
+    }))
 }
 
 /// The name that every app has.

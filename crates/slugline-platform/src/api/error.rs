@@ -56,6 +56,43 @@ impl ApiError {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "confirmation_required", message)
     }
 
+    /// A list has no such part.
+    pub(crate) fn range(message: impl Into<String>) -> Self {
+        let status = StatusCode::RANGE_NOT_SATISFIABLE;
+        Self::new(status, "requested_range_not_satisfiable", message)
+    }
+
+    /// Another version of the API is asked for.
+    pub(crate) fn not_acceptable() -> Self {
+        let message = "The API has version 3: Accept: application/vnd.heroku+json; version=3.";
+        Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message)
+    }
+
+    /// Heroku has it, and it makes no sense here.
+    pub(crate) fn not_implemented(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", message)
+    }
+
+    /// What a status says by itself, where nobody has said more.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        let (id, message) = match status {
+            StatusCode::NOT_FOUND => ("not_found", "Couldn't find that endpoint."),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                ("method_not_allowed", "That endpoint is not used in this way.")
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => ("payload_too_large", "The body is too large."),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                ("unsupported_media_type", "The body must be JSON.")
+            }
+            status if status.is_server_error() => return Self::internal(),
+            _ => (
+                "bad_request",
+                "The request could not be read: its path, query or body is no text.",
+            ),
+        };
+        Self::new(status, id, message)
+    }
+
     /// Somebody whom the platform relies on does not answer.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message)

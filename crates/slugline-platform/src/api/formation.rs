@@ -116,6 +116,12 @@ fn scale(platform: &Platform, app: &App, wanted: &[Update]) -> Result<(), ApiErr
     let text = format!("Scaled to {} by user {}", told.join(" "), account::EMAIL);
     platform.say_api(&app.name, text);
     platform.changed();
+    for row in &changed {
+        platform.broadcast(app.id, "api:formation", "update", |platform| {
+            let all = render_all(platform, app).ok()?;
+            all.into_iter().find(|item| item["type"] == row.process_type.as_str())
+        });
+    }
     Ok(())
 }
 

@@ -8,3 +8,12 @@ const ID: &str = "00000000-0000-4000-8000-00000000000c";
 pub(super) fn cedar() -> Value {
     json!({ "id": ID, "name": "cedar" })
 }
+
+pub(super) fn render() -> Value {
+    json!({
+        "created_at": "2026-01-01T00:00:00Z",
+        "id": ID,
+        "name": "cedar",
+        "updated_at": "2026-01-01T00:00:00Z",
+    })
+}

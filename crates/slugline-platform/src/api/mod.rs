@@ -5,12 +5,16 @@
 //! token. Everything else does.
 
 mod account;
+mod account_feature;
+mod acm;
 mod add_on;
 mod add_on_attachment;
 mod add_on_service;
 mod advice;
 mod app;
 mod app_feature;
+mod app_setup;
+mod app_webhook;
 mod auth;
 mod bake;
 mod build;
@@ -21,8 +25,10 @@ mod cron;
 mod domain;
 mod dyno;
 mod dyno_size;
+mod envelope;
 mod error;
 mod formation;
+mod further;
 mod generation;
 mod ledger;
 mod list;
@@ -30,9 +36,16 @@ mod log_drain;
 mod log_session;
 mod metrics;
 mod named_id;
+mod organisation;
+mod pipeline;
+mod pipeline_coupling;
+mod pipeline_promotion;
 mod prove;
 mod receipt;
+mod refused;
+mod region;
 mod release;
+mod review_app;
 mod run;
 mod slug;
 mod slug_blob;
@@ -40,8 +53,11 @@ mod slug_image;
 mod slug_reading;
 mod sni_endpoint;
 mod source;
+mod stack;
 mod store;
 mod stream;
+mod test_run;
+mod told;
 
 use axum::Router;
 use axum::middleware;
@@ -52,6 +68,9 @@ use crate::db;
 use crate::db::app::App;
 use crate::platform::Platform;
 use error::ApiError;
+
+pub(crate) use app_feature::RUNTIME_METRICS;
+pub(crate) use told::actor;
 
 /// What a handler answers.
 type Answer = Result<axum::response::Response, ApiError>;
@@ -64,6 +83,7 @@ impl Platform {
             .route("/apps", get(app::list).post(app::create))
             .route("/users/{user}/apps", get(app::list))
             .route("/apps/{app}", get(app::info).patch(app::update).delete(app::delete))
+            .route("/apps/{app}/acm", post(acm::enable).delete(acm::disable).patch(acm::refresh))
             .route("/apps/{app}/builds", get(build::list).post(build::create))
             .route("/apps/{app}/build-cache", get(build::cache).delete(build::delete_cache))
             .route("/apps/{app}/builds/{build}", get(build::info).delete(build::cancel))
@@ -120,6 +140,7 @@ impl Platform {
             .route("/apps/{app}/releases/{release}", get(release::info))
             .route("/apps/{app}/releases/{release}/proof", get(prove::of_release))
             .route("/apps/{app}/releases/{release}/config-vars", get(release::config_vars))
+            .route("/apps/{app}/sources", post(source::create_for_app))
             .route("/apps/{app}/slugs", post(slug::create))
             .route("/apps/{app}/slugs/{slug}", get(slug::info))
             .route("/apps/{app}/slugs/{slug}/image", get(slug_image::image))
@@ -141,16 +162,17 @@ impl Platform {
             .route("/store/actions/gc", post(store::collect))
             .route("/store/actions/fsck", post(store::fsck))
             .route("/sources", post(source::create))
-            .merge(add_on::routes())
+            .merge(further::routes())
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_token));
         Router::new()
             .merge(with_token)
-            .route("/buildpacks/{name}", get(buildpack::info))
+            .merge(further::public_routes())
             .route("/slugs/{slug}", get(slug_blob::download).put(slug_blob::upload))
             .route("/sources/{source}", get(source::download).put(source::upload))
             .route("/streams/{output}", get(stream::output))
             .route("/log-streams/{session}", get(log_session::stream))
             .fallback(async || ApiError::not_found("endpoint", "Couldn't find that endpoint."))
+            .layer(middleware::from_fn(envelope::wrap))
             .with_state(self.clone())
     }
 
@@ -166,6 +188,11 @@ impl Platform {
             .read(|db| db::app::find(db, name_or_id))?
             .ok_or_else(|| ApiError::not_found("app", "Couldn't find that app."))
     }
+}
+
+/// Whether who asks may see what belongs to an app.
+fn is_seen(platform: &Platform, app: uuid::Uuid) -> bool {
+    platform.app(&app.to_string()).is_ok()
 }
 
 fn json(status: StatusCode, body: serde_json::Value) -> axum::response::Response {

@@ -113,10 +113,11 @@ pub(crate) fn render(platform: &Platform, slug: &Slug) -> Value {
         "commit": slug.source_version,
         "commit_description": slug.commit_description,
         "created_at": api_time(slug.created_at),
+        "deleted_at": null,
         "id": slug.id,
         "process_types": slug.process_types,
         "size": slug.size,
-        "stack": stack(),
+        "stack": super::stack::reference(),
         "updated_at": api_time(slug.created_at),
     })
 }
@@ -129,17 +130,13 @@ fn render_upload(platform: &Platform, upload: &SlugUpload) -> Value {
         "commit": upload.source_version,
         "commit_description": upload.commit_description,
         "created_at": api_time(upload.created_at),
+        "deleted_at": null,
         "id": upload.id,
         "process_types": upload.process_types,
         "size": null,
-        "stack": stack(),
+        "stack": super::stack::reference(),
         "updated_at": api_time(upload.created_at),
     })
-}
-
-/// There is one stack, whatever a client asks for: the host's.
-fn stack() -> Value {
-    json!({ "id": "00000000-0000-4000-8000-00000000000a", "name": "host" })
 }
 
 impl Platform {

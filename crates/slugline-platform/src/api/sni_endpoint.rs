@@ -24,7 +24,10 @@ pub(crate) async fn list(
 ) -> Answer {
     let app = platform.app(&app)?;
     let endpoints = platform.inner.db.read(|db| db::sni_endpoint::of_app(db, app.id))?;
-    let items = endpoints.iter().map(|endpoint| render(&platform, &app, endpoint));
+    // What an authority issued is for one domain, which tells of it. The stock command line would
+    // ask which of all to show.
+    let uploaded = endpoints.iter().filter(|endpoint| !endpoint.acm);
+    let items = uploaded.map(|endpoint| render(&platform, &app, endpoint));
     Ok(lists::list(&headers, items.collect::<Result<_, _>>()?))
 }
 
@@ -53,6 +56,7 @@ pub(crate) async fn create(
         name,
         certificate_chain,
         private_key,
+        acm: false,
         created_at: now,
         updated_at: now,
     };
@@ -93,6 +97,7 @@ pub(crate) async fn delete(
     platform.inner.db.transaction(|db| db::sni_endpoint::delete(db, endpoint.id))?;
     platform.say_api(&app.name, format!("Remove {} certificate", endpoint.name));
     platform.hosts_changed();
+    platform.broadcast(app.id, "api:sni-endpoint", "destroy", |_| Some(rendered.clone()));
     Ok(super::ok(rendered))
 }
 
@@ -100,7 +105,10 @@ fn put(platform: &Platform, app: &App, endpoint: &SniEndpoint, status: StatusCod
     platform.inner.db.transaction(|db| db::sni_endpoint::put(db, endpoint))?;
     platform.say_api(&app.name, format!("Set {} certificate", endpoint.name));
     platform.hosts_changed();
-    Ok(super::json(status, render(platform, app, endpoint)?))
+    let item = render(platform, app, endpoint)?;
+    let action = if status == StatusCode::CREATED { "create" } else { "update" };
+    platform.broadcast(app.id, "api:sni-endpoint", action, |_| Some(item.clone()));
+    Ok(super::json(status, item))
 }
 
 /// What a user uploads, once it is known to be of use.
@@ -138,7 +146,7 @@ fn render(platform: &Platform, app: &App, endpoint: &SniEndpoint) -> Result<Valu
     let facts = facts_of(&endpoint.certificate_chain);
     let certificate = facts.map(|facts| {
         json!({
-            "acm": false,
+            "acm": endpoint.acm,
             "ca_signed?": !facts.is_self_signed(),
             "cert_domains": facts.names,
             "expires_at": api_time(facts.expires_at * MICROS),

@@ -20,6 +20,15 @@ pub(crate) async fn create(State(platform): State<Platform>) -> Answer {
     Ok(super::json(StatusCode::CREATED, body))
 }
 
+/// The same, as older clients ask for it.
+pub(crate) async fn create_for_app(
+    State(platform): State<Platform>,
+    Path(app): Path<String>,
+) -> Answer {
+    platform.app(&app)?;
+    create(State(platform)).await
+}
+
 /// Takes a source; it is there whole or not at all.
 pub(crate) async fn upload(
     State(platform): State<Platform>,

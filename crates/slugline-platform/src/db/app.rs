@@ -89,6 +89,25 @@ pub(crate) fn set_ephemeral(db: &Connection, id: Uuid, mode: Ephemeral) -> rusql
     Ok(())
 }
 
+/// Gives an app another name.
+pub(crate) fn rename(db: &Connection, id: Uuid, name: &AppName, now: i64) -> rusqlite::Result<()> {
+    db.execute(
+        "UPDATE app SET name = ?, updated_at = ? WHERE id = ?",
+        params![name.as_str(), now, id.to_string()],
+    )?;
+    Ok(())
+}
+
+/// Whether nobody but its owner changes it.
+pub(crate) fn is_locked(db: &Connection, id: Uuid) -> rusqlite::Result<bool> {
+    db.query_row("SELECT locked FROM app WHERE id = ?", [id.to_string()], |row| row.get(0))
+}
+
+pub(crate) fn set_locked(db: &Connection, id: Uuid, locked: bool) -> rusqlite::Result<()> {
+    db.execute("UPDATE app SET locked = ? WHERE id = ?", params![locked, id.to_string()])?;
+    Ok(())
+}
+
 /// Removes an app and all that belongs to it.
 pub(crate) fn delete(db: &Connection, id: Uuid) -> rusqlite::Result<()> {
     // Builds and releases refer to slugs: their rows go first.

@@ -27,6 +27,12 @@ pub(crate) fn delete(db: &Connection, app: &AppName, dyno: &DynoName) -> rusqlit
     Ok(())
 }
 
+/// Keeps those of an app under another name of it.
+pub(crate) fn rename(db: &Connection, app: &AppName, name: &AppName) -> rusqlite::Result<()> {
+    db.execute("UPDATE crash SET app = ? WHERE app = ?", params![name.as_str(), app.as_str()])?;
+    Ok(())
+}
+
 /// All that are kept.
 pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<((AppName, DynoName), Crash)>> {
     db.prepare("SELECT app, dyno, crash FROM crash")?

@@ -2,9 +2,12 @@
 //!
 //! Write-ahead log and full synchronisation: what was committed survives `kill -9` and power loss.
 
+pub(crate) mod acm;
 pub(crate) mod add_on;
 pub(crate) mod add_on_attachment;
 pub(crate) mod app;
+pub(crate) mod app_setup;
+pub(crate) mod app_webhook;
 pub(crate) mod build;
 pub(crate) mod buildpack_installation;
 pub(crate) mod config_var;
@@ -12,9 +15,13 @@ pub(crate) mod crash;
 pub(crate) mod cron;
 pub(crate) mod domain;
 pub(crate) mod dyno;
+pub(crate) mod feature;
 pub(crate) mod formation;
 pub(crate) mod log_drain;
 pub(crate) mod overview;
+pub(crate) mod pipeline;
+pub(crate) mod pipeline_coupling;
+pub(crate) mod pipeline_promotion;
 pub(crate) mod prove;
 pub(crate) mod receipt;
 pub(crate) mod release;
@@ -52,6 +59,8 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_7_prove.sql")),
     M::up(include_str!("schema_10_edge.sql")),
     M::up(include_str!("schema_13_add_ons.sql")),
+    M::up(include_str!("schema_14_pipelines.sql")),
+    M::up(include_str!("schema_17_acm.sql")),
 ];
 
 /// The embedded database.

@@ -15,13 +15,16 @@ pub(crate) struct SniEndpoint {
     pub(crate) certificate_chain: String,
     /// PEM. A secret.
     pub(crate) private_key: String,
+    /// Whether an authority issued it for the platform, which renews it.
+    pub(crate) acm: bool,
     /// Microseconds since 1970.
     pub(crate) created_at: i64,
     /// Microseconds since 1970.
     pub(crate) updated_at: i64,
 }
 
-const COLUMNS: &str = "id, app_id, name, certificate_chain, private_key, created_at, updated_at
+const COLUMNS: &str =
+    "id, app_id, name, certificate_chain, private_key, created_at, updated_at, acm
      FROM sni_endpoint";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<SniEndpoint> {
@@ -33,6 +36,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<SniEndpoint> {
         private_key: row.get(4)?,
         created_at: row.get(5)?,
         updated_at: row.get(6)?,
+        acm: row.get(7)?,
     })
 }
 
@@ -51,8 +55,8 @@ pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<SniEndpoint>> {
 pub(crate) fn put(db: &Transaction<'_>, endpoint: &SniEndpoint) -> rusqlite::Result<()> {
     db.execute(
         "INSERT INTO sni_endpoint
-         (id, app_id, name, certificate_chain, private_key, created_at, updated_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?)
+         (id, app_id, name, certificate_chain, private_key, created_at, updated_at, acm)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET certificate_chain = excluded.certificate_chain,
          private_key = excluded.private_key, updated_at = excluded.updated_at",
         params![
@@ -62,7 +66,8 @@ pub(crate) fn put(db: &Transaction<'_>, endpoint: &SniEndpoint) -> rusqlite::Res
             endpoint.certificate_chain,
             endpoint.private_key,
             endpoint.created_at,
-            endpoint.updated_at
+            endpoint.updated_at,
+            endpoint.acm
         ],
     )?;
     Ok(())

@@ -15,8 +15,9 @@ use slugline_model::usage::Usage;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
+use crate::api::RUNTIME_METRICS;
 use crate::clock;
-use crate::db;
+use crate::db::{self, DbError};
 use crate::dynos::{Dyno, Role};
 use crate::platform::Platform;
 pub(crate) use samples::{Measured, Samples};
@@ -49,8 +50,9 @@ impl Metrics {
 
 impl Platform {
     /// Whether an app's log has Heroku's runtime metrics, its lab feature `log-runtime-metrics`.
-    pub(crate) fn metrics_enabled(&self, _app: &AppName) -> bool {
-        self.inner.config.runtime_metrics
+    pub(crate) fn metrics_enabled(&self, app: Uuid) -> Result<bool, DbError> {
+        let set = self.inner.db.read(|db| db::feature::of_app(db, app, RUNTIME_METRICS))?;
+        Ok(set.unwrap_or(self.inner.config.runtime_metrics))
     }
 
     /// Measures all dynos again and again.
@@ -96,10 +98,9 @@ impl Platform {
     fn log_metrics(&self, measured: &[Measured]) {
         let mut ids: BTreeMap<AppName, Option<Uuid>> = BTreeMap::new();
         for dyno in measured.iter().filter(|dyno| dyno.role != Role::Build) {
-            if !self.metrics_enabled(&dyno.app) {
-                continue;
-            }
-            let id = ids.entry(dyno.app.clone()).or_insert_with(|| self.id_of(&dyno.app));
+            let wanted =
+                || self.id_of(&dyno.app).filter(|id| self.metrics_enabled(*id).unwrap_or(false));
+            let id = ids.entry(dyno.app.clone()).or_insert_with(wanted);
             let Some(id) = id else { continue };
             let from = source(*id, &dyno.dyno, dyno.id);
             self.say(&dyno.app, &dyno.dyno, format!("{from} {}", dyno.load));

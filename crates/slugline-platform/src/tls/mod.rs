@@ -1,5 +1,7 @@
 //! TLS of apps: which certificate a browser is shown.
 
+pub(crate) mod acm;
+pub(crate) mod acme;
 pub(crate) mod authority;
 pub(crate) mod certificate;
 

@@ -35,7 +35,7 @@ use slugline_model::route::Serving;
 use slugline_model::sandbox::Step;
 use slugline_model::slug::{SlugId, SlugSummary, SlugView};
 use slugline_model::usage::{CpuTime, Memory, Usage};
-use slugline_platform::{Config, Platform, Ports};
+use slugline_platform::{Config, Platform, Ports, WebhookRequest, WebhookSender};
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 
@@ -313,6 +313,35 @@ impl LogSink for Lines {
     }
 }
 
+/// Requests to webhooks, and how the next ones are answered; 200 where nothing is said.
+#[derive(Default)]
+pub(crate) struct Posted {
+    pub(crate) requests: Vec<WebhookRequest>,
+    pub(crate) answers: Vec<Result<u16, String>>,
+}
+
+fn webhook_sender(posted: Arc<Mutex<Posted>>) -> WebhookSender {
+    Arc::new(move |request| {
+        let mut posted = posted.lock().unwrap();
+        posted.requests.push(request);
+        let answer = if posted.answers.is_empty() { Ok(200) } else { posted.answers.remove(0) };
+        Box::pin(std::future::ready(answer))
+    })
+}
+
+/// A source of an app.json alone, as a `.tgz`.
+fn packed(app_json: Option<&str>) -> Vec<u8> {
+    let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut archive = tar::Builder::new(encoder);
+    if let Some(text) = app_json {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_cksum();
+        archive.append_data(&mut header, "owl/app.json", text.as_bytes()).unwrap();
+    }
+    archive.into_inner().unwrap().finish().unwrap()
+}
+
 /// A platform and what it stands on.
 pub(crate) struct TestPlatform {
     pub(crate) platform: Platform,
@@ -320,6 +349,8 @@ pub(crate) struct TestPlatform {
     pub(crate) store: Arc<FakeStore>,
     pub(crate) log: Arc<Lines>,
     pub(crate) data: Arc<tempfile::TempDir>,
+    /// What webhooks were told, and how they answer.
+    pub(crate) posted: Arc<Mutex<Posted>>,
 }
 
 impl TestPlatform {
@@ -370,8 +401,10 @@ impl TestPlatform {
             runtime_metrics: false,
             cycle: None,
             outbound: slugline_model::outbound::Outbound::default(),
+            acme: slugline_platform::Acme::default(),
         };
         let store = Arc::<FakeStore>::default();
+        let posted = Arc::<Mutex<Posted>>::default();
         let ports = Ports {
             engine: Arc::clone(&engine) as _,
             events,
@@ -380,10 +413,11 @@ impl TestPlatform {
             log: Arc::clone(&log) as _,
             log_sessions: Arc::new(|_| futures_util::stream::empty().boxed()),
             drain_sender: Arc::new(|_| Box::pin(std::future::pending())),
+            webhook_sender: webhook_sender(Arc::clone(&posted)),
             addon_providers: addon_providers(data.path()),
         };
         let platform = Platform::start(config, ports).await.unwrap();
-        Self { platform, engine, store, log, data }
+        Self { platform, engine, store, log, data, posted }
     }
 
     /// With an app that was built and released, and whose web dyno is up.
@@ -442,6 +476,15 @@ impl TestPlatform {
         let path = format!("/apps/library/builds/{}", build["id"].as_str().unwrap());
         self.until(async || self.get(&path).await["status"] != "pending").await;
         self.get(&path).await
+    }
+
+    /// Uploads a source with this app.json; gives its URL.
+    pub(crate) async fn uploaded(&self, app_json: Option<&str>) -> String {
+        let source = self.ok("POST", "/sources", json!({})).await;
+        let url = source["source_blob"]["put_url"].as_str().unwrap().to_owned();
+        let name = url.rsplit('/').next().unwrap();
+        std::fs::write(self.data.path().join("sources").join(name), packed(app_json)).unwrap();
+        url
     }
 
     /// Uploads a source, and asks for a build of it with more in the request's body.

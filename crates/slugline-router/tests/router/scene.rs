@@ -157,7 +157,7 @@ fn table(serving: Serving) -> Arc<RouteTable> {
     let route = AppRoute { app: "owl".parse().unwrap(), serving };
     let fox = AppRoute { app: "fox".parse().unwrap(), serving: Serving::Nobody(Code::H14) };
     let hosts = [("owl.localhost".to_owned(), route), ("fox.localhost".to_owned(), fox)];
-    Arc::new(RouteTable { hosts: hosts.into() })
+    Arc::new(RouteTable { hosts: hosts.into(), ..RouteTable::default() })
 }
 
 /// Dynos of these tests are in the network of the tests.

@@ -24,27 +24,52 @@ pub(crate) enum BuildsCommand {
     #[command(name = "builds", after_help = "Example:\n  slugline builds -a library")]
     List(Options),
     /// Show a build: its steps, its biggest parts, what grew, what leaked
-    #[command(name = "builds:info", visible_alias = "build:info")]
+    #[command(
+        name = "builds:info",
+        visible_alias = "build:info",
+        after_help = "Example:\n  slugline builds:info -a library"
+    )]
     Info(OfBuild),
     /// Show a build's output, and go on for as long as it grows
-    #[command(name = "builds:output", visible_alias = "build:output")]
+    #[command(
+        name = "builds:output",
+        visible_alias = "build:output",
+        after_help = "Example:\n  slugline builds:output -a library"
+    )]
     Output(OfBuild),
     /// Follow the build that runs; the exit code is the build's
-    #[command(name = "builds:watch", visible_alias = "build:watch")]
+    #[command(
+        name = "builds:watch",
+        visible_alias = "build:watch",
+        after_help = "Example:\n  slugline builds:watch -a library"
+    )]
     Watch(Watch),
     /// Cancel a build that waits or runs
-    #[command(name = "builds:cancel", visible_alias = "build:cancel")]
+    #[command(
+        name = "builds:cancel",
+        visible_alias = "build:cancel",
+        after_help = "Example:\n  slugline builds:cancel -a library"
+    )]
     Cancel(OfBuild),
     /// Build a directory
-    #[command(name = "builds:create", visible_alias = "build:create")]
+    #[command(
+        name = "builds:create",
+        visible_alias = "build:create",
+        after_help = "Example:\n  slugline builds:create examples/library -a library"
+    )]
     Create(Create),
     /// Build once more from a build's source, buildpacks and config vars
-    #[command(name = "builds:replay", visible_alias = "build:replay")]
+    #[command(
+        name = "builds:replay",
+        visible_alias = "build:replay",
+        after_help = "Example:\n  slugline builds:replay -a library"
+    )]
     Replay(OfBuild),
     /// Remove what builds keep for later ones
     #[command(
         name = "builds:cache:purge",
-        visible_aliases = ["build:cache:purge", "builds:cache-purge"]
+        visible_aliases = ["build:cache:purge", "builds:cache-purge"],
+        after_help = "Example:\n  slugline builds:cache:purge -a library"
     )]
     PurgeCache(Options),
 }

@@ -16,7 +16,7 @@ use slugline_s3::{Server, Storage, StorageError};
 use tokio::net::TcpListener;
 
 pub(crate) use provider::Buckets;
-pub(crate) use settings::ObjectsTable;
+pub(crate) use settings::{ALLOWED, ObjectsTable};
 
 use crate::ServerArgs;
 use crate::server::data_directory;

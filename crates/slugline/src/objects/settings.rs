@@ -8,6 +8,10 @@ use toml::Spanned;
 
 use crate::bucket::{StoreTable, Wrong};
 
+/// What the table may hold, for people.
+pub(crate) const ALLOWED: &str = "[s3] has `bucket`, such as \"s3://NAME/PREFIX\", `endpoint`, \
+    `region`, `path_style` and `credentials`, a file.";
+
 /// Where the plan `external` keeps what apps put.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

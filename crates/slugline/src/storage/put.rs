@@ -145,13 +145,13 @@ fn record(bucket: &AppBucket, file: &File, path: &Path, key: &Key) -> std::io::R
         meta.mtime_nsec()
     );
     let digest = <sha2::Sha256 as sha2::Digest>::digest(of);
-    let name: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    let name = digest.iter().take(16).fold(0_u128, |name, byte| name << 8 | u128::from(*byte));
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
     let directory = cache.unwrap_or_else(std::env::temp_dir).join("slugline/uploads");
     std::fs::create_dir_all(&directory)?;
-    Ok(directory.join(format!("{name}.json")))
+    Ok(directory.join(format!("{name:032x}.json")))
 }
 
 async fn in_parts(

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cli::Cli;
 use crate::scene;
 use crate::support::account::Account;
 use crate::support::api::Api;
+use crate::support::cli::Cli;
 use crate::support::server::Server;
 use crate::support::wait_for;
 use crate::terminal::Typist;

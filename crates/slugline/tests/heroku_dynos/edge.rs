@@ -7,9 +7,9 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::cli::Cli;
 use crate::scene;
 use crate::support::account::Account;
+use crate::support::cli::Cli;
 use crate::support::scene::Scene;
 use crate::support::server::Server;
 use crate::support::wait_for;
@@ -17,7 +17,7 @@ use crate::support::wait_for;
 const SOON: Duration = Duration::from_mins(1);
 
 /// A request for a host, as a browser makes it: body, or what curl complains of.
-fn curl(scene: &Scene, url: &str, trusted: &PathBuf) -> Result<String, String> {
+pub(crate) fn curl(scene: &Scene, url: &str, trusted: &PathBuf) -> Result<String, String> {
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--show-error", "--max-time", "20", "--cacert"]).arg(trusted);
     let port = scene.port;

@@ -1,7 +1,7 @@
 //! Dynos as users of Heroku have them: driven by the stock command line, and under load.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
-mod cli;
+mod acm;
 mod commands;
 mod edge;
 mod load;

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod api;
 pub(crate) mod chance;
+pub(crate) mod cli;
 pub(crate) mod deploy;
 pub(crate) mod http;
 pub(crate) mod ports;

@@ -31,7 +31,7 @@ const WORDS: [(&str, &str); 22] = [
 ];
 
 /// Where a word is somebody else's: below a folder, or on a line with these characters.
-const ELSEWHERE: [(&str, Elsewhere); 4] = [
+const ELSEWHERE: [(&str, Elsewhere); 6] = [
     // What webpack makes.
     ("bundle", Elsewhere::Below("examples/")),
     // Certificates: the environment's names for a file of them.
@@ -40,6 +40,9 @@ const ELSEWHERE: [(&str, Elsewhere); 4] = [
     ("bundle", Elsewhere::Beside("bundle exec")),
     // A field of Heroku's API.
     ("artifact", Elsewhere::Beside("\"artifacts\"")),
+    // Another one, and a path of it.
+    ("plugin", Elsewhere::Beside("\"cli_plugin_name\"")),
+    ("deployment", Elsewhere::Beside("/latest-deployments")),
 ];
 
 enum Elsewhere {

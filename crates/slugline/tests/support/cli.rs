@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::support::scene::Scene;
-use crate::support::server::Server;
+use super::scene::Scene;
+use super::server::Server;
 
 /// What is installed.
 const PACKAGE: &str = "heroku@11.10.0";
@@ -36,10 +36,11 @@ impl Ran {
 
 impl<'a> Cli<'a> {
     pub(crate) fn new(server: &mut Server<'a>) -> Self {
-        let home = tempfile::tempdir().unwrap();
+        let home = tempfile::tempdir().expect("a directory");
         let terms = home.path().join(".cache/heroku/terms-of-service");
-        std::fs::create_dir_all(terms.parent().unwrap()).unwrap();
-        std::fs::write(terms, "").unwrap();
+        let parent = terms.parent().expect("a file lies in a directory");
+        std::fs::create_dir_all(parent).expect("the home is ours");
+        std::fs::write(terms, "").expect("the home is ours");
         Self { scene: server.scene, token: server.api().token, home }
     }
 
@@ -54,6 +55,9 @@ impl<'a> Cli<'a> {
             .env("HOME", self.home.path())
             .env("HEROKU_HOST", &api)
             .env("HEROKU_PARTICLEBOARD_URL", &api)
+            .env("HEROKU_BUILDPACK_REGISTRY_URL", &api)
+            .env("HEROKU_STATUS_HOST", &api)
+            .env("HEROKU_DATA_HOST", "localhost")
             .env("HEROKU_API_KEY", &self.token)
             .env("HEROKU_APP", self.scene.app)
             .env("DISABLE_TELEMETRY", "true")
@@ -68,9 +72,12 @@ impl<'a> Cli<'a> {
         use std::io::Write as _;
         let mut command = self.command(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut stdin = child.stdin.take().expect("it is piped");
+        // One that does not read its input is fine.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        let output = child.wait_with_output().expect("it is our child");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ran { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
     }
@@ -84,9 +91,9 @@ impl<'a> Cli<'a> {
 /// Its program, which is installed into the directory of this build's results once.
 fn installed() -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("heroku-cli");
-    std::fs::create_dir_all(&directory).unwrap();
-    let lock = std::fs::File::create(directory.join("lock")).unwrap();
-    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    std::fs::create_dir_all(&directory).expect("the tests' directory is ours");
+    let lock = std::fs::File::create(directory.join("lock")).expect("the directory is ours");
+    flock(&lock, FlockOperation::LockExclusive).expect("a file can be locked");
     let program = directory.join("node_modules/.bin/heroku");
     if !program.exists() {
         let mut npm = Command::new("npm");
