@@ -279,10 +279,13 @@ fn inward(dynos: &str, options: &NetworkOptions) -> Vec<String> {
     std::iter::once(answers).chain(allowed).chain([format!("iifname {dynos} drop")]).collect()
 }
 
-/// A dyno asks its side's partner, the first address of its pair.
+/// A dyno asks its side's partner, the first address of its pair, and no other address of the machine.
 fn reach(dynos: &str, options: &NetworkOptions) -> Vec<String> {
+    let subnet = options.subnet;
     let to = |Reach { port, to }: &Reach| {
-        format!("iifname {dynos} fib daddr type local tcp dport {port} dnat ip to {to}")
+        format!(
+            "iifname {dynos} ip daddr {subnet} fib daddr type local tcp dport {port} dnat ip to {to}"
+        )
     };
     options.reach.iter().map(to).collect()
 }
@@ -427,7 +430,7 @@ table inet slugline_0badcaf {
   }
   chain reach {
     type nat hook prerouting priority dstnat; policy accept;
-    iifname \"sl0badcaf*\" fib daddr type local tcp dport 5432 dnat ip to 127.0.0.1:5432
+    iifname \"sl0badcaf*\" ip daddr 10.213.0.0/16 fib daddr type local tcp dport 5432 dnat ip to 127.0.0.1:5432
   }
 }
 ";

@@ -10,6 +10,11 @@ use slugline_model::limits::Limits;
 use slugline_platform::{Declared, DeclaredPlan};
 use toml::Spanned;
 
+/// What the tables may hold, for people.
+pub(crate) const ALLOWED: &str = "[addons.NAME] has `name`, `prefix`, `url`, `default` and `plans`; \
+    [addons.NAME.plans.PLAN] has `name`, `description` and `config`, a table of config vars: \
+    DATABASE_URL = \"postgres://…\".";
+
 /// One service.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

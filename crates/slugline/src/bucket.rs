@@ -43,6 +43,17 @@ pub(crate) struct Wrong {
 }
 
 impl StoreTable {
+    /// A table about a bucket alone.
+    pub(crate) fn of_bucket(
+        bucket: Option<Spanned<String>>,
+        endpoint: Option<Spanned<String>>,
+        region: Option<Spanned<String>>,
+        path_style: Option<bool>,
+        credentials: Option<Spanned<PathBuf>>,
+    ) -> Self {
+        Self { bucket, endpoint, region, path_style, credentials, ..Self::default() }
+    }
+
     /// What is configured, with the environment's variables as they are asked for; none where slugs
     /// stay here.
     pub(crate) fn settings(

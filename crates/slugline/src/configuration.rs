@@ -28,16 +28,17 @@ use crate::bucket::StoreTable;
 use crate::dyno_settings::DynosTable;
 use crate::layer_settings::LayersTable;
 use crate::network::{NetworkTable, OutboundTable};
+use crate::objects::ObjectsTable;
 
 /// What the file is called where nobody names another.
 const NAME: &str = "slugline.toml";
 
 /// What there is to decide, for those who wrote something else.
-const TABLES: &str = "There are eight tables: [acme], with `directory`, `contact` and `trust`; \
+const TABLES: &str = "There are nine tables: [acme], with `directory`, `contact` and `trust`; \
     [addons.NAME], with `plans`; [build], with `stack` and the table `mirrors`; [dynos], with `cycle` \
     and `window`; [layers], with `grace` and `quota`; [network], with `subnet` and `reach`; \
-    [outbound], with `allow`; and [store], with `bucket`, `endpoint`, `region`, `path_style`, \
-    `credentials` and `collect`.";
+    [outbound], with `allow`; [s3] and [store], with `bucket`, `endpoint`, `region`, `path_style`, \
+    `credentials`, and for [store] `collect`.";
 
 /// What the operator decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub(crate) struct Configuration {
     pub(crate) acme: Acme,
     /// Services that apps may have as add-ons.
     pub(crate) addons: Vec<Declared>,
+    /// The bucket of which apps get parts.
+    pub(crate) objects: Option<BucketSettings>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -74,6 +77,7 @@ struct File {
     layers: LayersTable,
     network: NetworkTable,
     outbound: OutboundTable,
+    s3: ObjectsTable,
     store: StoreTable,
 }
 
@@ -99,6 +103,8 @@ pub(crate) enum ConfigurationError {
     Outbound { path: PathBuf, line: usize, value: String, found: String },
     #[error("use `{value}` for the add-ons of {}", path.display())]
     Addons { path: PathBuf, line: usize, value: String, found: String },
+    #[error("use `{value}` for the buckets of {}", path.display())]
+    Objects { path: PathBuf, line: usize, value: String, found: String },
     #[error("use `{value}` for the certificates of {}", path.display())]
     Acme { path: PathBuf, line: usize, value: String, found: String },
     #[error("use the quota `{value}` of {}", path.display())]
@@ -143,6 +149,7 @@ impl Configuration {
             outbound: outbound(text, path, &file.outbound)?,
             acme: acme(text, path, &file.acme)?,
             addons: addons(text, path, &file.addons)?,
+            objects: objects(text, path, file.s3)?,
         })
     }
 }
@@ -199,6 +206,19 @@ fn outbound(
     table.outbound().map_err(|wrong| ConfigurationError::Outbound {
         path: path.to_path_buf(),
         line: line(text, Some(wrong.place)),
+        value: wrong.value,
+        found: wrong.found,
+    })
+}
+
+fn objects(
+    text: &str,
+    path: &Path,
+    table: ObjectsTable,
+) -> Result<Option<BucketSettings>, ConfigurationError> {
+    table.settings(path).map_err(|wrong| ConfigurationError::Objects {
+        path: path.to_path_buf(),
+        line: line(text, wrong.place),
         value: wrong.value,
         found: wrong.found,
     })
@@ -324,10 +344,13 @@ impl ConfigurationError {
             Self::Addons { path, line, value, found } => (
                 format!("cannot use `{value}` in [addons]: {}, line {line}", path.display()),
                 found.clone(),
-                "[addons.NAME] has `name`, `prefix`, `url`, `default` and `plans`; \
-                 [addons.NAME.plans.PLAN] has `name`, `description` and `config`, a table of config \
-                 vars: DATABASE_URL = \"postgres://…\"."
-                    .to_owned(),
+                crate::addon_settings::ALLOWED.to_owned(),
+                edit(path, *line),
+            ),
+            Self::Objects { path, line, value, found } => (
+                format!("cannot use `{value}` in [s3]: {}, line {line}", path.display()),
+                found.clone(),
+                crate::objects::ALLOWED.to_owned(),
                 edit(path, *line),
             ),
             Self::Acme { path, line, value, found } => (
@@ -432,6 +455,7 @@ mod tests {
                 outbound: Outbound::default(),
                 acme: Acme::default(),
                 addons: vec![],
+                objects: None,
             }
         );
     }

@@ -32,7 +32,7 @@ use crate::console::{complain, say};
 use crate::errors::CommandError;
 use crate::listeners::{Listeners, port};
 use crate::network::network_env;
-use crate::objects::{Embedded, Objects};
+use crate::objects::{Buckets, Objects};
 use crate::slugs::LocalSlugs;
 use crate::upgrade::{self, Wishes};
 
@@ -178,7 +178,11 @@ impl Server {
         let mut network = configuration.network;
         network.reach.push(objects.reach());
         let mut ports = ports(&config, &hub, store, network, &engine)?;
-        ports.addon_providers.extend(addon_providers(configuration.addons, &objects));
+        ports.addon_providers.extend(addon_providers(
+            configuration.addons,
+            &objects,
+            configuration.objects,
+        ));
         let aside = Some(objects.aside());
         objects.serve(sockets.s3);
         let platform = Platform::start(config, ports).await?;
@@ -288,8 +292,12 @@ fn webhook_sender() -> WebhookSender {
 }
 
 /// Who provides add-ons: the operator, and where that has declared no `s3`, the embedded server.
-fn addon_providers(declared: Vec<Declared>, objects: &Objects) -> Vec<Arc<dyn Provider>> {
-    let own: Arc<dyn Provider> = Arc::new(Embedded::new(objects.clone()));
+fn addon_providers(
+    declared: Vec<Declared>,
+    objects: &Objects,
+    external: Option<BucketSettings>,
+) -> Vec<Arc<dyn Provider>> {
+    let own: Arc<dyn Provider> = Arc::new(Buckets::new(objects.clone(), external));
     let is_declared = declared.iter().any(|one| one.service.name == own.service().name);
     let declared = declared.into_iter().map(|service| Arc::new(service) as Arc<dyn Provider>);
     declared.chain((!is_declared).then_some(own)).collect()

@@ -36,7 +36,7 @@ fn a_browser_puts_and_gets_by_signed_addresses() {
     let signed = |method: Method| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let key = Key::from("from/a browser.txt");
-        let signed = runtime.block_on(s3.signed_url(method, &key, Duration::from_secs(60)));
+        let signed = runtime.block_on(s3.signed_url(method, &key, Duration::from_mins(1)));
         signed.unwrap().to_string()
     };
     let plain = format!("http://127.0.0.1:{}/{BUCKET}/from/a%20browser.txt", scene.port);

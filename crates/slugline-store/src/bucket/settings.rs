@@ -138,7 +138,7 @@ pub fn parse(address: &str) -> Result<(String, String), String> {
 
 impl Credentials {
     /// Reads them. The error says why not, without any of them.
-    pub(crate) fn read(&self) -> Result<Keys, String> {
+    pub fn read(&self) -> Result<Keys, String> {
         let path = match self {
             Self::Given(keys) => return Ok(keys.clone()),
             Self::File(path) => path,

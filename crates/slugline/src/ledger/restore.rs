@@ -54,7 +54,7 @@ impl RestoreArgs {
     pub(super) async fn run(self) -> Result<i32, CommandError> {
         let app = App::of(&self.options)?;
         if self.to_s3 {
-            return self.into_bucket(&app).await;
+            return self.to_bucket(&app).await;
         }
         let (directory, paths) = self.places()?;
         let url = app.path(&source(&self.run, &paths));
@@ -78,7 +78,7 @@ impl RestoreArgs {
         Ok(if unpacked.in_the_way.is_empty() { exit_code::OK } else { exit_code::INTERNAL })
     }
 
-    async fn into_bucket(&self, app: &App) -> Result<i32, CommandError> {
+    async fn to_bucket(&self, app: &App) -> Result<i32, CommandError> {
         let paths =
             self.rest.iter().map(|path| self.absolute(path)).collect::<Result<Vec<_>, _>>()?;
         let bucket = AppBucket::of(app, None).await?;

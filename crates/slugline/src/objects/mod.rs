@@ -1,7 +1,9 @@
 //! Objects of apps: the embedded S3 server, and the add-on by which apps get buckets in it.
 
+mod external;
 mod provider;
-mod spelling;
+mod settings;
+pub(crate) mod spelling;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
@@ -13,7 +15,8 @@ use slugline_router::Aside;
 use slugline_s3::{Server, Storage, StorageError};
 use tokio::net::TcpListener;
 
-pub(crate) use provider::Embedded;
+pub(crate) use provider::Buckets;
+pub(crate) use settings::{ALLOWED, ObjectsTable};
 
 use crate::ServerArgs;
 use crate::server::data_directory;

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use slugline_model::addon::{Order, Plan, Provider, ProviderError, Provisioned, Service};
 use slugline_model::size::{self, files};
 use slugline_s3::{BucketChange, KeyPair, Setting, StorageError};
+use slugline_store::bucket::BucketSettings;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
+use super::external::{EXTERNAL, External};
 use super::spelling::{Access, Spelling};
 use super::{Objects, REGION};
 
@@ -16,8 +18,9 @@ pub(crate) const EMBEDDED: &str = "embedded";
 
 /// Provides buckets.
 #[derive(Debug)]
-pub(crate) struct Embedded {
+pub(crate) struct Buckets {
     objects: Objects,
+    external: Option<External>,
     runtime: Handle,
 }
 
@@ -66,15 +69,15 @@ impl Options {
 }
 
 /// A bucket's name, which stays when the app or the add-on gets another one.
-fn bucket(id: Uuid) -> String {
+pub(super) fn bucket(id: Uuid) -> String {
     let id = id.simple().to_string();
     format!("uploads-{}", &id[..16])
 }
 
-impl Embedded {
+impl Buckets {
     /// Calls come from threads that may block.
-    pub(crate) fn new(objects: Objects) -> Self {
-        Self { objects, runtime: Handle::current() }
+    pub(crate) fn new(objects: Objects, external: Option<BucketSettings>) -> Self {
+        Self { objects, external: external.map(External), runtime: Handle::current() }
     }
 
     fn wait<T>(
@@ -102,6 +105,30 @@ impl Embedded {
         Provisioned { vars: options.spelling.vars(&access), message: Some(message) }
     }
 
+    /// What an add-on of the operator's bucket has; none for one of the embedded server.
+    fn outside(&self, order: &Order) -> Result<Option<Access>, ProviderError> {
+        match (&self.external, order.plan.as_str()) {
+            (Some(external), EXTERNAL) => external.access(order.id).map(Some),
+            (None, EXTERNAL) => Err(ProviderError::Refused(
+                "The operator offers no bucket any more: slugline.toml has no table [s3]"
+                    .to_owned(),
+            )),
+            _ => Self::check_plan(order).map(|()| None),
+        }
+    }
+
+    fn given_outside(&self, order: &Order, access: &Access) -> Result<Provisioned, ProviderError> {
+        let options = Options::read(&order.options)?;
+        if options.quota.is_some() || options.public {
+            let found = "--quota and --public are the embedded server's: set the bucket's own";
+            return Err(ProviderError::Refused(found.to_owned()));
+        }
+        let told = self.runtime.block_on(External::check(access))?;
+        let prefix = access.prefix.as_deref().unwrap_or_default();
+        let message = format!("Keys begin with {prefix} in the bucket {}. {told}", access.bucket);
+        Ok(Provisioned { vars: options.spelling.vars(access), message: Some(message) })
+    }
+
     fn check_plan(order: &Order) -> Result<(), ProviderError> {
         if order.plan == EMBEDDED {
             return Ok(());
@@ -113,24 +140,33 @@ impl Embedded {
     }
 }
 
-impl Provider for Embedded {
+impl Provider for Buckets {
     fn service(&self) -> Service {
         let embedded = Plan {
             name: EMBEDDED.to_owned(),
             human_name: "Embedded".to_owned(),
             description: "A bucket on this server's disk".to_owned(),
         };
+        let external = Plan {
+            name: EXTERNAL.to_owned(),
+            human_name: "External".to_owned(),
+            description: "A part of the operator's bucket".to_owned(),
+        };
         Service {
             name: "s3".to_owned(),
             human_name: "S3 bucket".to_owned(),
             prefix: "S3".parse().unwrap_or_else(|_| unreachable!("it is an attachment's name")),
             is_shareable: true,
-            plans: vec![embedded],
+            plans: std::iter::once(embedded)
+                .chain(self.external.as_ref().map(|_| external))
+                .collect(),
         }
     }
 
     fn provision(&self, order: &Order) -> Result<Provisioned, ProviderError> {
-        Self::check_plan(order)?;
+        if let Some(access) = self.outside(order)? {
+            return self.given_outside(order, &access);
+        }
         let options = Options::read(&order.options)?;
         let storage = &self.objects.storage;
         let bucket = bucket(order.id);
@@ -148,11 +184,24 @@ impl Provider for Embedded {
     }
 
     fn change_plan(&self, order: &Order) -> Result<Provisioned, ProviderError> {
-        Self::check_plan(order)?;
+        let is_outside = self.outside(order)?.is_some();
+        let exists =
+            self.wait(async { Ok(self.objects.storage.bucket(&bucket(order.id)).await.is_ok()) })?;
+        if is_outside == exists {
+            return Err(ProviderError::Refused(
+                "What is in the bucket does not move with its plan: create another add-on, and copy \
+                 with slugline storage:get and storage:put"
+                    .to_owned(),
+            ));
+        }
         self.rotate(order)
     }
 
     fn rotate(&self, order: &Order) -> Result<Provisioned, ProviderError> {
+        if let Some(access) = self.outside(order)? {
+            // The operator has changed the key.
+            return self.given_outside(order, &access);
+        }
         let options = Options::read(&order.options)?;
         let storage = &self.objects.storage;
         let bucket = bucket(order.id);
@@ -165,10 +214,16 @@ impl Provider for Embedded {
     }
 
     fn deprovision(&self, order: &Order) -> Result<(), ProviderError> {
+        if let Some(access) = self.outside(order)? {
+            return self.runtime.block_on(External::empty(&access));
+        }
         self.wait(self.objects.storage.destroy_bucket(&bucket(order.id)))
     }
 
     fn would_lose(&self, order: &Order) -> Result<Option<String>, ProviderError> {
+        if let Some(access) = self.outside(order)? {
+            return self.runtime.block_on(External::held(&access));
+        }
         let name = bucket(order.id);
         let found = self.wait(async { Ok(self.objects.storage.bucket(&name).await.ok()) })?;
         let held = found
@@ -178,7 +233,8 @@ impl Provider for Embedded {
     }
 
     fn web_url(&self, order: &Order) -> Option<String> {
-        Some(format!("{}/{}", self.objects.endpoint(), bucket(order.id)))
+        (order.plan == EMBEDDED)
+            .then(|| format!("{}/{}", self.objects.endpoint(), bucket(order.id)))
     }
 }
 

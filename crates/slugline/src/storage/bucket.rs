@@ -9,9 +9,12 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::client::{HttpClient, HttpConnector};
 use object_store::{ClientOptions, RetryConfig};
 
+use slugline_model::network::OBJECT_HOST;
+
 use super::error::StorageCommandError;
 use crate::builds::App;
 use crate::errors::CommandError;
+use crate::objects::spelling::Access;
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -24,17 +27,6 @@ pub(crate) struct AppBucket {
     pub(crate) name: String,
     /// What all the app's keys begin with, where the bucket is shared.
     pub(crate) prefix: String,
-}
-
-/// What some config vars say.
-#[derive(Debug, PartialEq, Eq)]
-struct Found<'a> {
-    key: &'a str,
-    secret: &'a str,
-    bucket: &'a str,
-    region: &'a str,
-    endpoint: Option<&'a str>,
-    prefix: &'a str,
 }
 
 impl AppBucket {
@@ -57,32 +49,40 @@ impl AppBucket {
             known: names.clone(),
         })?;
         Ok(Self::open(&found).map_err(|source| {
-            let (operation, bucket) = ("sign in".to_owned(), found.bucket.to_owned());
+            let (operation, bucket) = ("sign in".to_owned(), found.bucket.clone());
             StorageCommandError::Bucket { operation, bucket, source }
         })?)
     }
 
-    fn open(found: &Found<'_>) -> object_store::Result<Self> {
+    /// Of what opens it.
+    pub(crate) fn open(found: &Access) -> object_store::Result<Self> {
         // Another part of the program may have chosen already: then that one serves.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = AmazonS3Builder::new()
-            .with_bucket_name(found.bucket)
-            .with_region(found.region)
-            .with_access_key_id(found.key)
-            .with_secret_access_key(found.secret)
+            .with_bucket_name(&found.bucket)
+            .with_region(&found.region)
+            .with_access_key_id(&found.key)
+            .with_secret_access_key(&found.secret)
             .with_allow_http(true)
             .with_http_connector(Loopback)
             .with_client_options(ClientOptions::new().with_timeout(PATIENCE))
             .with_retry(RetryConfig { max_retries: 4, ..RetryConfig::default() });
-        if let Some(endpoint) = found.endpoint {
+        if let Some(endpoint) = &found.endpoint {
             builder = builder.with_endpoint(endpoint);
         }
         Ok(Self {
             s3: Arc::new(builder.clone().build()?),
             builder,
-            name: found.bucket.to_owned(),
-            prefix: found.prefix.to_owned(),
+            name: found.bucket.clone(),
+            prefix: found.prefix.clone().unwrap_or_default(),
         })
+    }
+
+    /// What its requests go through.
+    pub(crate) fn http() -> reqwest::Result<reqwest::Client> {
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let client = reqwest::Client::builder().timeout(PATIENCE).resolve(OBJECT_HOST, here);
+        client.build()
     }
 
     /// A client whose uploads in parts are of a media type.
@@ -109,8 +109,8 @@ fn attachments(vars: &BTreeMap<String, String>) -> Vec<String> {
 }
 
 /// What an attachment's config vars say: under the service's own names, Bucketeer's, or its own.
-fn find<'a>(vars: &'a BTreeMap<String, String>, name: &str) -> Option<Found<'a>> {
-    let var = |name: String| vars.get(&name).map(String::as_str).filter(|value| !value.is_empty());
+fn find(vars: &BTreeMap<String, String>, name: &str) -> Option<Access> {
+    let var = |name: String| vars.get(&name).filter(|value| !value.is_empty()).cloned();
     let (keys, bucket, others) = match name {
         "S3" => (String::new(), "S3_BUCKET".to_owned(), "S3".to_owned()),
         "BUCKETEER" => {
@@ -118,13 +118,13 @@ fn find<'a>(vars: &'a BTreeMap<String, String>, name: &str) -> Option<Found<'a>>
         }
         other => (format!("{other}_"), format!("{other}_BUCKET"), other.to_owned()),
     };
-    Some(Found {
+    Some(Access {
         key: var(format!("{keys}AWS_ACCESS_KEY_ID"))?,
         secret: var(format!("{keys}AWS_SECRET_ACCESS_KEY"))?,
         bucket: var(bucket)?,
-        region: var(format!("{keys}AWS_REGION")).unwrap_or("us-east-1"),
+        region: var(format!("{keys}AWS_REGION")).unwrap_or_else(|| "us-east-1".to_owned()),
         endpoint: var(format!("{others}_ENDPOINT_URL")),
-        prefix: var(format!("{others}_PREFIX")).unwrap_or_default(),
+        prefix: var(format!("{others}_PREFIX")),
     })
 }
 
@@ -135,17 +135,10 @@ struct Loopback;
 
 impl HttpConnector for Loopback {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        let client = reqwest::Client::builder()
-            .timeout(PATIENCE)
-            .resolve(
-                slugline_model::network::OBJECT_HOST,
-                SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            )
-            .build()
-            .map_err(|error| object_store::Error::Generic {
-                store: "S3",
-                source: Box::new(error),
-            })?;
+        let client = AppBucket::http().map_err(|error| object_store::Error::Generic {
+            store: "S3",
+            source: Box::new(error),
+        })?;
         Ok(HttpClient::new(client))
     }
 }
@@ -171,8 +164,9 @@ mod tests {
         ] {
             assert_eq!(attachments(&vars), [name]);
             let found = find(&vars, name).unwrap();
-            assert_eq!((found.key, found.bucket, found.region), ("K", "b", "r"));
-            assert_eq!(found.endpoint, Some("http://s3"), "{name}");
+            let told = (found.key.as_str(), found.bucket.as_str(), found.region.as_str());
+            assert_eq!(told, ("K", "b", "r"));
+            assert_eq!(found.endpoint.as_deref(), Some("http://s3"), "{name}");
         }
         let none = BTreeMap::from([("S3_BUCKET".to_owned(), "b".to_owned())]);
         assert!(attachments(&none).is_empty(), "there is no key to it");

@@ -145,13 +145,13 @@ fn record(bucket: &AppBucket, file: &File, path: &Path, key: &Key) -> std::io::R
         meta.mtime_nsec()
     );
     let digest = <sha2::Sha256 as sha2::Digest>::digest(of);
-    let name: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    let name = digest.iter().take(16).fold(0_u128, |name, byte| name << 8 | u128::from(*byte));
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
     let directory = cache.unwrap_or_else(std::env::temp_dir).join("slugline/uploads");
     std::fs::create_dir_all(&directory)?;
-    Ok(directory.join(format!("{name}.json")))
+    Ok(directory.join(format!("{name:032x}.json")))
 }
 
 async fn in_parts(
@@ -193,24 +193,24 @@ async fn send(
     let length = file.metadata().map_err(wrong("read", path))?.len();
     let failed = |error| bucket.failed(format!("write {key}"), error);
     let missing: Vec<usize> =
-        (0..begun.parts.len()).filter(|number| begun.parts[*number].is_none()).collect();
+        (0..begun.parts.len()).filter(|place| begun.parts[*place].is_none()).collect();
     let there = (begun.parts.len() - missing.len()) as u64 * begun.part;
     progress.set_position(there.min(length));
     let (part, upload) = (begun.part, begun.upload.clone());
-    let sends = missing.into_iter().map(|number| {
+    let sends = missing.into_iter().map(|place| {
         let upload = &upload;
         async move {
-            let start = number as u64 * part;
+            let start = place as u64 * part;
             let size = usize::try_from(part.min(length - start)).unwrap_or(usize::MAX);
             let mut bytes = vec![0; size];
             file.read_exact_at(&mut bytes, start).map_err(wrong("read", path))?;
-            let sent = bucket.s3.put_part(key, upload, number, PutPayload::from(bytes)).await;
-            Ok::<_, CommandError>((number, sent.map_err(failed)?, size as u64))
+            let sent = bucket.s3.put_part(key, upload, place, PutPayload::from(bytes)).await;
+            Ok::<_, CommandError>((place, sent.map_err(failed)?, size as u64))
         }
     });
     let mut sends = stream::iter(sends).buffer_unordered(AT_ONCE);
-    while let Some((number, PartId { content_id }, size)) = sends.try_next().await? {
-        begun.parts[number] = Some(content_id);
+    while let Some((place, PartId { content_id }, size)) = sends.try_next().await? {
+        begun.parts[place] = Some(content_id);
         progress.inc(size);
         let text = serde_json::to_vec(&begun).unwrap_or_default();
         std::fs::write(record, text).map_err(wrong("note the upload of", path))?;

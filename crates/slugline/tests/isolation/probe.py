@@ -284,6 +284,17 @@ def nobody_else_is_reached():
 
 
 @check
+def the_port_of_the_router_leads_to_objects_alone():
+    with socket.create_connection(("127.0.0.1", FACTS["objects"]), 5) as link:
+        link.sendall(b"GET / HTTP/1.0\r\nHost: shelf.localhost\r\n\r\n")
+        said = b""
+        while chunk := link.recv(4096):
+            said += chunk
+    if b"AccessDenied" not in said:
+        yield f"it says {said!r}"
+
+
+@check
 def the_machine_by_datagrams():
     for address, port in FACTS["closed"]:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:

@@ -12,21 +12,21 @@ use crate::support::scene::Scene;
 use crate::support::server::Server;
 use crate::support::wait_for;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
-fn slugline(scene: &Scene, arguments: &[&str]) -> Command {
+fn slugline(scene: &Scene, app: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(scene.program());
     command
         .args(arguments)
-        .args(["-a", "shop", "--api-port", &scene.api_port.to_string(), "--data-dir"])
+        .args(["-a", app, "--api-port", &scene.api_port.to_string(), "--data-dir"])
         .arg(scene.data())
         .env("XDG_CACHE_HOME", scene.data().with_file_name("cache"))
         .current_dir(scene.data().parent().unwrap());
     command
 }
 
-fn run(scene: &Scene, arguments: &[&str]) -> String {
-    let Output { status, stdout, stderr } = slugline(scene, arguments).output().unwrap();
+pub(crate) fn run(scene: &Scene, app: &str, arguments: &[&str]) -> String {
+    let Output { status, stdout, stderr } = slugline(scene, app, arguments).output().unwrap();
     let (told, wrong) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert!(status.success(), "{arguments:?}: {status}\n{told}{wrong}");
     told.into_owned()
@@ -48,7 +48,7 @@ fn uploads_on_dynos_disks_are_adopted() {
     // The first is in a kept layer then, the others on a disk that lives.
     upload("old.png", PICTURE);
     upload("both.png", b"as it was");
-    let none = slugline(&scene, &["storage:ls"]).output().unwrap();
+    let none = slugline(&scene, "shop", &["storage:ls"]).output().unwrap();
     assert!(!none.status.success());
     let told = String::from_utf8_lossy(&none.stderr).into_owned();
     assert!(told.contains("heroku addons:create s3 -a shop"), "{told}");
@@ -65,18 +65,19 @@ fn uploads_on_dynos_disks_are_adopted() {
     upload("new.png", b"another picture");
     upload("both.png", b"as it is now");
 
-    let told = run(&scene, &["storage:adopt", "media/"]);
+    let told = run(&scene, "shop", &["storage:adopt", "media/"]);
     assert!(told.contains("Copied 3 files"), "{told}");
     assert!(told.contains("S3_BUCKET"), "how the app finds them: {told}");
-    let told = run(&scene, &["storage:adopt", "media/"]);
+    let told = run(&scene, "shop", &["storage:adopt", "media/"]);
     assert!(told.contains("Copied 0 files") && told.contains("left as it is: 4 files"), "{told}");
     assert_eq!(scene.get("/path/media%2Fold.png").body, PICTURE, "the app reads it there");
 
-    let listed = run(&scene, &["storage:ls", "media/"]);
+    let listed = run(&scene, "shop", &["storage:ls", "media/"]);
     assert!(listed.contains("media/both.png") && listed.contains("3 files"), "{listed}");
-    let json: Value = serde_json::from_str(&run(&scene, &["storage:ls", "--json"])).unwrap();
+    let json: Value =
+        serde_json::from_str(&run(&scene, "shop", &["storage:ls", "--json"])).unwrap();
     assert_eq!(json["objects"].as_array().unwrap().len(), 3);
-    run(&scene, &["storage:get", "media/", "copies"]);
+    run(&scene, "shop", &["storage:get", "media/", "copies"]);
     let copies = scene.data().with_file_name("copies");
     let copy = |name: &str| std::fs::read(copies.join(name)).unwrap();
     assert_eq!(
@@ -93,7 +94,7 @@ fn restored(scene: &Scene, api: &crate::support::api::Api) {
     let receipts = api.get("/apps/shop/receipts?since=0");
     let kept = receipts.as_array().unwrap().iter().find(|one| one["layer"]["state"] == "kept");
     let run_name = kept.unwrap()["name"].as_str().unwrap().to_owned();
-    let told = run(scene, &["restore", &run_name, "media/old.png", "--to-s3"]);
+    let told = run(scene, "shop", &["restore", &run_name, "media/old.png", "--to-s3"]);
     assert!(told.contains("left as it is: 1 file"), "{told}");
 }
 
@@ -109,7 +110,8 @@ fn large_files_are_gone_on_with(scene: &Scene) {
     let film = scene.data().with_file_name("film.bin");
     std::fs::write(&film, &bytes).unwrap();
     let records = scene.data().with_file_name("cache").join("slugline/uploads");
-    let mut begun = slugline(scene, &["storage:put", "film.bin", "films/"]).spawn().unwrap();
+    let mut begun =
+        slugline(scene, "shop", &["storage:put", "film.bin", "films/"]).spawn().unwrap();
     wait_for("a part that is there", SOON, || {
         let mut entries = std::fs::read_dir(&records).ok()?;
         let ended = begun.try_wait().unwrap().is_some();
@@ -117,9 +119,9 @@ fn large_files_are_gone_on_with(scene: &Scene) {
     });
     begun.kill().unwrap();
     begun.wait().unwrap();
-    let told = run(scene, &["storage:put", "film.bin", "films/"]);
+    let told = run(scene, "shop", &["storage:put", "film.bin", "films/"]);
     assert!(told.contains("Put 1 file"), "{told}");
-    run(scene, &["storage:get", "films/film.bin", "copy.bin"]);
+    run(scene, "shop", &["storage:get", "films/film.bin", "copy.bin"]);
     assert!(std::fs::read(scene.data().with_file_name("copy.bin")).unwrap() == bytes);
     assert_eq!(std::fs::read_dir(&records).unwrap().count(), 0, "nothing is left to go on with");
 }

@@ -1,9 +1,11 @@
 //! Uploads that outlive every dyno: an app, its bucket, a restart.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
 mod commands;
 #[path = "../library/cover.rs"]
-#[expect(dead_code, reason = "the tests of the library use the rest")]
 mod cover;
+mod external;
 mod library;
 mod shop;
 #[path = "../support/mod.rs"]
@@ -23,7 +25,7 @@ use support::server::Server;
 use support::wait_for;
 
 /// A dyno is replaced, or an add-on's release gets up.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 #[test]
 fn a_picture_is_there_after_its_dyno_is_gone() {
