@@ -8,6 +8,7 @@ pub mod procfile;
 pub mod slugignore;
 pub mod tar_extended;
 
+pub mod access;
 pub mod acm;
 pub mod addon;
 pub mod advice;
@@ -37,6 +38,7 @@ pub mod parts;
 pub mod pipeline;
 pub mod prove;
 pub mod provenance;
+pub mod push;
 pub mod range;
 pub mod resources;
 pub mod retention;

@@ -45,6 +45,14 @@ pub struct Limits {
     pub log_line: usize,
     /// Log lines kept per app. Heroku: 1,500.
     pub log_history: usize,
+    /// Calls of the API that a token may make in an hour. Heroku: 4,500.
+    pub api_calls: u32,
+    /// What one push may bring (bytes). Ours: Heroku's 1 GB is of what is checked out.
+    pub push: u64,
+    /// An app's repository (bytes); one above it takes no more. Ours: Heroku states none.
+    pub repository: u64,
+    /// For how long changes stay in the audit trail. Ours.
+    pub audit: Duration,
     /// The router's wait to connect to a dyno. Heroku: 5 s.
     pub connect: Duration,
     /// The router's wait for a response's first byte, else H12. Heroku: 30 s.
@@ -75,6 +83,10 @@ impl Default for Limits {
             config_vars: 32 * 1024,
             log_line: 10_000,
             log_history: 1_500,
+            api_calls: 4_500,
+            push: 2 * 1024 * mib,
+            repository: 4 * 1024 * mib,
+            audit: Duration::from_hours(24 * 400),
             connect: Duration::from_secs(5),
             first_byte: Duration::from_secs(30),
             idle: Duration::from_secs(55),

@@ -15,6 +15,7 @@ use slugline_model::slug::{SizeVerdict, SlugSummary, judge_size};
 use uuid::Uuid;
 
 use crate::apt;
+use crate::asking;
 use crate::build_failure::{self, Failed};
 use crate::cancel::Cancel;
 use crate::clock;
@@ -79,6 +80,7 @@ impl Platform {
             result: None,
             grown: vec![],
             failure: None,
+            user_id: asking::user_id(),
             cache_bytes: None,
             created_at: now,
             updated_at: now,
@@ -88,7 +90,7 @@ impl Platform {
         let place = self.inner.turns.enter(&app.name, Some(build.id));
         let cancel = self.inner.cancels.open(build.id);
         let (platform, app, mut pending) = (self.clone(), app.clone(), build.clone());
-        tokio::spawn(async move {
+        let work = async move {
             match platform.inner.outputs.start(pending.id) {
                 Ok(output) => {
                     let going = Going { place, cancel, output };
@@ -100,7 +102,8 @@ impl Platform {
                     platform.settle_build(&app, &mut pending, Some(&failed));
                 }
             }
-        });
+        };
+        tokio::spawn(asking::on_behalf_of(asking::who(), work));
         Ok(build)
     }
 
@@ -169,6 +172,7 @@ impl Platform {
     /// Waits for a moment when no build and no release phase is under way.
     pub async fn quiet(&self) {
         loop {
+            self.inner.pushes.turns.all_over().await;
             self.builds_are_over().await;
             match self.inner.db.read(db::release::pending) {
                 Ok(pending) if !pending.is_empty() => tokio::time::sleep(LOOK_EVERY).await,

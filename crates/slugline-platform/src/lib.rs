@@ -3,9 +3,11 @@
 //! [`Platform::start`] observes what an earlier server left, then keeps what runs equal to what is
 //! wanted; [`Platform::api`] is the one control surface, Heroku's Platform API v3.
 
+mod access;
 mod addons;
 mod api;
 mod apt;
+mod asking;
 mod bake;
 mod bridge;
 mod build_failure;
@@ -21,8 +23,10 @@ mod db;
 mod drains;
 mod dynos;
 mod elsewhere;
+mod entrance;
 mod events;
 mod excess;
+mod git;
 mod health;
 mod inputs;
 mod layers;

@@ -20,12 +20,14 @@ use slugline_model::retention::Policy;
 use slugline_model::route::{Dial, InFlight, RouteTable};
 use tokio::sync::{Notify, mpsc, watch};
 
+use crate::access::{Access, admit_operator};
 use crate::cancel::Cancels;
 use crate::clock;
 use crate::db::{Db, DbError};
 use crate::drains::{DrainSender, Drains};
 use crate::dynos::Dynos;
 use crate::elsewhere::Indexes;
+use crate::git::Pushes;
 use crate::layers::Layers;
 use crate::metrics::Metrics;
 use crate::outputs::Outputs;
@@ -160,6 +162,7 @@ pub struct Platform {
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) db: Db,
+    pub(crate) access: Access,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) store: Arc<dyn SlugStore>,
     pub(crate) exchange: Arc<dyn SlugExchange>,
@@ -191,6 +194,7 @@ pub(crate) struct Inner {
     dynos: Mutex<Dynos>,
     /// One build at a time per app.
     pub(crate) turns: Turns,
+    pub(crate) pushes: Pushes,
     pub(crate) cancels: Cancels,
     /// Slugs that builds have stored and not released yet.
     pub(crate) pins: Pins,
@@ -212,10 +216,11 @@ impl Platform {
     /// Starts the platform: takes over what an earlier server left, then reconciles for ever.
     /// Must be called within a tokio runtime.
     pub async fn start(config: Config, ports: Ports) -> Result<Self, StartError> {
-        for name in ["sources", "builds", "cache", "outputs"] {
+        for name in ["sources", "builds", "cache", "git", "outputs"] {
             make_directory(&config.data_dir.join(name))?;
         }
         let db = Db::open(&config.data_dir.join("state.sqlite3"))?;
+        admit_operator(&db, &config.token)?;
         let outputs = Outputs::new(config.data_dir.join("outputs"));
         let (routes, _) = watch::channel(Arc::default());
         let authority = Authority::open(&config.data_dir, &config.domain).map_err(|source| {
@@ -224,6 +229,7 @@ impl Platform {
         let inner = Inner {
             config,
             db,
+            access: Access::default(),
             engine: ports.engine,
             store: ports.store,
             exchange: ports.exchange,
@@ -247,6 +253,7 @@ impl Platform {
             other_entries: Notify::new(),
             dynos: Mutex::default(),
             turns: Turns::default(),
+            pushes: Pushes::default(),
             cancels: Cancels::default(),
             pins: Pins::default(),
             care: Care::default(),
@@ -256,6 +263,7 @@ impl Platform {
             splits: Splits::default(),
         };
         let platform = Self { inner: Arc::new(inner) };
+        platform.inner.clear_git();
         platform.recover().await?;
         // Whoever asks for the table finds the apps that there are.
         platform.publish_routes();

@@ -7,6 +7,7 @@ use slugline_model::name::{DynoName, ProcessType};
 use slugline_model::prove::Gate;
 use uuid::Uuid;
 
+use crate::asking;
 use crate::cancel::Cancel;
 use crate::clock;
 use crate::db::app::App;
@@ -61,8 +62,8 @@ impl Start {
         }
         let (slug_id, vars) =
             (new.slug.as_ref().map(|slug| slug.id), db::config_var::of_app(db, self.app)?);
-        let (text, now) = (&new.description, clock::now());
-        db::release::insert(db, self.app, slug_id, &vars, text, self.status, now)
+        let (text, by) = (&new.description, (asking::user_id(), clock::now()));
+        db::release::insert(db, self.app, slug_id, &vars, text, self.status, by)
     }
 }
 

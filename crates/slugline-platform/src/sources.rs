@@ -37,7 +37,7 @@ impl Inner {
 impl Platform {
     /// Where clients put and get a source. Whoever knows the URL may.
     pub(crate) fn source_url(&self, id: Uuid) -> String {
-        format!("http://localhost:{}/sources/{id}", self.inner.config.api_port)
+        self.url(&format!("/sources/{id}"))
     }
 
     /// Where a source lies.

@@ -104,6 +104,7 @@ impl Platform {
         self.inner.care.is_due();
         loop {
             self.inner.care.due.notified().await;
+            self.forget_old_changes();
             if let Err(error) = self.collect(false).await {
                 tracing::error!(?error, "slugs that nobody needs could not be removed");
             }

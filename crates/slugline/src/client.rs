@@ -20,20 +20,39 @@ pub(crate) type Outgoing = BoxBody<Bytes, std::io::Error>;
 pub(crate) struct Client {
     port: u16,
     token: String,
+    /// What it presents.
+    authorization: String,
 }
 
 impl Client {
     pub(crate) fn new(port: u16, token: String) -> Self {
-        Self { port, token }
+        let authorization = format!("Bearer {token}");
+        Self { port, token, authorization }
     }
 
-    /// A client of the server whose token lies in a data directory, or in the environment.
+    /// A client of somebody who has no token yet.
+    pub(crate) fn by_password(port: u16, email: &str, password: &str) -> Self {
+        use base64::Engine as _;
+        let pair = format!("{email}:{password}");
+        let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
+        Self { port, token: String::new(), authorization: format!("Basic {encoded}") }
+    }
+
+    /// The token that it presents.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// A client of the server whose token lies in a data directory, in the environment, or where
+    /// `slugline login` or Heroku's command line wrote it.
     pub(crate) fn of_server(data_dir: &Path, port: u16) -> Result<Self, CommandError> {
         let path = data_dir.join("token");
         let token = std::fs::read_to_string(&path).map(|token| token.trim().to_owned()).or_else(
             |source| match std::env::var("HEROKU_API_KEY") {
                 Ok(token) if !token.is_empty() => Ok(token),
-                _ => Err(CommandError::NoToken { path, source }),
+                _ => {
+                    crate::access::written_token(port).ok_or(CommandError::NoToken { path, source })
+                }
             },
         )?;
         Ok(Self::new(port, token))
@@ -133,6 +152,12 @@ impl Client {
         self.whole(&format!("PUT {path}"), response).await.map(drop)
     }
 
+    /// The same, for an answer.
+    pub(crate) async fn put_body(&self, path: &str, body: Outgoing) -> Result<Value, CommandError> {
+        let response = self.request_body(Method::PUT, path, body, None).await?;
+        self.whole(&format!("PUT {path}"), response).await
+    }
+
     /// Opens an answer that may be long; one that refuses is an error.
     pub(crate) async fn open(
         &self,
@@ -209,7 +234,7 @@ impl Client {
             .uri(path)
             .header("Host", format!("localhost:{}", self.port))
             .header("Accept", "application/vnd.heroku+json; version=3")
-            .header("Authorization", format!("Bearer {}", self.token))
+            .header("Authorization", &self.authorization)
             .body(body)
             .map_err(broken(&what, self.port))?;
         sender.send_request(request).await.map_err(broken(&what, self.port))

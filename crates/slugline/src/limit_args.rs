@@ -32,6 +32,21 @@ pub(crate) struct LimitArgs {
     #[arg(default_value_t = LimitArgs::default().dyno_disk)]
     #[arg(help_heading = "Limits of a dyno")]
     dyno_disk: u64,
+    /// Calls of the API that a token may make in an hour
+    #[arg(long = "api-calls", env = "SLUGLINE_API_CALLS", value_name = "NUMBER")]
+    #[arg(default_value_t = LimitArgs::default().api_calls)]
+    #[arg(help_heading = "Limits of the API")]
+    api_calls: u32,
+    /// What one push may bring, in MiB
+    #[arg(long = "push-size", env = "SLUGLINE_PUSH_SIZE", value_name = "MIB")]
+    #[arg(default_value_t = LimitArgs::default().push)]
+    #[arg(help_heading = "Limits of the API")]
+    push: u64,
+    /// What an app's repository may take, in MiB
+    #[arg(long = "repository-size", env = "SLUGLINE_REPOSITORY_SIZE", value_name = "MIB")]
+    #[arg(default_value_t = LimitArgs::default().repository)]
+    #[arg(help_heading = "Limits of the API")]
+    repository: u64,
 }
 
 impl Default for LimitArgs {
@@ -43,6 +58,9 @@ impl Default for LimitArgs {
             processes: limits.build_processes,
             disk: limits.build_disk / MIB,
             dyno_disk: limits.dyno_disk / MIB,
+            api_calls: limits.api_calls,
+            push: limits.push / MIB,
+            repository: limits.repository / MIB,
         }
     }
 }
@@ -56,6 +74,9 @@ impl LimitArgs {
             build_processes: self.processes,
             build_disk: self.disk.saturating_mul(MIB),
             dyno_disk: self.dyno_disk.saturating_mul(MIB),
+            api_calls: self.api_calls,
+            push: self.push.saturating_mul(MIB),
+            repository: self.repository.saturating_mul(MIB),
             ..Limits::default()
         }
     }

@@ -1,5 +1,6 @@
 //! Your own Heroku in one binary: subcommands and their wiring.
 
+mod access;
 mod acme_settings;
 mod addon_settings;
 mod backup;
@@ -22,8 +23,10 @@ mod listeners;
 mod manual;
 mod network;
 mod objects;
+mod outgoing;
 mod progress;
 mod prove;
+mod push_hook;
 mod server;
 mod slug_exchange;
 mod slug_reading;
@@ -70,6 +73,8 @@ enum Command {
     #[command(subcommand)]
     Conformance(conformance::Conformance),
     #[command(flatten)]
+    Access(access::AccessCommand),
+    #[command(flatten)]
     Backup(backup::BackupCommand),
     #[command(flatten)]
     Dyno(dyno_plan::DynoCommand),
@@ -95,6 +100,9 @@ enum Command {
         /// The dyno's directory
         directory: PathBuf,
     },
+    /// Judge and build a push, as git's hook
+    #[command(hide = true)]
+    GitPreReceive,
     /// Turn a source into a tree that can be packed
     #[command(hide = true)]
     Compile(Box<compile_command::CompileArgs>),
@@ -167,12 +175,14 @@ fn main() {
         Command::Supervise { directory } => slugline_dyno::supervise(&directory),
         Command::Compile(args) => compile_command::compile_main(*args),
         Command::Buildpack(args) => compile_command::buildpack_main(&args),
+        Command::GitPreReceive => push_hook::pre_receive(),
         Command::Static(args) => static_server::static_main(&args),
         Command::Up(args) => console::run(up::up(args)),
         Command::Serve(args) => console::run_and_then(server::serve(args), upgrade::and_then),
         Command::Conformance(args) => console::run(conformance::conformance(args)),
         Command::Backup(command) => console::run(async { backup::run(command) }),
         Command::Bake(args) => console::run(bake::bake(args)),
+        Command::Access(command) => console::run(access::run(command)),
         Command::Manual(command) => console::run(async { manual::run(command) }),
         Command::Dyno(command) => console::run(dyno_plan::run(command)),
         Command::Builds(command) => console::run(builds::run(command)),

@@ -207,8 +207,10 @@ impl Server {
         let patience = limits.build;
         let router = Router::serve(entrance, table, hub, reach, limits, ended);
         let router = (end, tokio::spawn(router));
-        let service = platform.api();
-        tokio::spawn(async move { axum::serve(sockets.api, service).await });
+        platform.serve(sockets.api).map_err(|error| CommandError::DataDirectory {
+            path: platform.ca_path(),
+            source: std::io::Error::other(error),
+        })?;
         Ok(Self { platform, token, api_port, program, listeners, router, patience, _lock: lock })
     }
 

@@ -57,7 +57,7 @@ fn render(platform: &Platform) -> Result<Value, ApiError> {
         "display_name": "Repositories of pipelines",
         "doc_url": "",
         "enabled": set.unwrap_or(true),
-        "feedback_email": "owner@localhost",
+        "feedback_email": "",
         "id": named_id("account-feature", REPOSITORIES),
         "name": REPOSITORIES,
         "state": "beta",

@@ -303,7 +303,7 @@ fn meant_in(platform: &Platform, app: &App, wanted: &str) -> Result<Vec<AddOn>, 
     Ok(all.into_iter().filter(|a| a.service == wanted || a.full_plan() == wanted).collect())
 }
 
-/// An add-on by its name or its id.
+/// An add-on by its name or its id, of an app that who asks may see.
 pub(super) fn find(platform: &Platform, wanted: &str) -> Result<AddOn, ApiError> {
     let found = platform.inner.db.read(|db| match wanted.parse::<Uuid>() {
         Ok(id) => db::add_on::find(db, id),

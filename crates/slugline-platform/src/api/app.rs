@@ -8,6 +8,7 @@ use slugline_model::kept::Ephemeral;
 use slugline_model::name::AppName;
 use uuid::Uuid;
 
+use super::auth::Made;
 use super::error::ApiError;
 use super::{Answer, account, add_on, list as lists, ok};
 use crate::clock::{self, api_time};
@@ -16,10 +17,21 @@ use crate::db::{self, DbError};
 use crate::platform::Platform;
 use crate::rename::Renamed;
 
+/// The apps that who asks owns or may work on.
 pub(crate) async fn list(State(platform): State<Platform>, headers: HeaderMap) -> Answer {
-    let apps = platform.inner.db.read(db::app::all)?;
+    let id = account::asker()?.account.id;
+    let apps = platform.inner.db.read(|db| db::app::of_account(db, id))?;
     let items = apps.iter().map(|app| render(&platform, app)).collect::<Result<_, _>>()?;
     Ok(lists::list(&headers, items))
+}
+
+pub(crate) async fn of_user(
+    State(platform): State<Platform>,
+    Path(user): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
+    account::own(&user)?;
+    list(State(platform), headers).await
 }
 
 pub(crate) async fn info(State(platform): State<Platform>, Path(app): Path<String>) -> Answer {
@@ -28,7 +40,9 @@ pub(crate) async fn info(State(platform): State<Platform>, Path(app): Path<Strin
 
 pub(crate) async fn create(State(platform): State<Platform>, body: String) -> Answer {
     let app = make(&platform, &super::formation::object(&body)?)?;
-    Ok(super::json(StatusCode::CREATED, render(&platform, &app)?))
+    let mut answer = super::json(StatusCode::CREATED, render(&platform, &app)?);
+    answer.extensions_mut().insert(Made(app));
+    Ok(answer)
 }
 
 /// Makes an app as a body asks for it.
@@ -50,6 +64,8 @@ pub(super) fn make(platform: &Platform, body: &Map<String, Value>) -> Result<App
         maintenance: false,
         preboot: true,
         ephemeral: Ephemeral::default(),
+        owner_id: account::asker()?.account.id,
+        repo_size: None,
         created_at: now,
         updated_at: now,
     };
@@ -136,27 +152,11 @@ pub(super) async fn destroy(platform: &Platform, app: &App) -> Result<(), ApiErr
     platform.remove_given_up_addons();
     platform.changed();
     platform.forget_cache(&app.name);
+    platform.forget_repository(app);
     platform.keep_drains();
     platform.inner.log.forget(app.name.as_str());
     platform.inner.layers.look();
     Ok(())
-}
-
-/// Who may change an app: the one account.
-pub(crate) async fn collaborators(
-    State(platform): State<Platform>,
-    Path(app): Path<String>,
-) -> Answer {
-    let app = platform.app(&app)?;
-    Ok(ok(json!([{
-        "app": reference(&app),
-        "created_at": api_time(app.created_at),
-        "id": app.id,
-        "permissions": [],
-        "role": "owner",
-        "updated_at": api_time(app.updated_at),
-        "user": account::reference(),
-    }])))
 }
 
 /// The app as other resources refer to it.
@@ -176,17 +176,17 @@ pub(super) fn render(platform: &Platform, app: &App) -> Result<Value, DbError> {
         "created_at": api_time(app.created_at),
         // Ours: what becomes of files that its dynos write.
         "ephemeral": app.ephemeral,
-        "git_url": format!("https://localhost:{}/{}.git", platform.inner.config.api_port, app.name),
+        "git_url": format!("https://{}/{}.git", platform.api_host(), app.name),
         "generation": super::generation::cedar(),
         "id": app.id,
         "internal_routing": null,
         "maintenance": app.maintenance,
         "name": app.name,
         "organization": null,
-        "owner": account::reference(),
+        "owner": account::reference_to(platform, app.owner_id)?,
         "region": super::region::reference(),
         "released_at": running.as_ref().map(|running| api_time(running.release.created_at)),
-        "repo_size": null,
+        "repo_size": app.repo_size,
         "slug_size": running.as_ref().map(|running| running.slug.size),
         "space": null,
         "stack": stack,

@@ -204,7 +204,7 @@ pub(super) fn render(platform: &Platform, app: &App, build: &Build) -> Value {
         "stack": "host",
         "status": build.status,
         "updated_at": api_time(build.updated_at),
-        "user": account::reference(),
+        "user": account::reference_or(platform, build.user_id, app).unwrap_or_default(),
         // From here on ours. First, why it failed: the phase, and a few words.
         "exit_code": build.exit_code,
         "failure": build.failure,

@@ -20,9 +20,13 @@ const LONGEST_ID: usize = 8_192;
 /// Nothing that is tagged is larger (bytes): such answers are in memory already.
 const TAGGED: usize = 64 << 20;
 
-pub(super) async fn wrap(request: Request, next: Next) -> Response {
+pub(super) async fn wrap(mut request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let span = tracing::error_span!("request", id = %id, path = request.uri().path());
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        // The audit trail knows it too.
+        request.headers_mut().insert(REQUEST_ID, id);
+    }
     let mut response = answer(request, next).instrument(span).await;
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);

@@ -46,6 +46,18 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Invalid credentials provided.")
     }
 
+    /// The client is known, and may not do that.
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    /// The token has made its calls for now.
+    pub(crate) fn rate_limit() -> Self {
+        let message = "Your account reached the API rate limit\nPlease wait a few minutes before \
+                       making new requests";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit", message)
+    }
+
     /// A thing is named that may be one of several.
     pub(crate) fn multiple_matches(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "multiple_matches", message)

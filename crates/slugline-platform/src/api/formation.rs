@@ -117,7 +117,7 @@ fn scale(platform: &Platform, app: &App, wanted: &[Update]) -> Result<(), ApiErr
     // As Heroku logs it.
     let told = |row: &Formation| format!("{}@{}:{}", row.process_type, row.quantity, row.size.name);
     let told: Vec<String> = changed.iter().map(told).collect();
-    let text = format!("Scaled to {} by user {}", told.join(" "), account::EMAIL);
+    let text = format!("Scaled to {} by user {}", told.join(" "), account::email());
     platform.say_api(&app.name, text);
     platform.changed();
     for row in &changed {

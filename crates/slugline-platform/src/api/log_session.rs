@@ -41,14 +41,13 @@ pub(crate) async fn create(
     };
     let id = Uuid::new_v4();
     remember(&platform, id, query);
-    let port = platform.inner.config.api_port;
     let now = clock::api_time(clock::now());
     Ok(super::json(
         StatusCode::CREATED,
         json!({
             "created_at": now,
             "id": id,
-            "logplex_url": format!("http://localhost:{port}/log-streams/{id}"),
+            "logplex_url": platform.url(&format!("/log-streams/{id}")),
             "updated_at": now,
         }),
     ))

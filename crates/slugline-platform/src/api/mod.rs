@@ -4,6 +4,7 @@
 //! Streams, sources, the archives of slugs and log sessions are capabilities: their URLs are unguessable and need no
 //! token. Everything else does.
 
+mod access;
 mod account;
 mod account_feature;
 mod acm;
@@ -14,12 +15,15 @@ mod advice;
 mod app;
 mod app_feature;
 mod app_setup;
+mod app_transfer;
 mod app_webhook;
+mod audit;
 mod auth;
 mod bake;
 mod build;
 mod buildpack;
 mod buildpack_installation;
+mod collaborator;
 mod config_var;
 mod cron;
 mod domain;
@@ -30,17 +34,23 @@ mod error;
 mod formation;
 mod further;
 mod generation;
+mod git;
+mod key;
 mod ledger;
 mod list;
 mod log_drain;
 mod log_session;
 mod metrics;
 mod named_id;
+mod oauth_authorization;
+mod oauth_client;
 mod organisation;
+mod people;
 mod pipeline;
 mod pipeline_coupling;
 mod pipeline_promotion;
 mod prove;
+mod push;
 mod receipt;
 mod refused;
 mod region;
@@ -64,7 +74,7 @@ use axum::middleware;
 use axum::routing::{delete, get, post};
 use http::StatusCode;
 
-use crate::db;
+use crate::asking;
 use crate::db::app::App;
 use crate::platform::Platform;
 use error::ApiError;
@@ -79,9 +89,8 @@ impl Platform {
     /// The API as an HTTP service.
     pub fn api(&self) -> Router {
         let with_token = Router::new()
-            .route("/account", get(account::info))
             .route("/apps", get(app::list).post(app::create))
-            .route("/users/{user}/apps", get(app::list))
+            .route("/users/{user}/apps", get(app::of_user))
             .route("/apps/{app}", get(app::info).patch(app::update).delete(app::delete))
             .route("/apps/{app}/acm", post(acm::enable).delete(acm::disable).patch(acm::refresh))
             .route("/apps/{app}/builds", get(build::list).post(build::create))
@@ -93,7 +102,6 @@ impl Platform {
                 "/apps/{app}/buildpack-installations",
                 get(buildpack_installation::list).put(buildpack_installation::update),
             )
-            .route("/apps/{app}/collaborators", get(app::collaborators))
             .route("/apps/{app}/config-vars", get(config_var::info).patch(config_var::update))
             .route("/apps/{app}/cron", get(cron::list))
             .route("/apps/{app}/dynos", get(dyno::list).post(run::create).delete(dyno::restart_all))
@@ -162,8 +170,9 @@ impl Platform {
             .route("/store/actions/gc", post(store::collect))
             .route("/store/actions/fsck", post(store::fsck))
             .route("/sources", post(source::create))
+            .merge(access::routes())
             .merge(further::routes())
-            .route_layer(middleware::from_fn_with_state(self.clone(), auth::require_token));
+            .route_layer(middleware::from_fn_with_state(self.clone(), auth::gate));
         Router::new()
             .merge(with_token)
             .merge(further::public_routes())
@@ -173,20 +182,21 @@ impl Platform {
             .route("/log-streams/{session}", get(log_session::stream))
             .fallback(async || ApiError::not_found("endpoint", "Couldn't find that endpoint."))
             .layer(middleware::from_fn(envelope::wrap))
+            // git's clients read neither tags nor JSON.
+            .merge(git::routes())
+            .merge(push::routes())
+            .layer(middleware::from_fn(asking::note_base))
             .with_state(self.clone())
     }
 
     /// Where an output is read. Whoever knows the URL may.
     fn stream_url(&self, output: uuid::Uuid) -> String {
-        format!("http://localhost:{}/streams/{output}", self.inner.config.api_port)
+        self.url(&format!("/streams/{output}"))
     }
 
-    /// The app that a path names, by name or id.
+    /// The app that a path or a body names, by name or id: one that who asks may see.
     fn app(&self, name_or_id: &str) -> Result<App, ApiError> {
-        self.inner
-            .db
-            .read(|db| db::app::find(db, name_or_id))?
-            .ok_or_else(|| ApiError::not_found("app", "Couldn't find that app."))
+        self.app_for(&*account::asker()?, name_or_id)
     }
 }
 

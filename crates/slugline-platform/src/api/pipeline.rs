@@ -44,6 +44,7 @@ async fn list(
     for (_, name) in query.iter().filter(|(key, _)| key == "eq[name]") {
         all.retain(|pipeline| pipeline.name.as_str() == name);
     }
+    all.retain(|pipeline| is_own(&platform, pipeline));
     Ok(lists::list(&headers, all.iter().map(render).collect()))
 }
 
@@ -57,7 +58,10 @@ async fn create(State(platform): State<Platform>, body: String) -> Answer {
     let pipeline = Pipeline {
         id: Uuid::new_v4(),
         name: name(text(&body, "name").as_deref().unwrap_or_default())?,
-        owner: body.get("owner").filter(|owner| owner["id"].is_string()).map(owner),
+        owner: Some(match body.get("owner").filter(|owner| owner["id"].is_string()) {
+            Some(asked) => owner(asked),
+            None => json!({ "id": account::reference()["id"], "type": "user" }),
+        }),
         created_at: now,
         updated_at: now,
     };
@@ -211,12 +215,25 @@ async fn stack(State(platform): State<Platform>, Path(pipeline): Path<String>) -
 
 pub(super) fn find(platform: &Platform, name_or_id: &str) -> Result<Pipeline, ApiError> {
     let found = platform.inner.db.read(|db| db::pipeline::find(db, name_or_id))?;
+    let found = found.filter(|pipeline| is_own(platform, pipeline));
     found.ok_or_else(|| ApiError::not_found("pipeline", "Couldn't find that pipeline."))
+}
+
+/// Whether it is theirs who ask, or has an app of theirs. Those of teams are the operator's.
+fn is_own(platform: &Platform, pipeline: &Pipeline) -> bool {
+    let Some(who) = crate::asking::who() else { return false };
+    let owner = owner_of(pipeline);
+    if who.account.is_admin || owner["id"] == who.account.id.to_string() {
+        return true;
+    }
+    let couplings = |db: &_| db::pipeline_coupling::of_pipeline(db, pipeline.id);
+    let couplings = platform.inner.db.read(couplings).unwrap_or_default();
+    couplings.iter().any(|coupling| super::is_seen(platform, coupling.app_id))
 }
 
 /// Who owns it: whoever made it, unless it was given to somebody.
 fn owner_of(pipeline: &Pipeline) -> Value {
-    let own = || json!({ "id": account::reference()["id"], "type": "user" });
+    let own = || json!({ "id": db::account::FIRST, "type": "user" });
     pipeline.owner.clone().unwrap_or_else(own)
 }
 

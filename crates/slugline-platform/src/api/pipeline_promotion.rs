@@ -108,7 +108,10 @@ fn targets_of(platform: &Platform, promotion: &Promotion) -> Result<Vec<Standing
 
 fn find(platform: &Platform, id: &str) -> Result<Promotion, ApiError> {
     let id: Uuid = id.parse().map_err(|_| no_such())?;
-    platform.inner.db.read(|db| db::pipeline_promotion::find(db, id))?.ok_or_else(no_such)
+    let found = platform.inner.db.read(|db| db::pipeline_promotion::find(db, id))?;
+    let promotion = found.ok_or_else(no_such)?;
+    pipeline::find(platform, &promotion.pipeline_id.to_string()).map_err(|_| no_such())?;
+    Ok(promotion)
 }
 
 fn no_such() -> ApiError {

@@ -184,7 +184,7 @@ pub(super) fn render(
         "slug": release.slug_id.map(|id| json!({ "id": id })),
         "status": status,
         "updated_at": api_time(release.updated_at),
-        "user": account::reference(),
+        "user": account::reference_or(platform, release.user_id, app)?,
         "version": release.version,
     }))
 }

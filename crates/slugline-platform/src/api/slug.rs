@@ -142,6 +142,6 @@ fn render_upload(platform: &Platform, upload: &SlugUpload) -> Value {
 impl Platform {
     /// Where a slug's archive is put and got. Whoever knows the URL may.
     fn slug_url(&self, id: Uuid) -> String {
-        format!("http://localhost:{}/slugs/{id}", self.inner.config.api_port)
+        self.url(&format!("/slugs/{id}"))
     }
 }

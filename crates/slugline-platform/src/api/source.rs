@@ -35,6 +35,16 @@ pub(crate) async fn upload(
     Path(source): Path<Uuid>,
     body: Body,
 ) -> Answer {
+    receive_source(&platform, source, body).await?;
+    Ok(StatusCode::OK.into_response())
+}
+
+/// Takes a source from a body; gives where it lies.
+pub(super) async fn receive_source(
+    platform: &Platform,
+    source: Uuid,
+    body: Body,
+) -> Result<std::path::PathBuf, ApiError> {
     let path = platform.source_path(source);
     let part = path.with_extension("part");
     let limit = platform.inner.config.limits.source;
@@ -55,7 +65,7 @@ pub(crate) async fn upload(
         }
     }
     tokio::fs::rename(&part, &path).await.map_err(|_| ApiError::internal())?;
-    Ok(StatusCode::OK.into_response())
+    Ok(path)
 }
 
 /// False if there was too much.

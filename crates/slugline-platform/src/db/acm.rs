@@ -45,7 +45,8 @@ pub(crate) fn forget(db: &Transaction<'_>, app: Uuid) -> rusqlite::Result<()> {
 
 /// Whom an authority knows the platform as.
 pub(crate) fn account(db: &Connection, directory: &str) -> rusqlite::Result<Option<String>> {
-    let sql = "SELECT credentials FROM acme_account WHERE directory = ?";
+    let sql = "SELECT unseal(credentials, 'acme_account' || directory) FROM acme_account
+               WHERE directory = ?";
     db.query_row(sql, [directory], |row| row.get(0)).optional()
 }
 
@@ -55,7 +56,8 @@ pub(crate) fn keep_account(
     credentials: &str,
 ) -> rusqlite::Result<()> {
     db.execute(
-        "INSERT OR REPLACE INTO acme_account (directory, credentials) VALUES (?, ?)",
+        "INSERT OR REPLACE INTO acme_account (directory, credentials)
+         VALUES (?1, seal(?2, 'acme_account' || ?1))",
         [directory, credentials],
     )?;
     Ok(())

@@ -86,7 +86,8 @@ impl AddOn {
     }
 }
 
-const COLUMNS: &str = "id, app_id, app_name, service, plan, name, state, options, vars, message,
+const COLUMNS: &str = "id, app_id, app_name, service, plan, name, state, options,
+     unseal(vars, 'add_on' || id), message,
                        created_at, updated_at, prefix FROM add_on";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<AddOn> {
@@ -111,7 +112,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<AddOn> {
 pub(crate) fn put(db: &Connection, addon: &AddOn) -> rusqlite::Result<()> {
     db.execute(
         "INSERT INTO add_on (id, app_id, app_name, service, plan, name, state, options, vars,
-         message, created_at, updated_at, prefix) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         message, created_at, updated_at, prefix)
+         VALUES (?1, ?, ?, ?, ?, ?, ?, ?, seal(?, 'add_on' || ?1), ?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET plan = excluded.plan, name = excluded.name,
          state = excluded.state, vars = excluded.vars, message = excluded.message,
          updated_at = excluded.updated_at",

@@ -17,11 +17,15 @@ pub(crate) struct App {
     pub(crate) preboot: bool,
     /// What it wants to hear and to allow of files that its dynos lose.
     pub(crate) ephemeral: Ephemeral,
+    pub(crate) owner_id: Uuid,
+    /// What its git repository takes on the disk (bytes); none where there is none.
+    pub(crate) repo_size: Option<u64>,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
 }
 
-const COLUMNS: &str = "id, name, maintenance, created_at, updated_at, preboot, ephemeral";
+const COLUMNS: &str = "id, name, maintenance, created_at, updated_at, preboot, ephemeral, owner_id,
+                       repo_size";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<App> {
     Ok(App {
@@ -32,19 +36,23 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<App> {
         updated_at: row.get(4)?,
         preboot: row.get(5)?,
         ephemeral: Ephemeral::named(&row.get::<_, String>(6)?).unwrap_or_default(),
+        owner_id: parsed(&row.get::<_, String>(7)?)?,
+        repo_size: row.get::<_, Option<i64>>(8)?.map(i64::unsigned_abs),
     })
 }
 
 /// Adds an app.
 pub(crate) fn insert(db: &Connection, app: &App) -> rusqlite::Result<()> {
     db.execute(
-        "INSERT INTO app (id, name, maintenance, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO app (id, name, maintenance, created_at, updated_at, owner_id)
+         VALUES (?, ?, ?, ?, ?, ?)",
         params![
             app.id.to_string(),
             app.name.as_str(),
             app.maintenance,
             app.created_at,
-            app.updated_at
+            app.updated_at,
+            app.owner_id.to_string()
         ],
     )?;
     Ok(())
@@ -60,6 +68,31 @@ pub(crate) fn find(db: &Connection, name_or_id: &str) -> rusqlite::Result<Option
 pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<App>> {
     let sql = format!("SELECT {COLUMNS} FROM app ORDER BY name");
     db.prepare_cached(&sql)?.query_map([], from_row)?.collect()
+}
+
+/// The apps that somebody owns or may work on, by name.
+pub(crate) fn of_account(db: &Connection, account: Uuid) -> rusqlite::Result<Vec<App>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM app WHERE owner_id = ?1
+         OR id IN (SELECT app_id FROM collaborator WHERE account_id = ?1) ORDER BY name"
+    );
+    db.prepare_cached(&sql)?.query_map([account.to_string()], from_row)?.collect()
+}
+
+/// Gives an app to somebody.
+pub(crate) fn set_owner(db: &Connection, id: Uuid, owner: Uuid, now: i64) -> rusqlite::Result<()> {
+    db.execute(
+        "UPDATE app SET owner_id = ?, updated_at = ? WHERE id = ?",
+        params![owner.to_string(), now, id.to_string()],
+    )?;
+    Ok(())
+}
+
+/// Notes what its git repository takes on the disk (bytes).
+pub(crate) fn set_repo_size(db: &Connection, id: Uuid, bytes: u64) -> rusqlite::Result<()> {
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+    db.execute("UPDATE app SET repo_size = ? WHERE id = ?", params![bytes, id.to_string()])?;
+    Ok(())
 }
 
 /// Switches maintenance mode.

@@ -49,7 +49,9 @@ pub(crate) struct Delivery {
     pub(crate) updated_at: i64,
 }
 
-const WEBHOOK: &str = "id, app_id, url, include, level, secret, authorization, created_at,
+const WEBHOOK: &str = "id, app_id, unseal(url, 'app_webhook url' || id), include, level,
+                       unseal(secret, 'app_webhook secret' || id),
+                       unseal(authorization, 'app_webhook authorization' || id), created_at,
                        updated_at FROM app_webhook";
 
 fn webhook(row: &Row<'_>) -> rusqlite::Result<Webhook> {
@@ -70,7 +72,9 @@ fn webhook(row: &Row<'_>) -> rusqlite::Result<Webhook> {
 pub(crate) fn put(db: &Connection, webhook: &Webhook) -> rusqlite::Result<()> {
     db.execute(
         "INSERT INTO app_webhook (id, app_id, url, include, level, secret, authorization,
-         created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+         created_at, updated_at)
+         VALUES (?1, ?2, seal(?3, 'app_webhook url' || ?1), ?4, ?5,
+         seal(?6, 'app_webhook secret' || ?1), seal(?7, 'app_webhook authorization' || ?1), ?8, ?9)
          ON CONFLICT (id) DO UPDATE SET url = excluded.url, include = excluded.include,
          level = excluded.level, secret = excluded.secret, authorization = excluded.authorization,
          updated_at = excluded.updated_at",

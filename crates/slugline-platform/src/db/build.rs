@@ -30,6 +30,8 @@ pub(crate) struct Build {
     pub(crate) grown: Vec<Growth>,
     /// Why it failed, in a few words.
     pub(crate) failure: Option<String>,
+    /// Who asked for it.
+    pub(crate) user_id: Option<Uuid>,
     /// The app's cache after it (bytes).
     pub(crate) cache_bytes: Option<u64>,
     pub(crate) created_at: i64,
@@ -48,8 +50,8 @@ pub(crate) struct SourceBlob {
 }
 
 const SELECT: &str = "SELECT id, status, exit_code, source_url, source_version,
-    version_description, checksum, buildpacks, config_vars, replay_of, slug_id, release_id, result,
-    grown, failure, cache_bytes, created_at, updated_at, root FROM build";
+    version_description, checksum, buildpacks, unseal(config_vars, 'build' || id), replay_of, slug_id, release_id, result,
+    grown, failure, cache_bytes, created_at, updated_at, root, user_id FROM build";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
     let id_at = |column: usize| -> rusqlite::Result<Option<Uuid>> {
@@ -82,6 +84,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
         cache_bytes: row.get::<_, Option<i64>>(15)?.map(i64::unsigned_abs),
         created_at: row.get(16)?,
         updated_at: row.get(17)?,
+        user_id: id_at(19)?,
     })
 }
 
@@ -91,8 +94,8 @@ pub(crate) fn put(db: &Connection, app: Uuid, build: &Build) -> rusqlite::Result
     db.execute(
         "INSERT INTO build (id, app_id, status, exit_code, source_url, source_version,
          version_description, checksum, buildpacks, config_vars, replay_of, slug_id, release_id,
-         result, grown, failure, created_at, updated_at, root)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         result, grown, failure, created_at, updated_at, root, user_id)
+         VALUES (?1, ?, ?, ?, ?, ?, ?, ?, ?, seal(?, 'build' || ?1), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET status = excluded.status, exit_code = excluded.exit_code,
          config_vars = excluded.config_vars, slug_id = excluded.slug_id,
          release_id = excluded.release_id, result = excluded.result, grown = excluded.grown,
@@ -116,7 +119,8 @@ pub(crate) fn put(db: &Connection, app: Uuid, build: &Build) -> rusqlite::Result
             build.failure,
             build.created_at,
             build.updated_at,
-            build.source.root
+            build.source.root,
+            id(build.user_id)
         ],
     )?;
     Ok(())

@@ -21,8 +21,8 @@ pub(crate) struct LogDrain {
     pub(crate) created_at: i64,
 }
 
-const COLUMNS: &str =
-    "log_drain.id, app_id, url, token, arrived, log_drain.created_at FROM log_drain";
+const COLUMNS: &str = "log_drain.id, app_id, unseal(url, 'log_drain' || app_id), token, arrived,
+     log_drain.created_at FROM log_drain";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<LogDrain> {
     Ok(LogDrain {
@@ -43,7 +43,8 @@ pub(crate) fn of_app(db: &Connection, app: Uuid) -> rusqlite::Result<Vec<LogDrai
 
 /// Every drain, and its app's name.
 pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<(AppName, LogDrain)>> {
-    let sql = "SELECT log_drain.id, app_id, url, token, arrived, log_drain.created_at, app.name
+    let sql = "SELECT log_drain.id, app_id, unseal(url, 'log_drain' || app_id), token, arrived,
+               log_drain.created_at, app.name
                FROM log_drain JOIN app ON app.id = log_drain.app_id";
     db.prepare_cached(sql)?
         .query_map([], |row| Ok((parsed(&row.get::<_, String>(6)?)?, from_row(row)?)))?
@@ -53,7 +54,7 @@ pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<(AppName, LogDrain)>>
 pub(crate) fn insert(db: &Transaction<'_>, drain: &LogDrain) -> rusqlite::Result<()> {
     db.execute(
         "INSERT INTO log_drain (id, app_id, url, token, arrived, created_at)
-         VALUES (?, ?, ?, ?, ?, ?)",
+         VALUES (?1, ?2, seal(?3, 'log_drain' || ?2), ?4, ?5, ?6)",
         params![
             drain.id.to_string(),
             drain.app_id.to_string(),

@@ -67,7 +67,8 @@ pub(crate) fn delete(db: &Connection, id: Uuid) -> rusqlite::Result<()> {
 
 /// The config vars of a stage.
 pub(crate) fn vars(db: &Connection, id: Uuid, stage: Stage) -> rusqlite::Result<ConfigVars> {
-    let sql = "SELECT name, value FROM pipeline_config_var WHERE pipeline_id = ? AND stage = ?";
+    let sql = "SELECT name, unseal(value, 'pipeline_config_var' || pipeline_id || stage || name)
+               FROM pipeline_config_var WHERE pipeline_id = ? AND stage = ?";
     db.prepare_cached(sql)?
         .query_map([id.to_string(), stage.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
@@ -84,7 +85,8 @@ pub(crate) fn set_vars(
     let sql = "DELETE FROM pipeline_config_var WHERE pipeline_id = ? AND stage = ?";
     db.execute(sql, [&id, &stage])?;
     let mut insert = db.prepare_cached(
-        "INSERT INTO pipeline_config_var (pipeline_id, stage, name, value) VALUES (?, ?, ?, ?)",
+        "INSERT INTO pipeline_config_var (pipeline_id, stage, name, value)
+         VALUES (?1, ?2, ?3, seal(?4, 'pipeline_config_var' || ?1 || ?2 || ?3))",
     )?;
     for (name, value) in vars {
         insert.execute([&id, &stage, name, value])?;

@@ -17,6 +17,8 @@ pub(crate) struct Release {
     pub(crate) status: Status,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
+    /// Who asked for it.
+    pub(crate) user_id: Option<Uuid>,
     /// Whether its web dynos served; none as long as that is not known.
     pub(crate) is_healthy: Option<bool>,
     /// The plans of the add-ons that it was made with.
@@ -54,8 +56,9 @@ impl Status {
     }
 }
 
-const SELECT: &str = "SELECT id, version, slug_id, config_vars, description, status, created_at,
-                      updated_at, health, add_on_plans, add_on_vars FROM release";
+const SELECT: &str = "SELECT id, version, slug_id,
+                      unseal(config_vars, 'release' || id), description, status, created_at,
+                      updated_at, health, add_on_plans, add_on_vars, user_id FROM release";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Release> {
     let slug_id = row.get::<_, Option<String>>(2)?;
@@ -71,6 +74,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Release> {
         is_healthy: row.get::<_, Option<String>>(8)?.map(|health| health == "healthy"),
         addon_plans: from_json(&row.get::<_, String>(9)?)?,
         addon_vars: from_json(&row.get::<_, String>(10)?)?,
+        user_id: row.get::<_, Option<String>>(11)?.map(|id| parsed(&id)).transpose()?,
     })
 }
 
@@ -82,7 +86,7 @@ pub(crate) fn insert(
     config_vars: &ConfigVars,
     description: &str,
     status: Status,
-    now: i64,
+    (user, now): (Option<Uuid>, i64),
 ) -> rusqlite::Result<Release> {
     let id = Uuid::new_v4();
     let attached = super::add_on::attached(db, app)?;
@@ -92,9 +96,9 @@ pub(crate) fn insert(
     let names: Vec<String> = names.collect();
     db.execute(
         "INSERT INTO release (id, app_id, version, slug_id, config_vars, description, status,
-         created_at, updated_at, add_on_plans, add_on_vars)
+         created_at, updated_at, add_on_plans, add_on_vars, user_id)
          VALUES (?1, ?2, (SELECT coalesce(max(version), 0) + 1 FROM release WHERE app_id = ?2),
-         ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)",
+         ?3, seal(?4, 'release' || ?1), ?5, ?6, ?7, ?7, ?8, ?9, ?10)",
         params![
             id.to_string(),
             app.to_string(),
@@ -104,7 +108,8 @@ pub(crate) fn insert(
             status.as_str(),
             now,
             to_json(&plans)?,
-            to_json(&names)?
+            to_json(&names)?,
+            user.map(|id| id.to_string())
         ],
     )?;
     db.query_row(&format!("{SELECT} WHERE id = ?"), [id.to_string()], from_row)

@@ -23,9 +23,8 @@ pub(crate) struct SniEndpoint {
     pub(crate) updated_at: i64,
 }
 
-const COLUMNS: &str =
-    "id, app_id, name, certificate_chain, private_key, created_at, updated_at, acm
-     FROM sni_endpoint";
+const COLUMNS: &str = "id, app_id, name, certificate_chain,
+     unseal(private_key, 'sni_endpoint' || id), created_at, updated_at, acm FROM sni_endpoint";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<SniEndpoint> {
     Ok(SniEndpoint {
@@ -56,7 +55,7 @@ pub(crate) fn put(db: &Transaction<'_>, endpoint: &SniEndpoint) -> rusqlite::Res
     db.execute(
         "INSERT INTO sni_endpoint
          (id, app_id, name, certificate_chain, private_key, created_at, updated_at, acm)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+         VALUES (?1, ?2, ?3, ?4, seal(?5, 'sni_endpoint' || ?1), ?6, ?7, ?8)
          ON CONFLICT (id) DO UPDATE SET certificate_chain = excluded.certificate_chain,
          private_key = excluded.private_key, updated_at = excluded.updated_at",
         params![

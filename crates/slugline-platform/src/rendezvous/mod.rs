@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
 use crate::clock;
+use crate::entrance;
 use crate::platform::Platform;
 use crate::tls::authority::ca_path;
 
@@ -29,9 +30,6 @@ const TO_COME: Duration = Duration::from_mins(1);
 
 /// How often a dyno that nobody came for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-/// The first byte of a TLS connection.
-const TLS: u8 = 0x16;
 
 /// What somebody who comes is to get.
 #[derive(Debug)]
@@ -61,18 +59,8 @@ impl Platform {
         let tls = TlsAcceptor::from(self.tls().map_err(io::Error::other)?);
         let platform = self.clone();
         tokio::spawn(async move {
-            loop {
-                match listener.accept().await {
-                    Ok((stream, _)) => {
-                        let (platform, tls) = (platform.clone(), tls.clone());
-                        tokio::spawn(async move { platform.welcome(stream, tls).await });
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(LOOK_EVERY).await;
-                    }
-                }
-            }
+            entrance::accept(&listener, |stream| platform.clone().welcome(stream, tls.clone()))
+                .await;
         });
         Ok(())
     }
@@ -127,19 +115,9 @@ impl Platform {
     }
 
     async fn welcome(self, stream: TcpStream, tls: TlsAcceptor) {
-        let _ = stream.set_nodelay(true);
-        let mut first = [0];
-        let peeked = tokio::time::timeout(TO_COME, stream.peek(&mut first)).await;
-        if !matches!(peeked, Ok(Ok(1))) {
-            return;
-        }
-        if first[0] == TLS {
-            match tokio::time::timeout(TO_COME, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.meet_client(stream).await,
-                failed => tracing::debug!(?failed, "a client did not finish its handshake"),
-            }
-        } else {
-            self.meet_client(stream).await;
+        match entrance::greet(stream, &tls).await {
+            Ok(stream) => self.meet_client(stream).await,
+            Err(error) => tracing::debug!(%error, "a client did not finish its handshake"),
         }
     }
 

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Seek as _};
 use std::path::Path;
 
 use http::Method;
-use http_body_util::{BodyExt, StreamBody};
-use hyper::body::{Bytes, Frame};
 use serde_json::{Value, json};
 use slugline_model::build::exit_code;
 use slugline_model::limits::Limits;
@@ -16,13 +14,9 @@ use slugline_model::procfile;
 use super::SlugExchangeError;
 use super::{Import, Release, archive, text};
 use crate::builds::App;
-use crate::client::Outgoing;
 use crate::console::say;
 use crate::errors::CommandError;
-
-/// Chunks that are read ahead, and how large each is (bytes).
-const AHEAD: usize = 8;
-const CHUNK: usize = 1 << 16;
+use crate::outgoing::stream;
 
 impl Import {
     pub(super) async fn run(self) -> Result<i32, CommandError> {
@@ -90,44 +84,5 @@ impl Release {
             }
         }
         Ok(exit_code::OK)
-    }
-}
-
-/// A file as a request's body. Where it cannot be read on, the request breaks off.
-fn stream(mut file: File) -> Outgoing {
-    let (sender, receiver) = tokio::sync::mpsc::channel(AHEAD);
-    tokio::task::spawn_blocking(move || {
-        loop {
-            let mut chunk = Vec::with_capacity(CHUNK);
-            let read = (&mut file).take(CHUNK as u64).read_to_end(&mut chunk);
-            let last = read.as_ref().map_or(true, |read| *read == 0);
-            if last && read.is_ok() {
-                return;
-            }
-            let sent = sender.blocking_send(read.map(|_| Frame::data(Bytes::from(chunk))));
-            if sent.is_err() || last {
-                return;
-            }
-        }
-    });
-    let next = |mut receiver: tokio::sync::mpsc::Receiver<io::Result<Frame<Bytes>>>| async move {
-        receiver.recv().await.map(|chunk| (chunk, receiver))
-    };
-    let chunks = futures_util::stream::unfold(receiver, next);
-    BodyExt::boxed(StreamBody::new(SyncStream(std::sync::Mutex::new(Box::pin(chunks)))))
-}
-
-/// Lets a stream that one task polls count as one that any could.
-struct SyncStream<S>(std::sync::Mutex<std::pin::Pin<Box<S>>>);
-
-impl<S: futures_util::Stream> futures_util::Stream for SyncStream<S> {
-    type Item = S::Item;
-
-    fn poll_next(
-        self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<S::Item>> {
-        let inner = self.get_mut().0.get_mut();
-        inner.unwrap_or_else(std::sync::PoisonError::into_inner).as_mut().poll_next(context)
     }
 }

@@ -89,7 +89,7 @@ impl<'a> Cli<'a> {
 }
 
 /// Its program, which is installed into the directory of this build's results once.
-fn installed() -> PathBuf {
+pub(crate) fn installed() -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("heroku-cli");
     std::fs::create_dir_all(&directory).expect("the tests' directory is ours");
     let lock = std::fs::File::create(directory.join("lock")).expect("the directory is ours");
