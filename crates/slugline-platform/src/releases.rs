@@ -57,9 +57,8 @@ impl Start {
         new: &NewRelease,
     ) -> rusqlite::Result<Release> {
         for process_type in new.slug.iter().flat_map(|slug| slug.process_types.keys()) {
-            if !process_type.is_release() {
-                db::formation::introduce(db, self.app, process_type)?;
-            }
+            // A release phase has a row too, of none: clients look for it before they retry one.
+            db::formation::introduce(db, self.app, process_type)?;
         }
         let (slug_id, vars) =
             (new.slug.as_ref().map(|slug| slug.id), db::config_var::of_app(db, self.app)?);

@@ -193,8 +193,8 @@ impl Platform {
         self.inner.db.transaction(|db| {
             for (process_type, quantity, size) in &sized {
                 db::formation::introduce(db, app.id, process_type)?;
-                if let Some(quantity) = quantity {
-                    db::formation::set(db, app.id, process_type, *quantity)?;
+                if let Some(quantity) = quantity.filter(|_| !process_type.is_release()) {
+                    db::formation::set(db, app.id, process_type, quantity)?;
                 }
                 if let Some(size) = size {
                     db::formation::resize(db, app.id, process_type, *size)?;

@@ -266,3 +266,22 @@ async fn a_renamed_app_keeps_its_dynos_its_cache_and_its_releases() {
     assert_eq!(test.get("/apps/library/dynos").await, json!([]));
     assert_eq!(test.get("/apps/library/releases").await, json!([]));
 }
+
+#[tokio::test]
+async fn a_release_phase_that_failed_is_retried_and_never_scaled() {
+    let test = TestPlatform::with_app().await;
+    *test.engine.procfile.lock().unwrap() = "web: serve\nrelease: migrate".into();
+    *test.engine.script.lock().unwrap() = Script { build_status: 0, release_phase_status: 1 };
+    assert_eq!(test.build().await["status"], "failed");
+    *test.engine.script.lock().unwrap() = Script { build_status: 0, release_phase_status: 0 };
+    let failed = test.get("/apps/library/releases/2").await;
+    let retry = json!({ "description": "Retry of v2", "slug": failed["slug"]["id"] });
+    let release = test.ok("POST", "/apps/library/releases", retry).await;
+    assert!(release["output_stream_url"].is_string());
+    test.until(async || test.versions().await.last().unwrap().1 == "succeeded").await;
+    let formation = test.get("/apps/library/formation/release").await;
+    assert_eq!((&formation["quantity"], &formation["command"]), (&json!(0), &json!("migrate")));
+    let one = json!({ "quantity": 1 });
+    let (status, _) = test.call("PATCH", "/apps/library/formation/release", one).await;
+    assert_eq!(status.as_u16(), 422);
+}

@@ -97,6 +97,10 @@ fn scale(platform: &Platform, app: &App, wanted: &[Update]) -> Result<(), ApiErr
         };
         let row = rows.iter().find(named).ok_or_else(no_such_type)?;
         let quantity = update.quantity(row.quantity)?.unwrap_or(row.quantity);
+        if row.process_type.is_release() && quantity > 0 {
+            let message = "`release` runs once, before each release, and is not scaled";
+            return Err(ApiError::invalid(message));
+        }
         let size = update.size()?.unwrap_or(row.size);
         changed.push(Formation { quantity, size, ..row.clone() });
     }
