@@ -75,6 +75,7 @@ impl Platform {
             "actor": crate::api::actor(),
             "data": data,
             "previous_data": {},
+            "published_at": api_time(now),
             "resource": include.strip_prefix("api:").unwrap_or(include),
             "version": "application/vnd.heroku+json; version=3",
         });
@@ -156,7 +157,6 @@ impl Platform {
         told["id"] = json!(event.id);
         told["created_at"] = api_time(event.created_at).into();
         told["updated_at"] = api_time(event.created_at).into();
-        told["published_at"] = api_time(clock::now()).into();
         told["sequence"] = Value::Null;
         told["webhook_metadata"] = json!({
             "attempt": { "id": Uuid::new_v4() },

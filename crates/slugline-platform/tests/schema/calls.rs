@@ -154,6 +154,9 @@ async fn edge(caller: &mut Caller) {
     caller
         .call("POST", "/apps/library/log-drains", json!({ "url": "syslog://192.0.2.1:514" }))
         .await;
+    for method in ["POST", "PATCH", "DELETE"] {
+        caller.call(method, "/apps/library/acm", json!({})).await;
+    }
     let drain = caller.both("/apps/library/log-drains", "id").await;
     caller.call("DELETE", &format!("/apps/library/log-drains/{drain}"), json!({})).await;
     caller.call("POST", "/apps/library/log-sessions", json!({ "lines": 1 })).await;
@@ -234,8 +237,8 @@ async fn pipelines(caller: &mut Caller) {
     let promotion = format!("/pipeline-promotions/{}", text(&promotion["id"]));
     caller.get(&promotion).await;
     caller.get(&format!("{promotion}/promotion-targets")).await;
-    for latest in ["latest-builds", "latest-releases", "latest-deployments", "pipeline-stack"] {
-        caller.get(&format!("{path}/{latest}")).await;
+    for latest in ["/latest-builds", "/latest-releases", "/latest-deployments", "/pipeline-stack"] {
+        caller.get(&format!("{path}{latest}")).await;
     }
     review_apps(caller, &path).await;
     let transfer = json!({

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
 mod calls;
+mod fuzz;
 mod missing;
 mod shape;
 #[path = "../support/mod.rs"]
@@ -25,6 +26,7 @@ struct Link {
     path: &'static str,
     resource: &'static str,
     answer: &'static Value,
+    input: &'static Value,
 }
 
 fn links() -> Vec<Link> {
@@ -36,6 +38,7 @@ fn links() -> Vec<Link> {
             path: text(link, 1),
             resource: text(link, 2),
             answer: &link[3],
+            input: &link[4],
         })
         .collect()
 }

@@ -97,10 +97,7 @@ const RESOURCES: [(&[&str], &str); 11] = [
 ];
 
 /// Single links.
-const LINKS: [(&str, &str, &str); 9] = [
-    ("POST", "/apps/{}/acm", NO_ACM),
-    ("DELETE", "/apps/{}/acm", NO_ACM),
-    ("PATCH", "/apps/{}/acm", NO_ACM),
+const LINKS: [(&str, &str, &str); 6] = [
     ("POST", "/addons/{}/actions/deprovision", "whoever owns an add-on destroys it"),
     ("PUT", "/addons/{}/log-drains/{}", "providers of add-ons call no API"),
     ("GET", "/addons/{}/log-drains", "providers of add-ons call no API"),
@@ -109,5 +106,4 @@ const LINKS: [(&str, &str, &str); 9] = [
     ("GET", "/teams/{}/pipeline-couplings", NO_TEAMS),
 ];
 
-const NO_ACM: &str = "certificates are the authority's own, or uploaded";
 const NO_TEAMS: &str = "there are no teams; apps have collaborators";

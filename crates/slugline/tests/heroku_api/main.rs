@@ -2,6 +2,7 @@
 
 mod addons;
 mod checks;
+mod commands;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "shared with tests that use more of it")]
 mod support;
