@@ -4,7 +4,7 @@
 //! Another server may stand beside it: `S3_ENDPOINT_URL`, `S3_BUCKET`, `AWS_ACCESS_KEY_ID` and
 //! `AWS_SECRET_ACCESS_KEY` name it.
 
-#![expect(clippy::unwrap_used, missing_docs, reason = "a benchmark may fail anywhere")]
+#![expect(clippy::unwrap_used, reason = "a benchmark may fail anywhere")]
 
 use std::io::Write as _;
 use std::path::Path;
