@@ -21,8 +21,18 @@ use crate::rename::Renamed;
 pub(crate) async fn list(State(platform): State<Platform>, headers: HeaderMap) -> Answer {
     let id = account::asker()?.account.id;
     let apps = platform.inner.db.read(|db| db::app::of_account(db, id))?;
-    let items = apps.iter().map(|app| render(&platform, app)).collect::<Result<_, _>>()?;
-    Ok(lists::list(&headers, items))
+    let outlines = apps.iter().map(outline).collect();
+    lists::list_of(&headers, outlines, |at, _| Ok(render(&platform, &apps[at])?))
+}
+
+/// What lists of apps are ordered by.
+fn outline(app: &App) -> Value {
+    json!({
+        "created_at": api_time(app.created_at),
+        "id": app.id,
+        "name": app.name,
+        "updated_at": api_time(app.updated_at),
+    })
 }
 
 pub(crate) async fn of_user(

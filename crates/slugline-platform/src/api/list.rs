@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 use slugline_model::range::{Key, Page, Range, page, parse};
 
+use super::Answer;
 use super::error::ApiError;
 
 /// What lists may be ordered by, as far as their items have it. The first one that a list comes in
@@ -16,24 +17,33 @@ const FIELDS: [&str; 9] =
 /// Answers with the part of a list that the `Range` header asks for: `version ..; order=desc,
 /// max=10`. One that was cut is answered 206, and says how to go on.
 pub(crate) fn list(headers: &HeaderMap, items: Vec<Value>) -> Response {
+    let listed = list_of(headers, items, |_, item| Ok(item));
+    listed.unwrap_or_else(ApiError::into_response)
+}
+
+/// The same, of items of which only what they are ordered by is there: those that are answered are
+/// made of that, by their places. A list of very many costs what a part of it costs.
+pub(crate) fn list_of(
+    headers: &HeaderMap,
+    items: Vec<Value>,
+    mut whole: impl FnMut(usize, Value) -> Result<Value, ApiError>,
+) -> Answer {
     let asked = headers.get(RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut range = match parse(asked) {
-        Ok(range) => range,
-        Err(error) => return ApiError::range(error.to_string()).into_response(),
-    };
+    let mut range = parse(asked).map_err(|error| ApiError::range(error.to_string()))?;
     let sorted = settle_field(&mut range, &items);
     let keys: Vec<Key> = items.iter().map(|item| key(item, &range.field)).collect();
     let Page { items: chosen, next } = page(&range, &keys, sorted);
     let content = content_range(&range, &keys, &chosen);
     let offered = offered(&items);
     let mut items: Vec<Option<Value>> = items.into_iter().map(Some).collect();
-    let part: Vec<Value> = chosen.iter().filter_map(|at| items[*at].take()).collect();
+    let part = chosen.iter().filter_map(|at| Some(whole(*at, items[*at].take()?)));
+    let part: Vec<Value> = part.collect::<Result<_, _>>()?;
     let status = if next.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let mut response = super::json(status, Value::Array(part));
     set(&mut response, ACCEPT_RANGES, Some(offered));
     set(&mut response, CONTENT_RANGE, content);
     set(&mut response, HeaderName::from_static("next-range"), next);
-    response
+    Ok(response)
 }
 
 /// What is gone by: the field that is asked for where the items have it, else one that they are in
