@@ -146,10 +146,13 @@ impl App {
         ended
     }
 
+    /// Those that run as long as they are wanted: `release` is in the formation, too, and runs by
+    /// itself.
     async fn process_types(&self) -> Result<BTreeSet<String>, CommandError> {
         let formation = self.client.get(&self.path("/formation")).await?;
         let types = formation.as_array().cloned().unwrap_or_default();
-        Ok(types.iter().filter_map(|row| row["type"].as_str().map(str::to_owned)).collect())
+        let names = types.iter().filter_map(|row| row["type"].as_str());
+        Ok(names.filter(|name| *name != "release").map(str::to_owned).collect())
     }
 
     /// On Heroku only `web` runs until it is scaled; here each new process type runs once, because

@@ -3,6 +3,7 @@
 mod addons;
 mod checks;
 mod commands;
+mod releases;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "shared with tests that use more of it")]
 mod support;
