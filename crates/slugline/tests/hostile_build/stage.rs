@@ -127,15 +127,16 @@ fn control_groups() -> Vec<String> {
         .output()
         .expect("find runs");
     let found = String::from_utf8_lossy(&found.stdout).into_owned();
-    found.lines().filter(|group| is_empty(group)).map(str::to_owned).collect()
-}
-
-/// For longer than a build needs to start or to end in it.
-fn is_empty(group: &str) -> bool {
-    (0..50).all(|_| {
+    let mut empty: Vec<String> = found.lines().map(str::to_owned).collect();
+    // For longer than a build needs to start or to end in one.
+    for _ in 0..50 {
+        empty.retain(|group| {
+            std::fs::read_to_string(format!("{group}/cgroup.procs"))
+                .is_ok_and(|text| text.is_empty())
+        });
         std::thread::sleep(Duration::from_millis(20));
-        std::fs::read_to_string(format!("{group}/cgroup.procs")).is_ok_and(|text| text.is_empty())
-    })
+    }
+    empty
 }
 
 fn shortened(output: &str) -> String {
