@@ -254,16 +254,7 @@ mod tests {
             (CommandError::Source { path: path(), source: io() }, "/somewhere"),
             (CommandError::AppName { wanted: "42".into() }, "`42` is not an app name"),
             (CommandError::Logs { path: path(), source: io() }, "/somewhere"),
-            (
-                BackupError::Write { data_dir: path(), archive: path(), source: io() }.into(),
-                "cannot back up /somewhere",
-            ),
-            (
-                BackupError::Read { data_dir: path(), archive: path(), source: io() }.into(),
-                "cannot restore /somewhere",
-            ),
             (CommandError::Signals { source: io() }, "take signals"),
-            (CommandError::Upgrade { program: path(), found: "no".into() }, "/somewhere"),
             (CommandError::NoToken { path: path(), source: io() }, "/somewhere"),
             (CommandError::Destination { path: path(), source: io() }, "another DEST"),
             (
@@ -289,6 +280,25 @@ mod tests {
             let text = message.plain();
             assert!(text.contains(expected), "{text}");
             assert!(text.ends_with("Nothing was started or changed."), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_leaves_a_server_as_it_is_says_so() {
+        let path = || PathBuf::from("/somewhere");
+        let io = || std::io::Error::from(std::io::ErrorKind::AddrInUse);
+        let upgrade = CommandError::Upgrade { program: path(), found: "no".into() };
+        let write = BackupError::Write { data_dir: path(), archive: path(), source: io() };
+        let read = BackupError::Read { data_dir: path(), archive: path(), source: io() };
+        for (error, state) in [
+            (upgrade, "This server serves on as before."),
+            (write.into(), "No archive was written, and the server runs on."),
+            (read.into(), "The data directory is as it was."),
+        ] {
+            let message = error.explain();
+            assert_eq!(message.silent_parts(), [""; 0], "{message:?}");
+            assert!(message.what.contains("/somewhere"), "{message:?}");
+            assert_eq!(message.state, state);
         }
     }
 

@@ -36,6 +36,7 @@ pub(crate) enum AccessCommand {
         options: Options,
     },
     /// List the accounts of the server
+    #[command(after_help = "Example:\n  slugline users --json")]
     Users(Options),
     /// Let somebody in; says their password, once
     #[command(name = "users:add", after_help = "Example:\n  slugline users:add ann@example.com")]
@@ -49,7 +50,10 @@ pub(crate) enum AccessCommand {
         options: Options,
     },
     /// Give somebody another password; says it, once
-    #[command(name = "users:reset")]
+    #[command(
+        name = "users:reset",
+        after_help = "Example:\n  slugline users:reset ann@example.com"
+    )]
     Reset {
         /// Their email
         email: String,
@@ -57,7 +61,10 @@ pub(crate) enum AccessCommand {
         options: Options,
     },
     /// Show somebody out: their tokens are good for nothing from then on
-    #[command(name = "users:remove")]
+    #[command(
+        name = "users:remove",
+        after_help = "Example:\n  slugline users:remove ann@example.com"
+    )]
     Remove {
         /// Their email
         email: String,
