@@ -401,7 +401,9 @@ impl Platform {
         };
         let new = NewRelease { slug: Some(slug.clone()), description };
         let added = self.add_release_with(app, &new, |db| {
-            Ok(Ok::<_, Infallible>(db::slug::insert(db, app.id, &slug)?))
+            db::slug::insert(db, app.id, &slug)?;
+            // A server that is killed from here on has built it, and the next one knows.
+            Ok(Ok::<_, Infallible>(db::build::put(db, app.id, build)?))
         })?;
         let Ok(((), release)) = added;
         build.release_id = Some(release.id);

@@ -1,6 +1,7 @@
 //! Clients that change an app, and remember what they were answered.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,8 @@ pub(crate) struct Clients {
     vars: Number,
     workers: Number,
     apps: Apps,
+    /// Releases that were answered, by number.
+    releases: Vec<(u64, Value)>,
     answers: u64,
 }
 
@@ -49,11 +52,15 @@ impl Clients {
         let mut chance = Chance::of(seed);
         while self.change(api, &mut chance).is_ok() {
             self.answers += 1;
+            // Whoever pushes wants a turn too.
+            std::thread::sleep(Duration::from_millis(chance.below(40)));
         }
     }
 
     fn change(&mut self, api: &Api, chance: &mut Chance) -> std::io::Result<()> {
-        match chance.below(4) {
+        match chance.below(5) {
+            // Code and config of a release before, which is one more.
+            0 if self.vars.answered > 0 => self.roll_back(api)?,
             0 | 1 => {
                 self.vars.asked += 1;
                 let vars = json!({ "A": self.vars.asked.to_string() });
@@ -71,6 +78,18 @@ impl Clients {
         Ok(())
     }
 
+    /// Rolls back to the release that is the current one: the same code, the same config.
+    fn roll_back(&mut self, api: &Api) -> std::io::Result<()> {
+        let answer = api.try_send("GET", "/apps/owl/releases/current", &Value::Null)?;
+        let current: Value = serde_json::from_str(&answer.text())?;
+        let back = json!({ "release": current["id"] });
+        let answer = api.try_send("POST", "/apps/owl/releases", &back)?;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let made: Value = serde_json::from_str(&answer.text())?;
+        self.releases.push((made["version"].as_u64().unwrap(), made["id"].clone()));
+        Ok(())
+    }
+
     /// Whether what was answered is there.
     pub(crate) fn check(&mut self, api: &Api) {
         let vars = api.get("/apps/owl/config-vars");
@@ -79,6 +98,9 @@ impl Clients {
         assert_eq!(api.get("/apps/owl/releases/current/config-vars"), vars);
         let quantity = api.get("/apps/owl/formation/worker")["quantity"].as_u64();
         self.workers.check(quantity.unwrap());
+        for (version, id) in self.releases.drain(..) {
+            assert_eq!(api.get(&format!("/apps/owl/releases/{version}"))["id"], id);
+        }
         for app in &self.apps.there {
             assert_eq!(api.get(&format!("/apps/{app}"))["name"], app.as_str());
         }

@@ -1,60 +1,87 @@
-//! The server is killed at random moments, round after round, while clients change things. What it
-//! has answered is there afterwards, releases are whole and without gaps, and what runs is what is
-//! wanted.
+//! The server is killed at random moments, round after round, while clients change things, push and
+//! have sources built. What it has answered is there afterwards, releases are whole and without gaps,
+//! branches are where they were answered to be, slugs are whole, and what runs is what is wanted.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
 mod clients;
+mod pushes;
 
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clients::Clients;
+use pushes::Pushes;
 use serde_json::{Value, json};
 use support::account::Account;
 use support::api::Api;
 use support::chance::Chance;
 use support::scene::Scene;
 use support::serving::Serving;
-use support::wait_for;
+use support::{trace, wait_for};
 
 /// Enough to meet each change in each state; the environment may ask for more.
 const ROUNDS: u64 = 25;
 
+/// How many rounds go by until all that runs is waited for.
+const SETTLE_EVERY: u64 = 10;
+
 const SETTLED: Duration = Duration::from_mins(1);
+
+/// What the dynos run.
+const WORK: &str = "echo run $A; exec sleep 600\n";
+
+/// How long a server lives (ms): mostly too short for a build, now and then long enough.
+fn lifetime(chance: &mut Chance) -> Duration {
+    let most = if chance.below(4) == 0 { 6_000 } else { 300 };
+    Duration::from_millis(20 + chance.below(most))
+}
 
 #[test]
 fn what_a_killed_server_has_answered_is_there() {
     let rounds = std::env::var("SLUGLINE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
     let scene = Scene::new(&Account::all()[0], "owl");
-    scene.write("app/work.sh", "echo run $A; exec sleep 600\n");
+    scene.write("app/work.sh", WORK);
     let mut server = Serving::start(&scene);
     server.api().json("POST", "/apps", &json!({ "name": "owl" }));
     server.release(&json!({ "worker": "bash work.sh" }));
     let mut chance = Chance::new();
     eprintln!("seed {}", chance.seed());
-    let mut clients = Clients::default();
-    for _ in 0..rounds.unwrap_or(ROUNDS) {
-        let (api, again) = (server.api(), chance.below(1 << 32));
+    let (mut clients, mut pushes) = (Clients::default(), Pushes::new(WORK));
+    for round in 1..=rounds.unwrap_or(ROUNDS) {
+        let (api, killed) = (server.api(), AtomicBool::new(false));
+        let (again, other) = (chance.below(1 << 32), chance.below(1 << 32));
         std::thread::scope(|scope| {
             let changes = scope.spawn(|| clients.change_until_it_is_gone(&api, again));
-            std::thread::sleep(Duration::from_millis(20 + chance.below(300)));
+            let pushing = scope.spawn(|| pushes.push_until_it_is_gone(&api, &killed, other));
+            std::thread::sleep(lifetime(&mut chance));
+            killed.store(true, Ordering::SeqCst);
             server.kill();
             changes.join().unwrap();
+            pushing.join().unwrap();
         });
         server = Serving::start(&scene);
         clients.check(&server.api());
+        pushes.check(&server.api(), &scene);
+        if round % SETTLE_EVERY == 0 {
+            settle(&server.api(), clients.workers());
+        }
     }
-    settle(&server.api(), clients.workers());
-    releases_are_whole(&server.api());
-    assert!(clients.answered() > 15, "{} answers are no load", clients.answered());
-    let none = json!({ "updates": [{ "type": "worker", "quantity": 0 }] });
-    server.api().json("PATCH", "/apps/owl/formation", &none);
     let api = server.api();
+    settle(&api, clients.workers());
+    releases_are_whole(&api);
+    pushes.check_all(&api);
+    let (answered, (pushed, built)) = (clients.answered(), pushes.answered());
+    eprintln!("{answered} changes, {pushed} pushes and {built} builds were answered");
+    assert!(answered > 15 && pushed > 0 && built > 0, "that is no load");
+    let none = json!({ "updates": [{ "type": "worker", "quantity": 0 }] });
+    api.json("PATCH", "/apps/owl/formation", &none);
     wait_for("the last dyno's end", SETTLED, || api.dynos("owl").is_empty().then_some(()));
     server.stop();
+    trace::assert_none(&scene.data());
 }
 
 /// Waits until what runs is what is wanted, of the newest release.
