@@ -1,4 +1,6 @@
-//! One port that speaks HTTP and TLS: the API's, and that of one-off dynos.
+//! One port for all that clients want: HTTP, that is the API, git and streams, and the meeting of
+//! one-off dynos; each of them plain or by TLS. The first byte tells, and within TLS the first one
+//! there.
 
 use std::io;
 use std::pin::Pin;
@@ -7,7 +9,7 @@ use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
@@ -27,30 +29,49 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The first byte of a TLS connection, which neither a request nor a token begins with.
 const HANDSHAKE: u8 = 0x16;
 
-/// A client's connection.
+/// A client's connection, and what of it has been read to find out what it wants.
 #[derive(Debug)]
-pub(crate) enum Greeted {
+pub(crate) struct Greeted {
+    way: Way,
+    first: Option<u8>,
+}
+
+#[derive(Debug)]
+enum Way {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+impl Greeted {
+    /// Whether it comes for a one-off dyno: tokens begin with a digit or a small letter, methods of
+    /// requests with a capital one.
+    fn says_a_token(&self) -> bool {
+        self.first.is_some_and(|first| matches!(first, b'0'..=b'9' | b'a'..=b'f'))
+    }
+}
+
 /// Finds out how a client speaks.
-pub(crate) async fn greet(stream: TcpStream, tls: &TlsAcceptor) -> io::Result<Greeted> {
+async fn greet(stream: TcpStream, tls: &TlsAcceptor) -> io::Result<Greeted> {
     // A failure leaves small writes slow; nothing else changes.
     let _ = stream.set_nodelay(true);
     let greeting = async {
         let mut first = [0];
-        if stream.peek(&mut first).await? == 1 && first[0] == HANDSHAKE {
-            return Ok(Greeted::Tls(Box::new(tls.accept(stream).await?)));
-        }
-        Ok(Greeted::Plain(stream))
+        let is_tls = stream.peek(&mut first).await? == 1 && first[0] == HANDSHAKE;
+        let way =
+            if is_tls { Way::Tls(Box::new(tls.accept(stream).await?)) } else { Way::Plain(stream) };
+        let mut greeted = Greeted { way, first: None };
+        greeted.first = match greeted.read(&mut first).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Some(first[0]),
+        };
+        Ok(greeted)
     };
     let greeted = tokio::time::timeout(TO_GREET, greeting).await;
     greeted.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// Hands every connection to a task of its own, for ever.
-pub(crate) async fn accept<F>(listener: &TcpListener, welcome: impl Fn(TcpStream) -> F)
+async fn accept<F>(listener: &TcpListener, welcome: impl Fn(TcpStream) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -71,7 +92,7 @@ pub(crate) struct ByTls(pub(crate) bool);
 
 impl Connected<IncomingStream<'_, Greetings>> for ByTls {
     fn connect_info(stream: IncomingStream<'_, Greetings>) -> Self {
-        Self(matches!(stream.io(), Greeted::Tls(_)))
+        Self(matches!(stream.io().way, Way::Tls(_)))
     }
 }
 
@@ -96,15 +117,19 @@ impl Listener for Greetings {
 }
 
 impl Platform {
-    /// Serves the API, for ever.
+    /// Serves the API, git, and clients of one-off dynos, for ever.
     pub fn serve(&self, listener: TcpListener) -> Result<(), rustls::Error> {
         let tls = TlsAcceptor::from(self.tls()?);
         let (send, greeted) = mpsc::channel(GREETED);
+        let platform = self.clone();
         tokio::spawn(async move {
             accept(&listener, |stream| {
-                let (tls, send) = (tls.clone(), send.clone());
+                let (tls, send, platform) = (tls.clone(), send.clone(), platform.clone());
                 async move {
                     match greet(stream, &tls).await {
+                        Ok(greeted) if greeted.says_a_token() => {
+                            platform.meet_client(greeted).await;
+                        }
                         Ok(greeted) => drop(send.send(greeted).await),
                         Err(error) => tracing::debug!(%error, "a client was not understood"),
                     }
@@ -124,9 +149,16 @@ impl AsyncRead for Greeted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        let this = self.get_mut();
+        if buffer.remaining() > 0
+            && let Some(first) = this.first.take()
+        {
+            buffer.put_slice(&[first]);
+            return Poll::Ready(Ok(()));
+        }
+        match &mut this.way {
+            Way::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Way::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
@@ -137,23 +169,23 @@ impl AsyncWrite for Greeted {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        match &mut self.get_mut().way {
+            Way::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Way::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+        match &mut self.get_mut().way {
+            Way::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Way::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        match &mut self.get_mut().way {
+            Way::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Way::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

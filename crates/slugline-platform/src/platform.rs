@@ -52,8 +52,6 @@ pub struct Config {
     pub router_port: u16,
     /// Where the API listens, for the URLs that it gives out.
     pub api_port: u16,
-    /// Where clients meet one-off dynos, for the URLs that the API gives out.
-    pub rendezvous_port: u16,
     /// The slugline binary, which builds run inside their sandbox.
     pub program: PathBuf,
     /// What API clients must present.

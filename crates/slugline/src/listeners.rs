@@ -15,11 +15,7 @@ use crate::objects;
 const ROUTER: &str = "router";
 const ROUTER_TLS: &str = "router-tls";
 const API: &str = "api";
-const RENDEZVOUS: &str = "rendezvous";
 const S3: &str = "s3";
-
-/// The port of one-off dynos where it is free.
-const RENDEZVOUS_PORT: u16 = 5056;
 
 /// The port of the embedded S3 server where it is free.
 const S3_PORT: u16 = 5057;
@@ -29,7 +25,6 @@ pub(crate) struct Sockets {
     pub(crate) router: TcpListener,
     pub(crate) router_tls: Option<TcpListener>,
     pub(crate) api: TcpListener,
-    pub(crate) rendezvous: TcpListener,
     pub(crate) s3: TcpListener,
 }
 
@@ -57,13 +52,10 @@ impl Listeners {
         let tls = args.tls_port.map(|port| listen(ROUTER_TLS, "--tls-port", &[port]));
         let router_tls = tls.transpose()?;
         let api = listen(API, "--api-port", &[args.api_port])?;
-        // The API tells clients where, so that any port will do.
-        let asked = args.rendezvous_port.map_or(vec![RENDEZVOUS_PORT, 0], |port| vec![port]);
-        let rendezvous = listen(RENDEZVOUS, "--rendezvous-port", &asked)?;
         // Browsers come through the router; running dynos know the last server's port.
         let asked = args.s3_port.map_or_else(|| objects::ports(args, S3_PORT), |port| vec![port]);
         let s3 = listen(S3, "--s3-port", &asked)?;
-        Ok((Self(kept), Sockets { router, router_tls, api, rendezvous, s3 }))
+        Ok((Self(kept), Sockets { router, router_tls, api, s3 }))
     }
 }
 

@@ -146,13 +146,10 @@ struct ServerArgs {
     /// A second port of the router, on loopback: 443 beside 80. Each of them speaks HTTP and TLS
     #[arg(long, env = "SLUGLINE_TLS_PORT")]
     tls_port: Option<u16>,
-    /// Where the Platform API listens, on loopback
+    /// Where the Platform API listens, on loopback: git, streams and `heroku run` come there too, each
+    /// plain or by TLS
     #[arg(long, env = "SLUGLINE_API_PORT", default_value_t = 5055)]
     api_port: u16,
-    /// Where `heroku run` meets its dyno, on loopback; 5056, or any port where that is taken, where
-    /// it is not given
-    #[arg(long, env = "SLUGLINE_RENDEZVOUS_PORT")]
-    rendezvous_port: Option<u16>,
     /// Where the embedded S3 server listens, on loopback; 5057, or any port where that is taken, where
     /// it is not given. Apps and browsers reach it through the router
     #[arg(long, env = "SLUGLINE_S3_PORT")]

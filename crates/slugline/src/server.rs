@@ -158,7 +158,6 @@ impl Server {
             domain: "localhost".to_owned(),
             router_port: port(&sockets.router),
             api_port: port(&sockets.api),
-            rendezvous_port: port(&sockets.rendezvous),
             program: program()?,
             token: token.clone(),
             network_env: network_env(),
@@ -186,9 +185,6 @@ impl Server {
         let aside = Some(objects.aside());
         objects.serve(sockets.s3);
         let platform = Platform::start(config, ports).await?;
-        platform
-            .meet(sockets.rendezvous)
-            .map_err(|source| CommandError::DataDirectory { path: platform.ca_path(), source })?;
         let table = platform.routes();
         let tls = platform.tls().map_err(|error| CommandError::DataDirectory {
             path: platform.ca_path(),

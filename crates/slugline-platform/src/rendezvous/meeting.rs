@@ -68,7 +68,7 @@ struct Met {
 
 impl Platform {
     /// Takes a client that has connected.
-    pub(super) async fn meet_client<S>(self, mut client: S)
+    pub(crate) async fn meet_client<S>(self, mut client: S)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {

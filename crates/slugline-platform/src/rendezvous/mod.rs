@@ -9,19 +9,15 @@ mod meeting;
 mod session;
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use slugline_model::code::Code;
 use slugline_model::dyno::{DynoId, DynoSpec, DynoState, ExecRequest};
 use slugline_model::slug::SlugId;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
 use crate::clock;
-use crate::entrance;
 use crate::platform::Platform;
 use crate::tls::authority::ca_path;
 
@@ -54,17 +50,6 @@ impl Rendezvous {
 const TOKEN: usize = 64;
 
 impl Platform {
-    /// Serves clients of one-off dynos, for ever.
-    pub fn meet(&self, listener: TcpListener) -> io::Result<()> {
-        let tls = TlsAcceptor::from(self.tls().map_err(io::Error::other)?);
-        let platform = self.clone();
-        tokio::spawn(async move {
-            entrance::accept(&listener, |stream| platform.clone().welcome(stream, tls.clone()))
-                .await;
-        });
-        Ok(())
-    }
-
     /// The certificate that clients have to trust.
     pub fn ca_path(&self) -> std::path::PathBuf {
         ca_path(&self.inner.config.data_dir)
@@ -73,7 +58,7 @@ impl Platform {
     /// Waits for whoever knows the URL that this gives. A dyno that nobody comes for ends.
     pub(crate) fn expect(&self, waiting: Waiting) -> String {
         let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        let url = format!("rendezvous://localhost:{}/{token}", self.inner.config.rendezvous_port);
+        let url = format!("rendezvous://{}/{token}", self.api_host());
         let dyno = if let Waiting::Dyno(spec, _) = &waiting { Some(spec.id) } else { None };
         if let Some(id) = dyno
             && let Some(dyno) = self.dynos().alive.get_mut(&id)
@@ -112,13 +97,6 @@ impl Platform {
         self.say(&dyno.app, &name, "State changed from starting to complete");
         self.dynos().set_state(id, DynoState::Down, clock::now());
         self.forget(id);
-    }
-
-    async fn welcome(self, stream: TcpStream, tls: TlsAcceptor) {
-        match entrance::greet(stream, &tls).await {
-            Ok(stream) => self.meet_client(stream).await,
-            Err(error) => tracing::debug!(%error, "a client did not finish its handshake"),
-        }
     }
 
     fn take(&self, token: &str) -> Option<Waiting> {

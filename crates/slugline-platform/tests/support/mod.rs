@@ -389,7 +389,6 @@ impl TestPlatform {
             domain: "localhost".into(),
             router_port: 5080,
             api_port: 5055,
-            rendezvous_port: 5056,
             program: "/bin/true".into(),
             token: TOKEN.into(),
             network_env: std::collections::BTreeMap::new(),

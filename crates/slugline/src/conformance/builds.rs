@@ -55,7 +55,6 @@ impl Builds {
             config: None,
             port,
             api_port,
-            rendezvous_port: None,
             s3_port: None,
             tls_port: None,
             runtime_metrics: false,

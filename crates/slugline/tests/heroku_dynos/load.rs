@@ -70,7 +70,7 @@ impl Drop for Over<'_> {
 }
 
 /// Waits until the web dynos are these many, all up, all of a release, and none of those before.
-fn settled(api: &Api, count: usize, release: u64, before: &[String]) -> Vec<String> {
+pub(crate) fn settled(api: &Api, count: usize, release: u64, before: &[String]) -> Vec<String> {
     wait_for("web dynos to be replaced", SOON, || {
         let dynos = api.dynos("owl");
         let web: Vec<_> = dynos.iter().filter(|dyno| dyno.name.starts_with("web.")).collect();
@@ -82,7 +82,7 @@ fn settled(api: &Api, count: usize, release: u64, before: &[String]) -> Vec<Stri
     })
 }
 
-fn scale(api: &Api, web: u32) {
+pub(crate) fn scale(api: &Api, web: u32) {
     let body = json!({ "updates": [{ "type": "web", "quantity": web }] });
     api.json("PATCH", "/apps/owl/formation", &body);
 }

@@ -5,10 +5,12 @@ mod acm;
 mod commands;
 mod edge;
 mod load;
+mod one_port;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "shared with tests that use more of it")]
 mod support;
 mod terminal;
+mod wrk;
 
 use support::account::Account;
 use support::scene::Scene;

@@ -74,9 +74,9 @@ fn what_a_killed_server_has_answered_is_there() {
     settle(&api, clients.workers());
     releases_are_whole(&api);
     pushes.check_all(&api);
-    let (answered, (pushed, built)) = (clients.answered(), pushes.answered());
-    eprintln!("{answered} changes, {pushed} pushes and {built} builds were answered");
-    assert!(answered > 15 && pushed > 0 && built > 0, "that is no load");
+    let (changed, (taken, built)) = (clients.answered(), pushes.answered());
+    eprintln!("{changed} changes, {taken} pushes and {built} builds were answered");
+    assert!(changed > 15 && taken > 0 && built > 0, "that is no load");
     let none = json!({ "updates": [{ "type": "worker", "quantity": 0 }] });
     api.json("PATCH", "/apps/owl/formation", &none);
     wait_for("the last dyno's end", SETTLED, || api.dynos("owl").is_empty().then_some(()));

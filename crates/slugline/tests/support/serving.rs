@@ -40,7 +40,10 @@ impl<'a> Serving<'a> {
                 None,
                 "the server has ended"
             );
-            std::net::TcpStream::connect(("127.0.0.1", scene.api_port)).ok()?;
+            // Connecting is not enough: what a killed server was about to start may still have its
+            // socket, for a moment.
+            let (port, host, path) = (scene.api_port, "localhost", "/");
+            Request { port, host, method: "GET", path, headers: &[], body: &[] }.send().ok()?;
             std::fs::read_to_string(scene.data().join("token")).ok().filter(|t| t.ends_with('\n'))
         });
         serving
