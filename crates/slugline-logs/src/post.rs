@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use slugline_model::outbound::Outbound;
 
-use crate::drain::addresses;
+use crate::drain::{addresses, place};
 
 static RING: Once = Once::new();
 
@@ -17,10 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Post {
     /// Where it goes.
     pub url: String,
-    /// Of the URL.
-    pub host: String,
-    /// Of the URL.
-    pub port: u16,
     /// What is sent, JSON.
     pub body: String,
     /// Further headers.
@@ -32,15 +28,16 @@ pub struct Post {
 impl Post {
     /// Sends it. Gives the status that is answered, or says in a few words why none is.
     pub async fn send(self) -> Result<u16, String> {
-        let allowed = addresses(&self.outbound, &self.host, self.port);
-        let allowed = allowed.await.map_err(|error| error.to_string())?;
+        let (host, port) = place(&self.url).map_err(|error| error.to_string())?;
+        let allowed = addresses(&self.outbound, &host, port).await;
+        let allowed = allowed.map_err(|error| error.to_string())?;
         // Whoever installed one before has chosen as well.
         RING.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
         // A proxy would connect in our place, to wherever it may; a redirect leads anywhere.
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .resolve_to_addrs(&self.host, &allowed)
+            .resolve_to_addrs(&host, &allowed)
             .connect_timeout(PATIENCE)
             .timeout(PATIENCE)
             .user_agent(concat!("slugline/", env!("CARGO_PKG_VERSION"), " (webhooks)"))

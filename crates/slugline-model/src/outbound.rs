@@ -59,8 +59,13 @@ impl Net {
 impl Outbound {
     /// Whether the server may connect to an address because a user says so.
     pub fn may_reach(&self, address: IpAddr) -> bool {
+        self.allows(address) || !is_own(plain(address))
+    }
+
+    /// Whether the operator has said so of an address.
+    pub fn allows(&self, address: IpAddr) -> bool {
         let address = plain(address);
-        self.allow.iter().any(|net| net.contains(address)) || !is_own(address)
+        self.allow.iter().any(|net| net.contains(address))
     }
 }
 

@@ -281,9 +281,8 @@ fn ports(
 fn webhook_sender() -> WebhookSender {
     Arc::new(|request: WebhookRequest| {
         let WebhookRequest { url, body, headers, outbound } = request;
-        let (host, port) = (url.host().to_owned(), url.port());
         let url = url.as_str().to_owned();
-        Box::pin(Post { url, host, port, body, headers, outbound }.send())
+        Box::pin(Post { url, body, headers, outbound }.send())
     })
 }
 

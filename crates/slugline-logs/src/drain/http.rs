@@ -5,7 +5,7 @@ use std::sync::Once;
 
 use slugline_model::drain::Delivered;
 
-use super::address::addresses;
+use super::address::{addresses, place};
 use super::{Batch, Drain, DrainError, PATIENCE};
 
 static RING: Once = Once::new();
@@ -23,9 +23,10 @@ impl Requests {
         drain: &Drain,
         batch: &Batch,
     ) -> Result<Delivered, DrainError> {
-        let allowed = addresses(&drain.outbound, &drain.url.host, drain.url.port).await?;
+        let (host, port) = place(drain.url.as_str())?;
+        let allowed = addresses(&drain.outbound, &host, port).await?;
         let answer = self
-            .client(drain, allowed)?
+            .client(&host, allowed)?
             .post(drain.url.as_str())
             .header("Content-Type", "application/logplex-1")
             .header("Logplex-Msg-Count", batch.lines.len())
@@ -48,7 +49,7 @@ impl Requests {
 
     fn client(
         &mut self,
-        drain: &Drain,
+        host: &str,
         allowed: Vec<SocketAddr>,
     ) -> Result<reqwest::Client, DrainError> {
         if let Some((addresses, client)) = &self.client
@@ -58,11 +59,11 @@ impl Requests {
         }
         // Whoever installed one before has chosen as well.
         RING.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        // A proxy would connect in our place, to wherever it may.
+        // A proxy would connect in our place, to wherever it may; a redirect leads anywhere.
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .resolve_to_addrs(&drain.url.host, &allowed)
+            .resolve_to_addrs(host, &allowed)
             .connect_timeout(PATIENCE)
             .timeout(PATIENCE)
             .user_agent(concat!("slugline/", env!("CARGO_PKG_VERSION"), " (Logplex)"))

@@ -17,7 +17,7 @@ use slugline_model::drain::{Delivered, DrainKind, DrainUrl, FRAME, logplex};
 use slugline_model::logline::{LogFilter, LogLine, LogSink as _, Source};
 use slugline_model::outbound::Outbound;
 
-pub(crate) use address::addresses;
+pub(crate) use address::{addresses, place};
 
 use crate::Hub;
 use crate::session::{Session, now};
