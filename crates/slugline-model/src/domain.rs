@@ -5,6 +5,23 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// The domain of a server that nobody else reaches.
+pub const LOCAL: &str = "localhost";
+
+/// The host at which a server's API answers, by the domain that its apps' names end with.
+pub fn api_host(domain: &str) -> String {
+    if domain == LOCAL { domain.to_owned() } else { format!("api.{domain}") }
+}
+
+/// The domain that an operator names for a server's apps.
+pub fn server_domain(text: &str) -> Result<String, HostNameError> {
+    if text == LOCAL {
+        return Ok(text.to_owned());
+    }
+    let name: HostName = text.parse()?;
+    if name.is_wildcard() { Err(HostNameError::Shape) } else { Ok(name.into()) }
+}
+
 /// The most domains of an app (Heroku's limit).
 pub const MOST: usize = 1_000;
 
@@ -102,6 +119,17 @@ pub fn wildcard_of(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_has_a_domain_and_its_api_a_name_below_it() {
+        assert_eq!(server_domain("localhost").as_deref(), Ok("localhost"));
+        assert_eq!(server_domain("House.Example").as_deref(), Ok("house.example"));
+        for other in ["", "house", "*.house.example", "127.0.0.1", "a b.example"] {
+            assert!(server_domain(other).is_err(), "{other}");
+        }
+        assert_eq!(api_host("localhost"), "localhost");
+        assert_eq!(api_host("house.example"), "api.house.example");
+    }
 
     #[test]
     fn names_are_checked_and_written_one_way() {

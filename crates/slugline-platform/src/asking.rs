@@ -8,11 +8,12 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::header::HOST;
 use slugline_model::access::Scope;
+use slugline_model::domain::{LOCAL, api_host};
 use uuid::Uuid;
 
 use crate::db::account::Account;
 use crate::entrance::ByTls;
-use crate::platform::Platform;
+use crate::platform::{Config, Platform};
 
 tokio::task_local! {
     static BASE: String;
@@ -74,9 +75,16 @@ fn is_host(text: &str) -> bool {
 impl Platform {
     /// A URL of the API as whoever asks reaches it.
     pub(crate) fn url(&self, path: &str) -> String {
-        let port = self.inner.config.api_port;
         let base = BASE.try_with(Clone::clone);
-        format!("{}{path}", base.unwrap_or_else(|_| format!("http://localhost:{port}")))
+        format!("{}{path}", base.unwrap_or_else(|_| self.usual_base()))
+    }
+
+    /// As anybody reaches the API.
+    fn usual_base(&self) -> String {
+        let Config { domain, api_port, .. } = &self.inner.config;
+        // Elsewhere only TLS is spoken.
+        let scheme = if domain == LOCAL { "http" } else { "https" };
+        format!("{scheme}://{}:{api_port}", api_host(domain))
     }
 
     /// The host and port by which whoever asks reaches the API.

@@ -3,13 +3,14 @@
 //! there.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
@@ -50,6 +51,33 @@ impl Greeted {
     }
 }
 
+/// What a client from elsewhere is told that does not come by TLS. Its token, if it has sent one, has
+/// been on the way in the clear: it is good for nothing here.
+const NOT_PLAIN: &str = "{\"id\":\"tls_required\",\"message\":\"This server is reached by TLS alone, \
+    but from its own machine: write https:// in the place of http://. `slugline trust` prints what \
+    clients need.\"}\n";
+
+/// Whether a client may speak in the clear: nobody listens on the way within a machine.
+fn may_be_plain(peer: IpAddr) -> bool {
+    peer.to_canonical().is_loopback()
+}
+
+async fn refuse(mut stream: TcpStream) -> io::Result<()> {
+    let length = NOT_PLAIN.len();
+    let head = format!(
+        "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(NOT_PLAIN.as_bytes()).await?;
+    stream.shutdown().await?;
+    // What it goes on sending is read, since a reset would take the answer away.
+    let mut rest = [0; 1024];
+    let read_on = async { while !matches!(stream.read(&mut rest).await, Ok(0) | Err(_)) {} };
+    let _ = tokio::time::timeout(PAUSE, read_on).await;
+    Ok(())
+}
+
 /// Finds out how a client speaks.
 async fn greet(stream: TcpStream, tls: &TlsAcceptor) -> io::Result<Greeted> {
     // A failure leaves small writes slow; nothing else changes.
@@ -57,8 +85,14 @@ async fn greet(stream: TcpStream, tls: &TlsAcceptor) -> io::Result<Greeted> {
     let greeting = async {
         let mut first = [0];
         let is_tls = stream.peek(&mut first).await? == 1 && first[0] == HANDSHAKE;
-        let way =
-            if is_tls { Way::Tls(Box::new(tls.accept(stream).await?)) } else { Way::Plain(stream) };
+        let way = if is_tls {
+            Way::Tls(Box::new(tls.accept(stream).await?))
+        } else if may_be_plain(stream.peer_addr()?.ip()) {
+            Way::Plain(stream)
+        } else {
+            refuse(stream).await?;
+            return Err(io::ErrorKind::PermissionDenied.into());
+        };
         let mut greeted = Greeted { way, first: None };
         greeted.first = match greeted.read(&mut first).await? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -186,6 +220,21 @@ impl AsyncWrite for Greeted {
         match &mut self.get_mut().way {
             Way::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Way::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_from_its_own_machine_a_server_is_spoken_to_in_the_clear() {
+        for own in ["127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1"] {
+            assert!(may_be_plain(own.parse().unwrap()), "{own}");
+        }
+        for other in ["192.0.2.1", "10.0.0.1", "2001:db8::1", "::ffff:192.0.2.1"] {
+            assert!(!may_be_plain(other.parse().unwrap()), "{other}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Why a command could not do what it was asked for, and how that is said.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use slugline_model::build::exit_code;
@@ -15,7 +16,9 @@ use crate::storage::StorageCommandError;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
     #[error("listen on 127.0.0.1:{port}")]
-    Listen { port: u16, flag: &'static str, source: std::io::Error },
+    Listen { address: IpAddr, port: u16, flag: &'static str, source: std::io::Error },
+    #[error("listen on {bind} without a domain")]
+    Domain { bind: IpAddr },
     #[error("use the data directory {}", path.display())]
     DataDirectory { path: PathBuf, source: std::io::Error },
     #[error("lock the data directory {}", path.display())]
@@ -102,8 +105,15 @@ impl CommandError {
             state: state.clone(),
         };
         match self {
-            Self::Listen { port, flag, source } => message(
-                format!("cannot listen on 127.0.0.1:{port}"),
+            Self::Domain { bind } => message(
+                format!("cannot listen on {bind} as `localhost`"),
+                format!("Apps would have names below `localhost`, which lead nobody to {bind}."),
+                "Beyond this machine a server has a domain, with names in the DNS for it and all \
+                 below it. The API then speaks TLS alone; accounts and tokens decide who may do what.",
+                "slugline serve --bind ADDRESS --domain apps.example.com",
+            ),
+            Self::Listen { address, port, flag, source } => message(
+                format!("cannot listen on {}", SocketAddr::new(*address, *port)),
                 if source.kind() == std::io::ErrorKind::AddrInUse {
                     format!("Port {port} is already taken by another program.")
                 } else {
@@ -246,8 +256,13 @@ mod tests {
     fn each_message_names_its_operand_and_the_next_command() {
         let io = || std::io::Error::from(std::io::ErrorKind::AddrInUse);
         let path = || PathBuf::from("/somewhere");
+        let address = IpAddr::from([192, 0, 2, 1]);
         let errors = [
-            (CommandError::Listen { port: 5080, flag: "--port", source: io() }, "--port 5081"),
+            (
+                CommandError::Listen { address, port: 5080, flag: "--port", source: io() },
+                "--port 5081",
+            ),
+            (CommandError::Domain { bind: address }, "--domain"),
             (CommandError::DataDirectory { path: path(), source: io() }, "/somewhere"),
             (CommandError::DataDirectoryInUse { path: path(), owner: "12".into() }, "process 12"),
             (CommandError::NoDataDirectory, "--data-dir"),

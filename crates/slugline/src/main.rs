@@ -40,9 +40,11 @@ mod top;
 mod up;
 mod upgrade;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use slugline_model::domain::{LOCAL, server_domain};
 
 /// Your own Heroku in one binary
 #[derive(Debug, Parser)]
@@ -140,13 +142,21 @@ struct ServerArgs {
     /// not given and there is one
     #[arg(long, env = "SLUGLINE_CONFIG")]
     config: Option<PathBuf>,
-    /// Where the router listens, on loopback
+    /// What the names of apps end with: `library.DOMAIN`, and the API is `api.DOMAIN`. The DNS must
+    /// lead both here
+    #[arg(long, env = "SLUGLINE_DOMAIN", value_parser = server_domain)]
+    #[arg(default_value = LOCAL)]
+    domain: String,
+    /// The address that the router and the API listen on. Beyond this machine the API speaks TLS alone
+    #[arg(long, env = "SLUGLINE_BIND", default_value = "127.0.0.1")]
+    bind: IpAddr,
+    /// Where the router listens
     #[arg(long, env = "SLUGLINE_PORT", default_value_t = 5080)]
     port: u16,
-    /// A second port of the router, on loopback: 443 beside 80. Each of them speaks HTTP and TLS
+    /// A second port of the router: 443 beside 80. Each of them speaks HTTP and TLS
     #[arg(long, env = "SLUGLINE_TLS_PORT")]
     tls_port: Option<u16>,
-    /// Where the Platform API listens, on loopback: git, streams and `heroku run` come there too, each
+    /// Where the Platform API listens: git, streams and `heroku run` come there too, each
     /// plain or by TLS
     #[arg(long, env = "SLUGLINE_API_PORT", default_value_t = 5055)]
     api_port: u16,

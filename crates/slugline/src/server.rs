@@ -12,6 +12,7 @@ use sd_notify::NotifyState;
 use slugline_dyno::LocalEngine;
 use slugline_logs::{Drain, Hub, Post};
 use slugline_model::addon::Provider;
+use slugline_model::domain::{LOCAL, api_host};
 use slugline_model::logline::Origin;
 use slugline_model::network::NetworkOptions;
 use slugline_platform::{
@@ -66,8 +67,9 @@ pub(crate) async fn serve(args: ServerArgs) -> Result<Ended, CommandError> {
     let (mut end, mut wishes) = (End::new()?, Wishes::new()?);
     upgrade::reap_inherited();
     let server = Server::start(&args).await?;
-    say(&format!("Platform API: http://localhost:{}", server.api_port));
-    say(&format!("Apps:         http://<app>.localhost:{}", args.port));
+    let scheme = if args.domain == LOCAL { "http" } else { "https" };
+    say(&format!("Platform API: {scheme}://{}:{}", api_host(&args.domain), server.api_port));
+    say(&format!("Apps:         http://<app>.{}:{}", args.domain, args.port));
     say(&format!("Token:        {}", data_dir.join("token").display()));
     say(&format!("heroku run:   NODE_EXTRA_CA_CERTS={}", server.platform.ca_path().display()));
     tell_manager(&[NotifyState::Ready]);
@@ -155,9 +157,9 @@ impl Server {
         let hub = Arc::new(hub);
         let config = Config {
             data_dir: data_dir.clone(),
-            domain: "localhost".to_owned(),
-            router_port: port(&sockets.router),
-            api_port: port(&sockets.api),
+            domain: args.domain.clone(),
+            router_port: port(&sockets.router[0]),
+            api_port: port(&sockets.api[0]),
             program: program()?,
             token: token.clone(),
             network_env: network_env(),
@@ -190,8 +192,7 @@ impl Server {
             path: platform.ca_path(),
             source: std::io::Error::other(error),
         })?;
-        let routers = [Some(sockets.router), sockets.router_tls].into_iter().flatten().collect();
-        let entrance = Entrance { listeners: routers, tls: Some(tls), aside };
+        let entrance = Entrance { listeners: sockets.router, tls: Some(tls), aside };
         let reach = (platform.dial(), platform.in_flight(), platform.elsewhere());
         let (end, ended) = oneshot::channel();
         // A server that is dropped takes its router with it.
@@ -203,10 +204,12 @@ impl Server {
         let patience = limits.build;
         let router = Router::serve(entrance, table, hub, reach, limits, ended);
         let router = (end, tokio::spawn(router));
-        platform.serve(sockets.api).map_err(|error| CommandError::DataDirectory {
-            path: platform.ca_path(),
-            source: std::io::Error::other(error),
-        })?;
+        for listener in sockets.api {
+            platform.serve(listener).map_err(|error| CommandError::DataDirectory {
+                path: platform.ca_path(),
+                source: std::io::Error::other(error),
+            })?;
+        }
         Ok(Self { platform, token, api_port, program, listeners, router, patience, _lock: lock })
     }
 

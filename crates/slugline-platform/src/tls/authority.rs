@@ -14,6 +14,7 @@ use rcgen::{
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 use time::{Duration, OffsetDateTime};
+use x509_parser::extensions::GeneralName;
 
 /// How long a certificate is good for.
 const GOOD: Duration = Duration::days(90);
@@ -53,6 +54,11 @@ impl Authority {
             write(&certificate, &signed.pem(), 0o644)?;
         }
         let key = KeyPair::from_pem(&fs_err::read_to_string(&key)?).map_err(io::Error::other)?;
+        if !is_good_for(&fs_err::read(&certificate)?, domain) {
+            // The same key: who trusted the one before goes on trusting it, for what that was good for.
+            let signed = authority(domain).self_signed(&key).map_err(io::Error::other)?;
+            write(&certificate, &signed.pem(), 0o644)?;
+        }
         let issuer = Issuer::new(authority(domain), key);
         Ok(Self { issuer, domain: domain.to_owned(), made: Mutex::default() })
     }
@@ -112,6 +118,18 @@ impl Authority {
     }
 }
 
+/// Whether an authority's certificate lets it sign for a domain.
+fn is_good_for(pem: &[u8], domain: &str) -> bool {
+    let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(pem) else { return false };
+    let Ok(certificate) = pem.parse_x509() else { return false };
+    let constraints = certificate.name_constraints().ok().flatten();
+    let permitted = constraints.and_then(|found| found.value.permitted_subtrees.as_ref());
+    permitted
+        .into_iter()
+        .flatten()
+        .any(|subtree| matches!(subtree.base, GeneralName::DNSName(name) if name == domain))
+}
+
 fn authority(domain: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "Slugline on this machine");
@@ -151,6 +169,11 @@ mod tests {
         let first = std::fs::read(ca_path(data.path())).unwrap();
         Authority::open(data.path(), "localhost").unwrap();
         assert_eq!(std::fs::read(ca_path(data.path())).unwrap(), first);
+        Authority::open(data.path(), "house.example").unwrap();
+        let other = std::fs::read(ca_path(data.path())).unwrap();
+        assert_ne!(other, first, "it is good for the server's domain");
+        Authority::open(data.path(), "house.example").unwrap();
+        assert_eq!(std::fs::read(ca_path(data.path())).unwrap(), other);
         let key = data.path().join("tls/ca.key").metadata().unwrap();
         assert_eq!(key.permissions().mode() & 0o777, 0o600);
     }

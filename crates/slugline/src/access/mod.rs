@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
 use slugline_model::build::exit_code;
+use slugline_model::domain::{LOCAL, api_host, server_domain};
 
 use crate::client::Client;
 use crate::console::{complain, say};
@@ -94,9 +95,13 @@ pub(crate) struct Options {
     /// what `login` wrote
     #[arg(long, env = "SLUGLINE_DATA_DIR")]
     data_dir: Option<PathBuf>,
-    /// Where the server's Platform API listens, on loopback
+    /// Where the server's Platform API listens
     #[arg(long, env = "SLUGLINE_API_PORT", default_value_t = 5055)]
     api_port: u16,
+    /// The server's domain, as it was given to `serve`
+    #[arg(long, env = "SLUGLINE_DOMAIN", value_parser = server_domain)]
+    #[arg(default_value = LOCAL)]
+    domain: String,
 }
 
 /// Runs one of the commands; gives the exit code.
@@ -127,7 +132,7 @@ impl Options {
 
     /// As netrc and the stock command line name the server.
     fn machine(&self) -> String {
-        format!("localhost:{}", self.api_port)
+        format!("{}:{}", api_host(&self.domain), self.api_port)
     }
 
     /// Says lines, or the value that they were made of.
@@ -209,5 +214,6 @@ fn credentials(wanted: &str, options: &Options) -> Result<i32, CommandError> {
 
 /// The token of a server that `login` has written.
 pub(crate) fn written_token(port: u16) -> Option<String> {
-    netrc::token(&netrc::path()?, &format!("localhost:{port}"))
+    let domain = std::env::var("SLUGLINE_DOMAIN").unwrap_or_else(|_| LOCAL.to_owned());
+    netrc::token(&netrc::path()?, &format!("{}:{port}", api_host(&domain)))
 }

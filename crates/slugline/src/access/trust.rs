@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 use slugline_model::build::exit_code;
+use slugline_model::domain::{LOCAL, api_host};
 
 use super::Options;
 use crate::errors::CommandError;
@@ -21,7 +22,8 @@ pub(super) fn trust(options: &Options) -> Result<i32, CommandError> {
     let program = std::env::current_exe().unwrap_or_else(|_| "slugline".into());
     // What git trusts beside: the variable would outdo what is said of this server alone.
     let trusted = std::env::var("GIT_SSL_CAINFO").ok().filter(|path| !path.is_empty());
-    let variables = variables(options.api_port, (&authority, &data_dir), &program, trusted);
+    let server = (options.domain.as_str(), options.api_port);
+    let variables = variables(server, (&authority, &data_dir), &program, trusted);
     let object: Map<String, Value> =
         variables.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
     options.tell(&Value::Object(object), |_| variables.iter().map(line).collect());
@@ -37,18 +39,22 @@ fn line((name, value): &Variable) -> String {
 
 /// In the order in which they are printed.
 fn variables(
-    port: u16,
+    (domain, port): (&str, u16),
     (authority, data_dir): (&Path, &Path),
     program: &Path,
     trusted: Option<String>,
 ) -> Vec<Variable> {
-    let url = format!("https://localhost:{port}");
+    let host = api_host(domain);
+    let url = format!("https://{host}:{port}");
     let authority = authority.display().to_string();
-    let helper = format!(
+    let mut helper = format!(
         "!{} git:credentials --api-port {port} --data-dir {}",
         quoted(&program.display().to_string()),
         quoted(&data_dir.display().to_string())
     );
+    if domain != LOCAL {
+        helper = format!("{helper} --domain {domain}");
+    }
     // For this server alone: GIT_SSL_CAINFO would have git trust nobody else.
     let mut git = vec![
         (format!("http.{url}/.sslCAInfo"), authority.clone()),
@@ -65,7 +71,7 @@ fn variables(
         plain("HEROKU_LOGIN_HOST", &url),
         plain("HEROKU_BUILDPACK_REGISTRY_URL", &url),
         plain("HEROKU_STATUS_HOST", &url),
-        plain("HEROKU_DATA_HOST", "localhost"),
+        plain("HEROKU_DATA_HOST", &host),
         plain("DISABLE_TELEMETRY", "true"),
         plain("HEROKU_SKIP_NEW_VERSION_CHECK", "1"),
         plain("HEROKU_DISABLE_AUTOUPDATE", "1"),
@@ -107,7 +113,10 @@ mod tests {
         let place = (Path::new("/d/tls/ca.pem"), Path::new("/d"));
         let lines = |trusted: Option<&str>| -> Vec<String> {
             let program = Path::new("/bin/slugline");
-            variables(5055, place, program, trusted.map(str::to_owned)).iter().map(line).collect()
+            variables(("localhost", 5055), place, program, trusted.map(str::to_owned))
+                .iter()
+                .map(line)
+                .collect()
         };
         let with = |lines: &[String], expected: &[&str]| {
             for expected in expected {

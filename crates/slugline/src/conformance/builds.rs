@@ -1,11 +1,13 @@
 //! Real builds on a server of our own: a temporary data directory, the Platform API, the sandbox.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
 use slugline_model::build::exit_code;
+use slugline_model::domain::LOCAL;
 use slugline_model::mirror::{Mirror, MirrorTarget};
 
 use super::judge::{Built, as_pushed};
@@ -53,6 +55,8 @@ impl Builds {
         let args = ServerArgs {
             data_dir: Some(data_dir),
             config: None,
+            domain: LOCAL.to_owned(),
+            bind: Ipv4Addr::LOCALHOST.into(),
             port,
             api_port,
             s3_port: None,
@@ -163,7 +167,8 @@ impl Builds {
 fn free_port() -> Result<u16, CommandError> {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0));
     let address = listener.and_then(|listener| listener.local_addr());
-    let error = |source| CommandError::Listen { port: 0, flag: "--port", source };
+    let here = Ipv4Addr::LOCALHOST.into();
+    let error = |source| CommandError::Listen { address: here, port: 0, flag: "--port", source };
     address.map(|address| address.port()).map_err(error)
 }
 
