@@ -105,13 +105,7 @@ impl CommandError {
             state: state.clone(),
         };
         match self {
-            Self::Domain { bind } => message(
-                format!("cannot listen on {bind} as `localhost`"),
-                format!("Apps would have names below `localhost`, which lead nobody to {bind}."),
-                "Beyond this machine a server has a domain, with names in the DNS for it and all \
-                 below it. The API then speaks TLS alone; accounts and tokens decide who may do what.",
-                "slugline serve --bind ADDRESS --domain apps.example.com",
-            ),
+            Self::Domain { bind } => no_domain(*bind),
             Self::Listen { address, port, flag, source } => message(
                 format!("cannot listen on {}", SocketAddr::new(*address, *port)),
                 if source.kind() == std::io::ErrorKind::AddrInUse {
@@ -235,6 +229,18 @@ fn destination(path: &Path, source: &std::io::Error, state: String) -> Message {
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.map(|cause| format!("caused by: {cause}")).collect::<Vec<_>>().join("\n")
+}
+
+fn no_domain(bind: IpAddr) -> Message {
+    Message {
+        what: format!("cannot listen on {bind} as `localhost`"),
+        found: format!("Apps would have names below `localhost`, which lead nobody to {bind}."),
+        allowed: "Beyond this machine a server has a domain, with names in the DNS for it and all \
+                  below it. The API then speaks TLS alone; accounts and tokens decide who may do what."
+            .to_owned(),
+        next: "slugline serve --bind ADDRESS --domain apps.example.com".to_owned(),
+        state: "Nothing was started or changed.".to_owned(),
+    }
 }
 
 fn no_upgrade(program: &Path, found: &str) -> Message {

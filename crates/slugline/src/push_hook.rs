@@ -3,6 +3,7 @@
 //!
 //! Everything that it prints, git passes on to whoever pushes, as `remote:` lines.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -81,8 +82,8 @@ impl Hook {
     async fn judge(&self, input: &str) -> Result<(), Refused> {
         let because = |found: &str| Refused::Because(found.to_owned());
         let updates = push::parse(input).ok_or_else(|| because("git's words are not known."))?;
-        let judged = push::judge(&updates).map_err(Refused::Because)?;
         self.note(&updates).await?;
+        let judged = push::judge(&updates).map_err(Refused::Because)?;
         for line in &judged.told {
             say(line);
         }
@@ -99,9 +100,12 @@ impl Hook {
             format!("{} {to}", update.short_name())
         };
         let parts: Vec<String> = updates.iter().map(part).collect();
-        let action = escaped(&format!("push {}", parts.join(", ")));
-        let path = format!("{}/audit?action={action}", self.path);
-        self.client.send(Method::POST, &path, &json!({})).await.map(drop)
+        let refs: BTreeMap<&str, Option<&str>> = updates
+            .iter()
+            .map(|update| (&*update.name, (!update.is_deletion()).then_some(&*update.new)))
+            .collect();
+        let body = json!({ "action": format!("push {}", parts.join(", ")), "refs": refs });
+        self.client.send(Method::POST, &format!("{}/audit", self.path), &body).await.map(drop)
     }
 
     async fn deploy(&self, update: &RefUpdate) -> Result<(), Refused> {

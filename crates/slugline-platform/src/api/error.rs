@@ -2,6 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use rusqlite::ErrorCode;
 use serde_json::json;
 
 use crate::db::DbError;
@@ -121,6 +122,16 @@ impl ApiError {
         &self.message
     }
 
+    /// There is no room.
+    pub(crate) fn full() -> Self {
+        Self::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            "disk_full",
+            "The server's disk is full. Nothing was changed; its operator makes room (slugline \
+             store:gc, store:usage).",
+        )
+    }
+
     /// The platform itself failed; the log says why.
     pub(crate) fn internal() -> Self {
         let message = "The server met an error of its own; its log says more.";
@@ -131,7 +142,16 @@ impl ApiError {
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         tracing::error!(?error, "a request could not read or write the state");
-        Self::internal()
+        match error.code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Another program on the server holds its database. Nothing was changed; ask again \
+                 in a moment.",
+            ),
+            Some(ErrorCode::DiskFull) => Self::full(),
+            _ => Self::internal(),
+        }
     }
 }
 

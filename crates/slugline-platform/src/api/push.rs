@@ -1,6 +1,7 @@
 //! Ours: what git's hook asks of the server while a push waits. Its URL is a capability, which only
 //! that hook knows, and only while git runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -61,20 +62,18 @@ async fn turn(State(platform): State<Platform>, Path(name): Path<Uuid>) -> Answe
 #[derive(Deserialize)]
 struct Changes {
     action: String,
+    /// What each ref is to be; none where it is to go.
+    refs: BTreeMap<String, Option<String>>,
 }
 
-/// Writes down what a push is about to change.
-async fn audit(
-    State(platform): State<Platform>,
-    Path(name): Path<Uuid>,
-    Query(changes): Query<Changes>,
-) -> Answer {
+/// Writes down what a push is about to change. What came of it is written down when git has ended.
+async fn audit(State(platform): State<Platform>, Path(name): Path<Uuid>, body: String) -> Answer {
     let push = found(&platform, name)?;
-    push.is_seen();
+    let changes: Changes =
+        serde_json::from_str(&body).map_err(|error| ApiError::invalid(error.to_string()))?;
     let action: String = changes.action.chars().take(1_000).collect();
     let number = platform.audit(&push.who, Some(&push.app), &action, &name.to_string())?;
-    let taken = StatusCode::ACCEPTED.as_u16();
-    platform.inner.db.transaction(|db| db::audit_event::end(db, number, taken))?;
+    push.is_to_change(number, changes.refs);
     Ok(ok(json!({})))
 }
 

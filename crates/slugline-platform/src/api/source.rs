@@ -61,7 +61,8 @@ pub(super) async fn receive_source(
         Err(error) => {
             let _ = tokio::fs::remove_file(&part).await;
             tracing::error!(?error, path = %part.display(), "a source could not be kept");
-            return Err(ApiError::internal());
+            let is_full = error.kind() == std::io::ErrorKind::StorageFull;
+            return Err(if is_full { ApiError::full() } else { ApiError::internal() });
         }
     }
     tokio::fs::rename(&part, &path).await.map_err(|_| ApiError::internal())?;

@@ -59,6 +59,16 @@ pub enum DbError {
     Seal(#[from] seal::SealError),
 }
 
+impl DbError {
+    /// What SQLite says, where it is that.
+    pub(crate) fn code(&self) -> Option<rusqlite::ErrorCode> {
+        match self {
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            _ => None,
+        }
+    }
+}
+
 /// The schema's versions, oldest first; never edited once released.
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_1.sql")),

@@ -6,14 +6,18 @@ mod pushes;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
+use http::StatusCode;
+use rustix::fs::{FlockOperation, flock};
 use slugline_model::limits::Limits;
 use tokio::process::Command;
 use uuid::Uuid;
 
 pub(crate) use exchange::{GZIP, exchange};
-pub(crate) use pushes::{Push, Pushes};
+pub(crate) use pushes::{Changes, Push, Pushes};
 
+use crate::db;
 use crate::platform::{Inner, Platform};
 
 /// What a repository must hold to be one: attributes that say how it is read as a source. What the
@@ -141,8 +145,18 @@ impl Inner {
         Ok(repository)
     }
 
+    /// What `slugline backup` shares while it copies repositories.
+    fn git_lock(&self, how: FlockOperation) -> io::Result<std::fs::File> {
+        let mut options = std::fs::OpenOptions::new();
+        let options = options.create(true).truncate(false).write(true);
+        let file = options.open(self.git_directory().join("lock"))?;
+        flock(&file, how)?;
+        Ok(file)
+    }
+
     /// Removes what is left of an app's repository.
     pub(crate) fn remove_repository(&self, app: Uuid) {
+        let _lock = self.git_lock(FlockOperation::LockExclusive);
         let (repository, going) =
             (self.repository(app), self.git_directory().join(format!("{}.going", Uuid::new_v4())));
         if std::fs::rename(&repository, &going).is_ok()
@@ -156,6 +170,7 @@ impl Inner {
     pub(crate) fn clear_git(&self) {
         for entry in std::fs::read_dir(self.git_directory()).into_iter().flatten().flatten() {
             let path = entry.path();
+            remove_left_locks(&path, SystemTime::now());
             let is_left = path.extension().is_some_and(|end| end == "new" || end == "going");
             if is_left && let Err(error) = std::fs::remove_dir_all(&path) {
                 tracing::warn!(%error, path = %path.display(), "a repository could not be removed");
@@ -176,11 +191,43 @@ impl Inner {
         {
             run(&["symbolic-ref", "HEAD", "refs/heads/master"]).await;
         }
-        run(&["gc", "--auto", "--quiet"]).await;
+        // Whoever copies repositories holds this: no object goes meanwhile.
+        if let Ok(lock) = self.git_lock(FlockOperation::NonBlockingLockExclusive) {
+            run(&["gc", "--auto", "--quiet"]).await;
+            drop(lock);
+        }
         let bytes = size(&repository);
         let noted = self.db.transaction(|db| crate::db::app::set_repo_size(db, app, bytes));
         if let Err(error) = noted {
             tracing::error!(?error, "a repository's size could not be written down");
+        }
+    }
+}
+
+/// How old the locks of refs are that nobody holds any more: git has one for a moment.
+const LEFT: Duration = Duration::from_mins(10);
+
+/// Removes the locks that a machine without power left behind. They would keep a ref as it is for ever.
+fn remove_left_locks(repository: &Path, now: SystemTime) {
+    let mut left = vec![repository.join("refs")];
+    let mut locks = vec![repository.join("packed-refs.lock"), repository.join("HEAD.lock")];
+    while let Some(directory) = left.pop() {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                left.push(path);
+            } else if path.extension().is_some_and(|end| end == "lock") {
+                locks.push(path);
+            }
+        }
+    }
+    let is_left = |path: &PathBuf| {
+        let written = path.metadata().and_then(|metadata| metadata.modified());
+        written.is_ok_and(|written| now.duration_since(written).is_ok_and(|age| age > LEFT))
+    };
+    for lock in locks.into_iter().filter(is_left) {
+        if let Err(error) = std::fs::remove_file(&lock) {
+            tracing::warn!(%error, path = %lock.display(), "a lock could not be removed");
         }
     }
 }
@@ -214,10 +261,29 @@ fn size(directory: &Path) -> u64 {
 impl Inner {
     /// A push is over: its turn passes on once its repository is tidy.
     pub(crate) async fn pushed(&self, name: Uuid, app: Uuid) {
-        if self.pushes.find(name).is_some_and(|push| push.is_real()) {
+        if let Some(changes) = self.pushes.find(name).and_then(|push| push.changes()) {
+            self.audit_push(app, &changes).await;
             self.tidy_repository(app).await;
         }
         self.pushes.end(name);
+    }
+
+    /// Writes down what came of a push: whether its refs are what it wanted them to be.
+    async fn audit_push(&self, app: Uuid, changes: &Changes) {
+        let mut done = true;
+        for (name, wanted) in &changes.refs {
+            let mut git = self.git();
+            git.arg("-C").arg(self.repository(app)).args(["rev-parse", "--verify", "--quiet"]);
+            let there = git.arg(name).output().await.ok().filter(|there| there.status.success());
+            let there = there.map(|there| String::from_utf8_lossy(&there.stdout).trim().to_owned());
+            done &= there == *wanted;
+        }
+        let status = if done { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+        let noted =
+            self.db.transaction(|db| db::audit_event::end(db, changes.number, status.as_u16()));
+        if let Err(error) = noted {
+            tracing::error!(?error, "what came of a push could not be written down");
+        }
     }
 }
 
@@ -250,6 +316,20 @@ mod tests {
         ] {
             assert!(settings.iter().any(|setting| setting == expected), "{expected}");
         }
+    }
+
+    #[test]
+    fn locks_of_long_ago_go_and_those_of_now_stay() {
+        let repository = tempfile::tempdir().unwrap();
+        let heads = repository.path().join("refs/heads/a");
+        std::fs::create_dir_all(&heads).unwrap();
+        let lock = heads.join("main.lock");
+        std::fs::write(&lock, "").unwrap();
+        std::fs::write(heads.join("main"), "").unwrap();
+        remove_left_locks(repository.path(), SystemTime::now());
+        assert!(lock.exists());
+        remove_left_locks(repository.path(), SystemTime::now() + LEFT * 2);
+        assert!(!lock.exists() && heads.join("main").exists());
     }
 
     #[test]

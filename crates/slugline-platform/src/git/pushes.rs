@@ -1,7 +1,6 @@
 //! Pushes under way: what git's hook may ask of the server, by a name that only it knows.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
@@ -27,8 +26,17 @@ pub(crate) struct Push {
     place: Mutex<Option<Arc<Place>>>,
     /// The build that it led to.
     build: Mutex<Option<Uuid>>,
-    /// Whether the hook was run: a request that only asks whether it would be let in has none.
-    real: AtomicBool,
+    /// What it changes: a request that only asks whether it would be let in has nothing.
+    changes: Mutex<Option<Changes>>,
+}
+
+/// What a push is to change.
+#[derive(Debug, Clone)]
+pub(crate) struct Changes {
+    /// Its number in the audit trail.
+    pub(crate) number: i64,
+    /// What each ref is to be; none where it is to go.
+    pub(crate) refs: BTreeMap<String, Option<String>>,
 }
 
 impl Pushes {
@@ -45,7 +53,7 @@ impl Pushes {
                 who,
                 place: Mutex::default(),
                 build: Mutex::default(),
-                real: AtomicBool::new(false),
+                changes: Mutex::default(),
             },
         );
         self.under_way().insert(name, Arc::new(push));
@@ -75,14 +83,15 @@ impl Push {
         self.build.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that it changes something.
-    pub(crate) fn is_seen(&self) {
-        self.real.store(true, Ordering::Relaxed);
+    /// Notes what it is to change.
+    pub(crate) fn is_to_change(&self, number: i64, refs: BTreeMap<String, Option<String>>) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        *changes = Some(Changes { number, refs });
     }
 
-    /// Whether it changes something.
-    pub(crate) fn is_real(&self) -> bool {
-        self.real.load(Ordering::Relaxed)
+    /// What it is to change.
+    pub(crate) fn changes(&self) -> Option<Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The build that it led to.

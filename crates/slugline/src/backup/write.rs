@@ -32,6 +32,11 @@ pub(super) fn backup(data_dir: &Path, archive: &Path) -> io::Result<Amount> {
     if let Some(objects) = &objects {
         flock(objects.file(), FlockOperation::LockShared)?;
     }
+    // And git throws no object away.
+    let git = options.open(data_dir.join("git/lock")).ok();
+    if let Some(git) = &git {
+        flock(git.file(), FlockOperation::LockShared)?;
+    }
     let unfinished = beside(archive, ".unfinished");
     let written = write(data_dir, &unfinished).and_then(|amount| {
         fs_err::rename(&unfinished, archive)?;
@@ -105,8 +110,8 @@ impl<W: Write> Archive<'_, W> {
         };
         if metadata.is_dir() {
             self.tar.append_dir(path, &from)?;
-            for entry in fs_err::read_dir(&from)? {
-                let below = path.join(entry?.file_name());
+            let below = fs_err::read_dir(&from)?.map(|entry| Ok(path.join(entry?.file_name())));
+            for below in in_order(below.collect::<io::Result<_>>()?) {
                 if kind(&below) != Kind::Passing {
                     self.add(&below)?;
                 }
@@ -145,6 +150,26 @@ impl<W: Write> Archive<'_, W> {
     }
 }
 
+/// What a directory holds, objects of git last: what a ref names was there before it, so no branch is
+/// copied without its objects. Nor is an index without its pack.
+fn in_order(mut all: Vec<PathBuf>) -> Vec<PathBuf> {
+    if !all.first().is_some_and(|path| path.starts_with("git")) {
+        return all;
+    }
+    all.sort_by_key(|path| path.ends_with("objects"));
+    let packs: Vec<PathBuf> = all.iter().filter(|path| is_pack(path)).cloned().collect();
+    let has_pack = |path: &PathBuf| {
+        let is_in_packs = path.parent().is_some_and(|parent| parent.ends_with("objects/pack"));
+        !is_in_packs || packs.contains(&path.with_extension("pack"))
+    };
+    all.retain(has_pack);
+    all
+}
+
+fn is_pack(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "pack")
+}
+
 /// Content of just the length that was promised: a file that was cut meanwhile ends with zeros.
 struct Whole<R> {
     content: R,
@@ -164,5 +189,24 @@ impl<R: io::Read> io::Read for Whole<R> {
         };
         self.left -= read as u64;
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_of_git_come_after_the_refs_that_name_them() {
+        let paths = |names: &[&str]| -> Vec<PathBuf> { names.iter().map(PathBuf::from).collect() };
+        let mixed = ["git/1.git/objects", "git/1.git/refs", "git/1.git/packed-refs"];
+        let ordered = ["git/1.git/refs", "git/1.git/packed-refs", "git/1.git/objects"];
+        assert_eq!(in_order(paths(&mixed)), paths(&ordered));
+        let packs = ["1.git/objects/pack/a.idx", "1.git/objects/pack/a.pack"];
+        let packs = packs.map(|name| format!("git/{name}"));
+        let mut all = paths(&[&packs[0], &packs[1]]);
+        all.push("git/1.git/objects/pack/b.idx".into());
+        assert_eq!(in_order(all), paths(&[&packs[0], &packs[1]]));
+        assert_eq!(in_order(paths(&["store/objects", "store/slugs"])).len(), 2);
     }
 }

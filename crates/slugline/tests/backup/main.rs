@@ -101,6 +101,57 @@ fn a_backup_of_a_server_that_works_makes_another_server() {
     }
 }
 
+/// Somebody pushes all the while, and every backup has whole branches.
+#[test]
+fn a_backup_during_pushes_has_no_branch_without_its_objects() {
+    let scene = Scene::new(&Account::all()[0], "owl");
+    let server = serving(&scene);
+    let (api, over) = (server.api(), AtomicBool::new(false));
+    let archive = scene.data().with_file_name("backup.tar.zst");
+    let tree = tempfile::tempdir().unwrap();
+    let git = |args: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        git.current_dir(tree.path()).env("HOME", tree.path()).env("GIT_CONFIG_NOSYSTEM", "1");
+        git.args(["-c", "user.name=Ann", "-c", "user.email=ann@x.org"]).args(args);
+        support::account::run(&mut git)
+    };
+    git(&["init", "-q", "-b", "topic"]);
+    let url = format!("http://x:{}@127.0.0.1:{}/owl.git", api.token, api.port);
+    let push = |number: u32| {
+        let noise: Vec<String> = (0..20_000).map(|n| (n * number % 9_973).to_string()).collect();
+        let noise = noise.join(" ");
+        std::fs::write(tree.path().join("noise"), noise).unwrap();
+        git(&["add", "-A"]);
+        git(&["commit", "-q", "-m", &number.to_string()]);
+        git(&["push", "-q", &url, "HEAD:topic"]);
+        git(&["push", "-q", &url, &format!("HEAD:topic-{number}")]);
+    };
+    push(1);
+    std::thread::scope(|scope| {
+        let (over, push) = (&over, &push);
+        scope.spawn(move || {
+            for number in (2..).take_while(|_| !over.load(Ordering::Relaxed)) {
+                push(number);
+            }
+        });
+        for round in 0..8 {
+            let written = slugline(&scene, &["backup", archive.to_str().unwrap()], &scene.data());
+            assert!(written.status.success(), "{}", text(&written.stderr));
+            let other = tree.path().join(format!(".git/restored-{round}"));
+            let restore = ["backup:restore", archive.to_str().unwrap()];
+            let restored = slugline(&scene, &restore, &other);
+            assert!(restored.status.success(), "{}", text(&restored.stderr));
+            let repositories = std::fs::read_dir(other.join("git")).unwrap().flatten();
+            let repository = repositories.map(|entry| entry.path());
+            let mut repository = repository.filter(|path| path.join("HEAD").exists());
+            let mut git = std::process::Command::new("git");
+            git.arg("--git-dir").arg(repository.next().unwrap()).args(["fsck", "--full"]);
+            support::account::run(&mut git);
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
 #[test]
 fn what_is_no_backup_or_has_no_room_leaves_nothing() {
     let scene = Scene::new(&Account::all()[0], "owl");

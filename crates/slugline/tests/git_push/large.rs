@@ -1,12 +1,12 @@
 //! A push of much, which passes through the server in little memory.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::person::Person;
 use crate::support::scene::Scene;
-use crate::support::trace;
 use crate::{scene, serving};
 
 /// What is pushed (MiB): nothing of it can be squeezed. The environment may ask for more.
@@ -30,16 +30,24 @@ fn kilobytes(pid: i32, name: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
 }
 
+/// The processes whose directory is below another.
+fn working_in(directory: &Path) -> Vec<i32> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let is_there = |entry: &std::fs::DirEntry| {
+        let works = std::fs::read_link(entry.path().join("cwd"));
+        works.is_ok_and(|works| works.starts_with(directory))
+    };
+    all.filter(is_there).filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
 /// What git on the server had of its own at most, while something was done (kB).
 fn most_of_git(scene: &Scene, work: impl FnOnce()) -> u64 {
     let (over, most) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                for (pid, line) in trace::processes(&scene.data()) {
-                    if line.starts_with("git") || line.contains("index-pack") {
-                        most.fetch_max(kilobytes(pid, "RssAnon:"), Ordering::Relaxed);
-                    }
+                for pid in working_in(&scene.data().join("git")) {
+                    most.fetch_max(kilobytes(pid, "RssAnon:"), Ordering::Relaxed);
                 }
                 std::thread::sleep(LOOK_EVERY);
             }

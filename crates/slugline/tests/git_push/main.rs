@@ -5,6 +5,7 @@ mod going_wrong;
 mod large;
 mod person;
 mod pushes;
+mod state;
 mod stock;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
