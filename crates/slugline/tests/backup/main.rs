@@ -129,6 +129,8 @@ fn a_backup_during_pushes_has_no_branch_without_its_objects() {
     push(1);
     std::thread::scope(|scope| {
         let (over, push) = (&over, &push);
+        // However this ends.
+        let _over = Over(over);
         scope.spawn(move || {
             for number in (2..).take_while(|_| !over.load(Ordering::Relaxed)) {
                 push(number);
@@ -148,8 +150,15 @@ fn a_backup_during_pushes_has_no_branch_without_its_objects() {
             git.arg("--git-dir").arg(repository.next().unwrap()).args(["fsck", "--full"]);
             support::account::run(&mut git);
         }
-        over.store(true, Ordering::Relaxed);
     });
+}
+
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]

@@ -52,10 +52,19 @@ fn most_of_git(scene: &Scene, work: impl FnOnce()) -> u64 {
                 std::thread::sleep(LOOK_EVERY);
             }
         });
+        // However it ends.
+        let _over = Over(&over);
         work();
-        over.store(true, Ordering::Relaxed);
     });
     most.into_inner()
+}
+
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]

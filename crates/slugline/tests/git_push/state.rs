@@ -114,6 +114,7 @@ fn requests_that_git_packs_are_understood() {
             &format!("protocol.version={version}"),
             "fetch",
         ]);
+        fetch.args(["origin", "+refs/heads/*:refs/remotes/origin/*"]);
         let fetched = fetch.output().unwrap();
         let told = String::from_utf8_lossy(&fetched.stderr).into_owned();
         assert!(fetched.status.success(), "{told}");
