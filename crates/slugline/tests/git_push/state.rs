@@ -222,10 +222,10 @@ fn a_full_disk_is_told_of_and_nothing_is_lost() {
     person.remote(&tree, "owl");
     person.git(&tree, &["push", "heroku", "main"]).ok();
     let good = person.branch(&tree, "main");
-    let serves = || {
+    let app_answers = || {
         wait_for("the app", SOON, || scene.try_get("/").ok().filter(|answer| answer.status == 200))
     };
-    serves();
+    app_answers();
     let mut noise = vec![0; 8 << 20];
     getrandom::fill(&mut noise).unwrap();
     std::fs::write(tree.join("noise"), noise).unwrap();
@@ -239,7 +239,7 @@ fn a_full_disk_is_told_of_and_nothing_is_lost() {
         assert!(words.contains("disk") || words.contains("space"), "{refused:?}");
         assert_eq!(person.branch(&tree, "main"), good);
         assert_eq!(api.get("/apps/owl/releases").as_array().unwrap().len(), 1);
-        serves();
+        app_answers();
         std::fs::remove_file(small.filler()).unwrap();
     }
     person.git(&tree, &["push", "heroku", "main"]).ok();
