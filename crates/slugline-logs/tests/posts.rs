@@ -1,4 +1,5 @@
 //! Requests to where users say: they reach whom they may, and nobody else by way of them.
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 use std::time::Duration;
 
