@@ -20,6 +20,23 @@ const BUILT_IN: [(&str, &str); 5] = [
     ("heroku/static", "A site of files"),
 ];
 
+/// Heroku's own that have no counterpart here: a build fetches them.
+const FETCHED: [(&str, &str); 8] = [
+    ("heroku/clojure", "Clojure with Leiningen; Heroku's own"),
+    ("heroku/go", "Go with modules; Heroku's own"),
+    ("heroku/gradle", "Java and Kotlin with Gradle; Heroku's own"),
+    ("heroku/java", "Java with Maven; Heroku's own"),
+    ("heroku/jvm", "A Java runtime alone; Heroku's own"),
+    ("heroku/php", "PHP with Composer; Heroku's own"),
+    ("heroku/ruby", "Ruby with Bundler; Heroku's own"),
+    ("heroku/scala", "Scala with sbt; Heroku's own"),
+];
+
+/// All whose names are known here.
+fn listed() -> impl Iterator<Item = (&'static str, &'static str)> {
+    BUILT_IN.into_iter().chain(FETCHED)
+}
+
 pub(super) fn routes() -> Router<Platform> {
     Router::new()
         .route("/buildpacks", get(search))
@@ -34,7 +51,7 @@ async fn info(Path(name): Path<String>) -> Answer {
 }
 
 async fn search(Query(query): Query<Vec<(String, String)>>) -> Answer {
-    let found = BUILT_IN.iter().filter(|(name, description)| {
+    let found = listed().filter(|(name, description)| {
         let (namespace, short) = name.split_once('/').unwrap_or_default();
         let asked = |key: &str| -> Vec<&str> {
             let values = query.iter().filter(|(asked, _)| asked == key);
@@ -85,9 +102,9 @@ fn known(name: &str) -> Result<String, ApiError> {
 }
 
 fn description(name: &str) -> String {
-    let found = BUILT_IN.iter().find(|(known, _)| *known == name);
+    let found = listed().find(|(known, _)| *known == name);
     let fetched = || "Fetched by a build, from where Heroku's registry has it".to_owned();
-    found.map_or_else(fetched, |(_, description)| (*description).to_owned())
+    found.map_or_else(fetched, |(_, description)| description.to_owned())
 }
 
 fn render(name: &str) -> Value {

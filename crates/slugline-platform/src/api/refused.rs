@@ -18,6 +18,7 @@ pub(super) fn routes() -> Router<Platform> {
         .route("/telemetry-drains", any(no_telemetry))
         .route("/telemetry-drains/{drain}", any(no_telemetry_drain))
         .route("/apps/{app}/usage", get(usage))
+        .route("/client/v11/apps/{app}/transfers", get(nothing_of_app))
         .route("/accounts/{account}/actions/get-quota", get(no_quota))
         .route("/account/delinquency", any(no_bills))
         .route("/account/credits", any(no_bills))

@@ -47,6 +47,8 @@ fn apps_are_looked_at_changed_and_renamed() {
     checks.refused("apps:create other --team nobody --no-remote", &["no teams"]);
     checks.holds("telemetry -a owl", &[]);
     checks.holds("buildpacks:search python", &["heroku/python", "Python with pip"]);
+    checks.holds("buildpacks:search ruby", &["heroku/ruby", "Ruby with Bundler"]);
+    checks.holds("pg:backups", &["Backups", "Restores", "Copies"]);
     checks.holds("buildpacks:info heroku/python", &["heroku/python", "description"]);
     checks.holds("buildpacks:versions heroku/python", &["published"]);
     checks.holds("buildpacks:set heroku/python", &["Buildpack set", "heroku/python"]);
