@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 /// How long a cluster may take to get up.
 const SOON: Duration = Duration::from_mins(4);
+/// Clusters that are begun before one must get up.
+const ATTEMPTS: u32 = 3;
 /// Debian's packages of what it takes.
 const PACKAGES: [&str; 4] = ["ceph-mon", "ceph-osd", "radosgw", "ceph-common"];
 
@@ -67,15 +69,21 @@ impl Radosgw {
     /// Starts one; its files are below a directory.
     pub(crate) fn start(below: &Path, disk: Disk) -> Self {
         install();
+        // Another program may have taken a port that was free, or a monitor may answer too early.
+        let first = (1..ATTEMPTS).find_map(|_| Self::try_start(below, disk).ok());
+        first.unwrap_or_else(|| Self::try_start(below, disk).unwrap_or_else(|why| panic!("{why}")))
+    }
+
+    fn try_start(below: &Path, disk: Disk) -> Result<Self, String> {
         let prefix = tempfile::Builder::new().prefix("radosgw-").tempdir_in(below);
         let directory = prefix.expect("a directory for a cluster");
         let ports = [free_port(), free_port()];
         let mut cluster = Self { directory, processes: Vec::new(), port: ports[1] };
         cluster.configure(ports, disk);
-        cluster.start_monitor(ports[0]);
-        cluster.start_osd();
-        cluster.start_gateway();
-        cluster
+        cluster.start_monitor(ports[0])?;
+        cluster.start_osd()?;
+        cluster.start_gateway()?;
+        Ok(cluster)
     }
 
     pub(crate) fn endpoint(&self) -> String {
@@ -172,7 +180,7 @@ impl Radosgw {
         self.processes.insert(0, child);
     }
 
-    fn start_monitor(&mut self, port: u16) {
+    fn start_monitor(&mut self, port: u16) -> Result<(), String> {
         let map = self.path("monmap");
         let mut tool = Command::new("monmaptool");
         tool.args(["--create", "--clobber", "--fsid", "0b5b1d6c-6f6e-4d53-9a55-6c3d4e8c1f00"]);
@@ -180,25 +188,29 @@ impl Radosgw {
         run(&mut tool);
         run(self.program("ceph-mon").args(["--mkfs", "-i", "a", "--monmap"]).arg(&map));
         self.keep("ceph-mon", &["-f", "-i", "a"]);
+        let configuration = self.path("ceph.conf");
         self.until("the monitor", || {
-            let mut ceph = self.program("ceph");
+            let mut ceph = Command::new("ceph");
+            ceph.arg("-c").arg(&configuration);
             ceph.args(["--connect-timeout", "5", "mon", "stat"]);
             ceph.output().is_ok_and(|output| output.status.success())
-        });
+        })
     }
 
-    fn start_osd(&mut self) {
+    fn start_osd(&mut self) -> Result<(), String> {
         let id = "5c1a2a56-7ad1-4f5f-8c25-95d5c3d0b700";
         run(self.program("ceph").args(["osd", "new", id]));
         run(self.program("ceph-osd").args(["--mkfs", "-i", "0", "--osd-uuid", id]));
         self.keep("ceph-osd", &["-f", "-i", "0"]);
+        let configuration = self.path("ceph.conf");
         self.until("the OSD", || {
-            let output = self.program("ceph").args(["osd", "stat"]).output();
+            let mut ceph = Command::new("ceph");
+            let output = ceph.arg("-c").arg(&configuration).args(["osd", "stat"]).output();
             output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("1 up"))
-        });
+        })
     }
 
-    fn start_gateway(&mut self) {
+    fn start_gateway(&mut self) -> Result<(), String> {
         for user in [OWNER, STRANGER, OPERATOR] {
             let mut admin = self.program("radosgw-admin");
             admin.args(["-n", "client.rgw", "user", "create", "--uid", user.name]);
@@ -210,19 +222,21 @@ impl Radosgw {
             run(&mut admin);
         }
         self.keep("radosgw", &["-f", "-n", "client.rgw"]);
-        self.until("the gateway", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+        let port = self.port;
+        self.until("the gateway", || TcpStream::connect(("127.0.0.1", port)).is_ok())
     }
 
-    fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+    /// Waits for something, unless a program of the cluster ends before.
+    fn until(&mut self, what: &str, is_so: impl Fn() -> bool) -> Result<(), String> {
         let end = Instant::now() + SOON;
         while !is_so() {
-            assert!(
-                Instant::now() < end,
-                "{what} of the cluster does not get up:\n{}",
-                self.logs()
-            );
+            let ended = |child: &mut Child| child.try_wait().is_ok_and(|ended| ended.is_some());
+            if Instant::now() > end || self.processes.iter_mut().any(ended) {
+                return Err(format!("{what} of the cluster does not get up:\n{}", self.logs()));
+            }
             std::thread::sleep(Duration::from_millis(200));
         }
+        Ok(())
     }
 
     /// The end of what its programs said.

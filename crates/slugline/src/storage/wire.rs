@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ETAG, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use object_store::aws::{AwsAuthorizer, AwsCredential};
 use object_store::client::HttpRequestBody;
@@ -140,7 +140,11 @@ impl Wire {
         };
         let signer = AwsAuthorizer::new(&credential, "s3", &self.region);
         signer.try_authorize(&mut request, None).map_err(|error| unsaid(&error))?;
-        let (head, _) = request.into_parts();
+        let (mut head, _) = request.into_parts();
+        // Ceph wants to be told that there is nothing.
+        if body.is_empty() && (method == Method::PUT || method == Method::POST) {
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let asked = self.http.request(method.clone(), url).headers(head.headers).body(body);
         let answer = asked.send().await?;
         if answer.status().is_success() {
