@@ -18,6 +18,7 @@ pub mod bake;
 pub mod bridge;
 pub mod build;
 pub mod care;
+pub mod carry;
 pub mod config_vars;
 pub mod cron;
 pub mod cycle;

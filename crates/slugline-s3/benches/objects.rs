@@ -1,10 +1,12 @@
 //! Objects in and out over HTTP, synced: 64 KB and 1 MB, one client and several, beside what the disk
-//! does without a server: a file written, synced, and renamed.
-//!
-//! Another server may stand beside it: `S3_ENDPOINT_URL`, `S3_BUCKET`, `AWS_ACCESS_KEY_ID` and
-//! `AWS_SECRET_ACCESS_KEY` name it.
+//! does without a server (a file written, synced, and renamed), and beside Ceph's radosgw, whose OSD
+//! keeps them in a file on the same disk.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may fail anywhere")]
+
+#[path = "../tests/scene/radosgw.rs"]
+#[expect(dead_code, reason = "shared with tests that use more of it")]
+mod radosgw;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -17,6 +19,8 @@ use object_store::path::Path as Key;
 use object_store::{ObjectStoreExt as _, PutPayload};
 use slugline_s3::{Server, Storage};
 
+use radosgw::{Disk, OWNER, Radosgw};
+
 /// How long each number is measured.
 const TIME: Duration = Duration::from_secs(4);
 const CLIENTS: [usize; 2] = [1, 8];
@@ -28,16 +32,18 @@ fn main() {
     let directory = tempfile::Builder::new().tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let ours = runtime.block_on(ours(directory.path()));
+    let cluster = Radosgw::start(Path::new(env!("CARGO_TARGET_TMPDIR")), Disk::File);
+    cluster.make_bucket(OWNER, "bench");
+    let other = client(&cluster.endpoint(), "bench", OWNER.key, OWNER.secret);
     for (size, name) in SIZES {
         println!(
             "{name}: a file, synced and renamed: {:.0} a second",
             files(directory.path(), size)
         );
-        for (server, s3) in [("slugline", Some(ours.clone())), ("the other", other())] {
-            let Some(s3) = s3 else { continue };
-            for clients in CLIENTS {
-                let put = runtime.block_on(each(&s3, clients, size, true));
-                let get = runtime.block_on(each(&s3, clients, size, false));
+        for clients in CLIENTS {
+            for (server, s3) in [("slugline", &ours), ("radosgw", &other)] {
+                let put = runtime.block_on(each(s3, clients, size, true));
+                let get = runtime.block_on(each(s3, clients, size, false));
                 println!(
                     "{name}, {clients} clients, {server}: {put:.0} puts, {get:.0} gets a second"
                 );
@@ -54,12 +60,6 @@ async fn ours(directory: &Path) -> Arc<AmazonS3> {
     let server = Server::new(storage, vec![], "us-east-1");
     tokio::spawn(server.serve(vec![listener], std::future::pending()));
     client(&endpoint, "bench", &keys.name, &keys.secret)
-}
-
-fn other() -> Option<Arc<AmazonS3>> {
-    let set = |name: &str| std::env::var(name).ok();
-    let (key, secret) = (set("AWS_ACCESS_KEY_ID")?, set("AWS_SECRET_ACCESS_KEY")?);
-    Some(client(&set("S3_ENDPOINT_URL")?, &set("S3_BUCKET")?, &key, &secret))
 }
 
 fn client(endpoint: &str, bucket: &str, key: &str, secret: &str) -> Arc<AmazonS3> {

@@ -94,7 +94,11 @@ impl Platform {
         }
     }
 
-    async fn ask_for(&self, service: &str, order: Order) -> Result<Provisioned, AddOnError> {
+    pub(super) async fn ask_for(
+        &self,
+        service: &str,
+        order: Order,
+    ) -> Result<Provisioned, AddOnError> {
         let provider =
             self.provider(service).ok_or_else(|| AddOnError::NoService(service.to_owned()))?;
         Ok(self.blocking(move |_| provider.provision(&order)).await?)
@@ -223,11 +227,16 @@ fn choose_name(
         let taken = db::add_on::named(db, asked.as_str())?.is_some();
         return Ok((!taken).then(|| asked.to_string()));
     }
+    invent_name(db, service).map(Some)
+}
+
+/// A name that no add-on has.
+pub(super) fn invent_name(db: &Transaction<'_>, service: &str) -> rusqlite::Result<String> {
     loop {
         let (random, _) = Uuid::new_v4().as_u64_pair();
         let name = invented_name(service, random);
         if db::add_on::named(db, name.as_str())?.is_none() {
-            return Ok(Some(name.to_string()));
+            return Ok(name.to_string());
         }
     }
 }

@@ -7,6 +7,7 @@
 mod change;
 mod create;
 mod declared;
+mod moving;
 mod remove;
 
 use std::sync::Arc;

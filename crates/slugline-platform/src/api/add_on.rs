@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::error::ApiError;
-use super::{Answer, add_on_attachment, add_on_service, is_seen, list as lists, ok};
+use super::{Answer, add_on_attachment, add_on_move, add_on_service, is_seen, list as lists, ok};
 use crate::addons::{AddOnError, NewAddOn, NewAttachment};
 use crate::clock::api_time;
 use crate::db;
@@ -33,6 +33,7 @@ pub(super) fn routes() -> Router<Platform> {
         .route("/users/{user}/addons", get(list))
         .route("/actions/addons/resolve", post(resolve))
         .merge(add_on_attachment::routes())
+        .merge(add_on_move::routes())
         .merge(add_on_service::routes())
 }
 
@@ -96,7 +97,7 @@ async fn create(State(platform): State<Platform>, Path(app): Path<String>, body:
 }
 
 /// What the client says beside the plan; a word without a value is `true`.
-fn options(config: Option<&Value>) -> BTreeMap<String, String> {
+pub(super) fn options(config: Option<&Value>) -> BTreeMap<String, String> {
     let config = config.and_then(Value::as_object).cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     config.iter().map(|(name, value)| (name.clone(), text(value))).collect()

@@ -10,6 +10,7 @@ mod account_feature;
 mod acm;
 mod add_on;
 mod add_on_attachment;
+mod add_on_move;
 mod add_on_service;
 mod advice;
 mod app;

@@ -7,6 +7,7 @@ pub(crate) mod account_key;
 pub(crate) mod acm;
 pub(crate) mod add_on;
 pub(crate) mod add_on_attachment;
+pub(crate) mod add_on_move;
 pub(crate) mod app;
 pub(crate) mod app_setup;
 pub(crate) mod app_transfer;
@@ -84,6 +85,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_13_add_ons.sql")),
     M::up(include_str!("schema_14_pipelines.sql")),
     M::up(include_str!("schema_17_acm.sql")),
+    M::up(include_str!("schema_18_moves.sql")),
 ];
 
 /// The embedded database.

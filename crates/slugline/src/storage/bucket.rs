@@ -108,6 +108,11 @@ fn attachments(vars: &BTreeMap<String, String>) -> Vec<String> {
     names.filter(|name| find(vars, name).is_some()).collect()
 }
 
+/// What an add-on's own values say.
+pub(super) fn access_of(vars: &BTreeMap<String, String>) -> Option<Access> {
+    attachments(vars).first().and_then(|name| find(vars, name))
+}
+
 /// What an attachment's config vars say: under the service's own names, Bucketeer's, or its own.
 fn find(vars: &BTreeMap<String, String>, name: &str) -> Option<Access> {
     let var = |name: String| vars.get(&name).filter(|value| !value.is_empty()).cloned();

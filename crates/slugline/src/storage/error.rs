@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use slugline_model::message::Message;
 
+use super::moving::MoveError;
+
 /// Why a file is not where it was to go.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StorageCommandError {
@@ -17,6 +19,8 @@ pub(crate) enum StorageCommandError {
     NothingThere { app: String, path: String },
     #[error("put all of it into the bucket")]
     Partly { failed: Vec<String> },
+    #[error("move the bucket")]
+    Move(#[from] MoveError),
 }
 
 impl StorageCommandError {
@@ -78,6 +82,54 @@ impl StorageCommandError {
                 "the same command again: it goes on with what is not there yet",
                 "Each object that is there is whole.",
             ),
+            Self::Move(error) => error.explain(),
+        }
+    }
+}
+
+impl MoveError {
+    /// For whoever typed the command.
+    fn explain(&self) -> Message {
+        let (what, found, allowed) = match self {
+            Self::Bucket { operation, bucket, source } => (
+                format!("cannot {operation} the bucket {bucket}"),
+                source.to_string(),
+                "Both servers must be up, and reachable from here.",
+            ),
+            Self::Journal(source) => (
+                "cannot note what was carried".to_owned(),
+                source.to_string(),
+                "It is noted in ~/.cache/slugline/moves, or below XDG_CACHE_HOME.",
+            ),
+            Self::NoAccess { addon } => (
+                format!("cannot find the bucket of {addon}"),
+                "Its values name none under the names that Slugline knows.".to_owned(),
+                "Buckets with Cloud Cube's names are moved by storage:get and storage:put.",
+            ),
+            Self::Partly { failed, .. } => (
+                format!("cannot carry {} of the objects", failed.len()),
+                failed.join("; "),
+                "Each object must be readable in the old bucket, and have room in the new one.",
+            ),
+            Self::OldDynos { dynos } => (
+                "cannot end the move while dynos still use the old bucket".to_owned(),
+                format!("These were started before it: {}.", dynos.join(", ")),
+                "What they write is carried once they are gone.",
+            ),
+        };
+        let switched = matches!(self, Self::Partly { switched: true, .. } | Self::OldDynos { .. });
+        let state = if switched {
+            "The apps use the new bucket. The old one is as it was."
+        } else {
+            "The old bucket is as it was. What was carried is not carried again."
+        };
+        let next = "the same command again: it goes on where it was";
+        Message {
+            what,
+            found,
+            allowed: allowed.to_owned(),
+            next: next.to_owned(),
+            state: state.to_owned(),
         }
     }
 }

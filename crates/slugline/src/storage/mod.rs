@@ -6,8 +6,10 @@ mod bucket;
 mod error;
 mod get;
 mod ls;
+mod moving;
 mod progress;
 mod put;
+mod wire;
 
 use clap::{Args, Subcommand};
 
@@ -46,6 +48,13 @@ pub(crate) enum StorageCommand {
         after_help = "Example:\n  slugline storage:adopt media/ -a library"
     )]
     Adopt(adopt::AdoptArgs),
+    /// Move the app's bucket to another plan while the app runs, each object read back and compared;
+    /// the same command again goes on
+    #[command(
+        name = "storage:move",
+        after_help = "Example:\n  slugline storage:move --to s3:external -a library"
+    )]
+    Move(moving::MoveArgs),
 }
 
 /// Which bucket of which app.
@@ -65,6 +74,7 @@ pub(crate) async fn run(command: StorageCommand) -> Result<i32, CommandError> {
         StorageCommand::Get(args) => args.run().await,
         StorageCommand::Put(args) => args.run().await,
         StorageCommand::Adopt(args) => args.run().await,
+        StorageCommand::Move(args) => args.run().await,
     };
     done.map_err(CommandError::of_a_client)
 }

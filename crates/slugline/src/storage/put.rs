@@ -146,12 +146,19 @@ fn record(bucket: &AppBucket, file: &File, path: &Path, key: &Key) -> std::io::R
     );
     let digest = <sha2::Sha256 as sha2::Digest>::digest(of);
     let name = digest.iter().take(16).fold(0_u128, |name, byte| name << 8 | u128::from(*byte));
+    let directory = records()?.join("uploads");
+    std::fs::create_dir_all(&directory)?;
+    Ok(directory.join(format!("{name:032x}.json")))
+}
+
+/// Where this user keeps how far copies are.
+pub(super) fn records() -> std::io::Result<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
-    let directory = cache.unwrap_or_else(std::env::temp_dir).join("slugline/uploads");
+    let directory = cache.unwrap_or_else(std::env::temp_dir).join("slugline");
     std::fs::create_dir_all(&directory)?;
-    Ok(directory.join(format!("{name:032x}.json")))
+    Ok(directory)
 }
 
 async fn in_parts(

@@ -14,7 +14,7 @@ use crate::support::wait_for;
 
 const SOON: Duration = Duration::from_mins(1);
 
-fn slugline(scene: &Scene, app: &str, arguments: &[&str]) -> Command {
+pub(crate) fn slugline(scene: &Scene, app: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(scene.program());
     command
         .args(arguments)

@@ -7,6 +7,10 @@ mod commands;
 mod cover;
 mod external;
 mod library;
+mod moving;
+#[path = "../../../slugline-s3/tests/scene/radosgw.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod radosgw;
 mod shop;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]

@@ -61,7 +61,8 @@ class Shop(http.server.BaseHTTPRequestHandler):
         self.say(*ask("GET", style, key.replace("%2F", "/")))
 
     def do_PUT(self):
-        _, style, key = self.path.split("/")
+        _, style, key = self.path.replace("%2F", ":").split("/")
+        key = key.replace(":", "/")
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if style == "disk":
             os.makedirs("media", exist_ok=True)
