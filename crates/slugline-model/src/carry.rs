@@ -42,6 +42,7 @@ pub enum Act {
 }
 
 /// Decides about a key by what both buckets have now, and what was carried before.
+#[expect(clippy::match_same_arms, reason = "the cases are read in their order")]
 pub fn decide(
     phase: Phase,
     source: Option<&Seen>,

@@ -242,16 +242,11 @@ impl Wire {
         tags: &[String],
         headers: &HeaderMap,
     ) -> Result<()> {
-        let parts: String = tags
-            .iter()
-            .enumerate()
-            .map(|(at, tag)| {
-                let number = at + 1;
-                format!(
-                    "<Part><PartNumber>{number}</PartNumber><ETag>&quot;{tag}&quot;</ETag></Part>"
-                )
-            })
-            .collect();
+        let part = |(at, tag): (usize, &String)| {
+            let number = at + 1;
+            format!("<Part><PartNumber>{number}</PartNumber><ETag>&quot;{tag}&quot;</ETag></Part>")
+        };
+        let parts = tags.iter().enumerate().map(part).collect::<Vec<_>>().concat();
         let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
         let query = [("uploadId", upload)];
         let answer = self.ask(Method::POST, Some(key), &query, headers, Bytes::from(body)).await?;
