@@ -28,7 +28,7 @@ pub(crate) fn receipt(
 ) -> Receipt {
     let Ok(root) = tree.open_root(layer) else { return Receipt::default() };
     let receipt = Receipt::default();
-    let mut scan = Scan { slug_tree, scratch, path: Vec::new(), receipt };
+    let mut scan = Scan { slug_tree, slug_directory: None, scratch, path: Vec::new(), receipt };
     // What failed half-way is told as far as it went.
     let _ = walk(root, tree, &mut |directory, path| {
         scan.path.clear();
@@ -68,6 +68,8 @@ fn hash_of(file: OwnedFd) -> Option<String> {
 
 struct Scan<'a> {
     slug_tree: Option<&'a Path>,
+    /// What the slug has at the place of the directory at hand, if it has one there.
+    slug_directory: Option<OwnedFd>,
     scratch: &'a [String],
     /// Of the directory at hand, within the layer: `app/media/`.
     path: Vec<u8>,
@@ -78,6 +80,10 @@ impl Scan<'_> {
     /// Counts what is in a directory, and gives the directories in it.
     fn directory(&mut self, directory: &OwnedFd) -> Vec<CString> {
         let found = entries(directory).unwrap_or_default();
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let in_slug = self.in_slug(b"");
+        self.slug_directory =
+            in_slug.and_then(|path| rustix::fs::open(path, flags, Mode::empty()).ok());
         if is_opaque(directory) {
             self.count_hidden(&found);
         }
@@ -95,12 +101,15 @@ impl Scan<'_> {
 
     fn file(&mut self, directory: &OwnedFd, name: &CStr, stat: &Stat) {
         let kind = FileType::from_raw_mode(stat.st_mode);
-        let in_slug = self.in_slug(name.to_bytes());
-        let below = in_slug.as_deref().and_then(|path| path.symlink_metadata().ok());
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let slug = self.slug_directory.as_ref();
+        let below = slug.and_then(|slug| rustix::fs::statat(slug, name, flags).ok());
         // The overlay marks what was deleted by a character device 0:0 of its name.
         if kind == FileType::CharacterDevice && stat.st_rdev == 0 {
-            return match (in_slug, below) {
-                (Some(path), Some(below)) if below.is_dir() => self.count_deleted(&path),
+            let is_directory =
+                |stat: &Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+            return match (self.in_slug(name.to_bytes()), below) {
+                (Some(path), Some(below)) if is_directory(&below) => self.count_deleted(&path),
                 _ => self.add(self.shown(name.to_bytes()), ChangeKind::Deleted, None),
             };
         }
