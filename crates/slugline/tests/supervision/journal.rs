@@ -23,6 +23,8 @@ impl Journal {
         let (port, host) = (api.port, "localhost");
         let request = Request { port, host, method: "GET", path, headers: &headers, body: &[] };
         let text = request.send().unwrap().text();
+        // Of what was read before: whether nothing has gone since.
+        let last = self.lines.keys().next_back().copied();
         let mut oldest = None;
         for event in text.split("\n\n") {
             let Some((number, line)) = numbered(event) else { continue };
@@ -30,8 +32,8 @@ impl Journal {
             let known = self.lines.entry(number).or_insert_with(|| line.to_owned());
             assert_eq!(known, line, "line {number} was another one before");
         }
-        let last = self.lines.keys().next_back().copied();
-        assert!(oldest <= last.map(|last| last + 1), "lines were read too seldom");
+        let follows = oldest.zip(last).is_none_or(|(oldest, last)| oldest <= last + 1);
+        assert!(follows, "lines were read too seldom: {last:?}, and then {oldest:?}");
     }
 
     /// Each run counts from 0 on: nothing is missing in between, and nothing is there twice.

@@ -91,6 +91,8 @@ impl Chaos<'_> {
 
     fn round(&mut self) {
         std::thread::sleep(Duration::from_millis(self.chance.below(400)));
+        // A server shows its newest lines only, and on a busy machine takes long to come back.
+        self.journal.read(&self.server.api());
         match self.chance.below(10) {
             0..5 => {
                 self.server.kill();
@@ -139,6 +141,7 @@ impl Chaos<'_> {
             .collect();
         api.json("DELETE", "/apps/owl/dynos", &json!(null));
         wait_for("every dyno to be up, and no other", SETTLED, || {
+            self.journal.read(&api);
             (api.names_if_up("owl")? == wanted).then_some(())
         });
         let data = self.scene.data();
