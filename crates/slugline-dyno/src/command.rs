@@ -119,7 +119,7 @@ fn become_it(start: &Start<'_>, ends: Ends) -> std::io::Error {
     let mut command = Command::new("/bin/bash");
     command.arg0("bash").args(["--norc", "--noprofile", "-c"]);
     let home = start.env.get("HOME").map_or("/", String::as_str);
-    // A bash that has nothing to read would only start another: about a fifth of a dyno's start.
+    // A bash that has nothing to read would only start another, which takes about a millisecond.
     if has_profile(Path::new(home)) {
         command.args([COMMAND_PROFILE, "bash", start.command]);
     } else {

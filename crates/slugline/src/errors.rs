@@ -15,7 +15,7 @@ use crate::storage::StorageCommandError;
 /// Why a command ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
-    #[error("listen on 127.0.0.1:{port}")]
+    #[error("listen on {}", SocketAddr::new(*address, *port))]
     Listen { address: IpAddr, port: u16, flag: &'static str, source: std::io::Error },
     #[error("listen on {bind} without a domain")]
     Domain { bind: IpAddr },

@@ -35,9 +35,6 @@ pub(crate) struct User {
 /// Whose the bucket is that clients use.
 pub(crate) const OWNER: User =
     User { name: "library", key: "RGWLIBRARY", secret: "a-secret-of-the-library" };
-/// Somebody else.
-pub(crate) const STRANGER: User =
-    User { name: "stranger", key: "RGWSTRANGER", secret: "a-secret-of-a-stranger" };
 /// Makes a bucket, with the signature of version 2, which needs no more than this.
 const MAKE_BUCKET: &str = r#"
 import base64, email.utils, hashlib, hmac, http.client, sys
@@ -51,10 +48,6 @@ gateway.request("PUT", f"/{name}", headers=headers)
 answer = gateway.getresponse()
 assert answer.status == 200, (answer.status, answer.read())
 "#;
-
-/// Who may make users and buckets by the gateway's own interface.
-pub(crate) const OPERATOR: User =
-    User { name: "operator", key: "RGWOPERATOR", secret: "a-secret-of-the-operator" };
 
 /// A cluster; dropped, it is gone with all its processes and files.
 #[derive(Debug)]
@@ -211,16 +204,11 @@ impl Radosgw {
     }
 
     fn start_gateway(&mut self) -> Result<(), String> {
-        for user in [OWNER, STRANGER, OPERATOR] {
-            let mut admin = self.program("radosgw-admin");
-            admin.args(["-n", "client.rgw", "user", "create", "--uid", user.name]);
-            admin.args(["--display-name", user.name, "--access-key", user.key]);
-            admin.args(["--secret-key", user.secret]);
-            if user.name == OPERATOR.name {
-                admin.args(["--caps", "users=*;buckets=*"]);
-            }
-            run(&mut admin);
-        }
+        let User { name, key, secret } = OWNER;
+        let mut admin = self.program("radosgw-admin");
+        admin.args(["-n", "client.rgw", "user", "create", "--uid", name]);
+        admin.args(["--display-name", name, "--access-key", key, "--secret-key", secret]);
+        run(&mut admin);
         self.keep("radosgw", &["-f", "-n", "client.rgw"]);
         let port = self.port;
         self.until("the gateway", || TcpStream::connect(("127.0.0.1", port)).is_ok())

@@ -14,7 +14,7 @@ use slugline_model::slug::SlugView;
 use crate::Failed;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 pub(crate) struct Host {
     pub(crate) engine: LocalEngine,
