@@ -1,6 +1,7 @@
 //! Objects of apps: the embedded S3 server, and the add-on by which apps get buckets in it.
 
 mod external;
+pub(crate) mod media;
 mod provider;
 mod settings;
 pub(crate) mod spelling;

@@ -19,6 +19,10 @@ use crate::objects::spelling::Access;
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_mins(5);
 
+/// How long it may take until a bucket is connected, and how long it may say nothing then.
+const CONNECTED: Duration = Duration::from_secs(5);
+const SILENT: Duration = Duration::from_secs(30);
+
 /// A bucket and the key to it.
 #[derive(Debug, Clone)]
 pub(crate) struct AppBucket {
@@ -35,18 +39,11 @@ impl AppBucket {
         let vars = app.client.get(&app.path("/config-vars")).await?;
         let vars: BTreeMap<String, String> = serde_json::from_value(vars).unwrap_or_default();
         let wanted = attachment.map(str::to_ascii_uppercase);
-        let names = attachments(&vars);
-        let found = match &wanted {
-            Some(name) => find(&vars, name),
-            None => match names.as_slice() {
-                [only] => find(&vars, only),
-                several => several.iter().find(|name| *name == "S3").and_then(|n| find(&vars, n)),
-            },
-        };
+        let found = access_in(&vars, wanted.as_deref());
         let found = found.ok_or_else(|| StorageCommandError::NoBucket {
             app: app.name.to_string(),
             wanted,
-            known: names.clone(),
+            known: attachments(&vars),
         })?;
         Ok(Self::open(&found).map_err(|source| {
             let (operation, bucket) = ("sign in".to_owned(), found.bucket.clone());
@@ -80,9 +77,18 @@ impl AppBucket {
 
     /// What its requests go through.
     pub(crate) fn http() -> reqwest::Result<reqwest::Client> {
+        Self::client().timeout(PATIENCE).build()
+    }
+
+    /// The same for answers that take as long as whoever reads them takes.
+    pub(super) fn streaming() -> reqwest::Result<reqwest::Client> {
+        Self::client().connect_timeout(CONNECTED).read_timeout(SILENT).build()
+    }
+
+    fn client() -> reqwest::ClientBuilder {
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let client = reqwest::Client::builder().timeout(PATIENCE).resolve(OBJECT_HOST, here);
-        client.build()
+        let none = reqwest::redirect::Policy::none();
+        reqwest::Client::builder().resolve(OBJECT_HOST, here).redirect(none)
     }
 
     /// A client whose uploads in parts are of a media type.
@@ -106,6 +112,21 @@ fn attachments(vars: &BTreeMap<String, String>) -> Vec<String> {
     };
     let names = vars.keys().filter_map(of);
     names.filter(|name| find(vars, name).is_some()).collect()
+}
+
+/// What config vars say of the attachment that is meant, or of the only one, or of that with the
+/// service's own names.
+pub(crate) fn access_in(
+    vars: &BTreeMap<String, String>,
+    attachment: Option<&str>,
+) -> Option<Access> {
+    if let Some(name) = attachment {
+        return find(vars, name);
+    }
+    match attachments(vars).as_slice() {
+        [only] => find(vars, only),
+        several => several.iter().find(|name| *name == "S3").and_then(|name| find(vars, name)),
+    }
 }
 
 /// What an add-on's own values say.

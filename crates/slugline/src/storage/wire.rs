@@ -90,6 +90,23 @@ impl Wire {
         })
     }
 
+    /// The same for objects that are passed on as they come.
+    pub(crate) fn streaming(access: &Access) -> Result<Self> {
+        let opened = Self::open(access)?;
+        Ok(Self { http: AppBucket::streaming()?, ..opened })
+    }
+
+    /// Asks once for an object of the app's, and gives whatever is answered.
+    pub(crate) async fn fetch(
+        &self,
+        method: &Method,
+        key: &str,
+        headers: &HeaderMap,
+    ) -> Result<Response> {
+        let path = encoded(format!("{}{key}", self.prefix).as_bytes());
+        self.send(method, &format!("{}/{path}", self.address), headers, Bytes::new()).await
+    }
+
     /// Asks, several times where that may help. A key is the app's: without the prefix.
     pub(crate) async fn ask(
         &self,
@@ -128,6 +145,23 @@ impl Wire {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Response> {
+        let answer = self.send(method, url, headers, body).await?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let status = answer.status();
+        let text = answer.text().await.unwrap_or_default();
+        let xml::Trouble { code, message } = xml::read(&text).unwrap_or_default();
+        Err(WireError::Refused { status, code, message })
+    }
+
+    async fn send(
+        &self,
+        method: &Method,
+        url: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Response> {
         let unsaid = |error: &dyn std::fmt::Display| WireError::Unsaid(error.to_string());
         let request = http::Request::builder().method(method).uri(url);
         let mut request =
@@ -146,14 +180,7 @@ impl Wire {
             head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let asked = self.http.request(method.clone(), url).headers(head.headers).body(body);
-        let answer = asked.send().await?;
-        if answer.status().is_success() {
-            return Ok(answer);
-        }
-        let status = answer.status();
-        let text = answer.text().await.unwrap_or_default();
-        let xml::Trouble { code, message } = xml::read(&text).unwrap_or_default();
-        Err(WireError::Refused { status, code, message })
+        Ok(asked.send().await?)
     }
 
     /// Every key that begins with the prefix, without it.

@@ -34,6 +34,8 @@ fn a_bucket_moves_while_its_app_writes() {
     let bucket = vars["S3_BUCKET"].as_str().unwrap().to_owned();
     crate::wait_for_answer(&scene, "/bucket", &bucket);
     fill(&scene);
+    run(&scene, "shop", &["storage:serve", "/before/", "--public"]);
+    assert_eq!(scene.get("/before/7.txt").body, content(7));
 
     // An app that writes all the time, each time something else.
     let stop = AtomicBool::new(false);
@@ -63,6 +65,7 @@ fn a_bucket_moves_while_its_app_writes() {
         assert_eq!(file, content(number));
     }
     assert!(std::fs::read(moved.join("film.bin")).unwrap() == film());
+    assert_eq!(scene.get("/before/7.txt").body, content(7), "by the router, out of the new one");
     run(&scene, "shop", &["storage:get", "live/", "live"]);
     for (name, last) in &answered {
         let file = std::fs::read(scene.data().with_file_name("live").join(name)).unwrap();
@@ -70,6 +73,10 @@ fn a_bucket_moves_while_its_app_writes() {
         assert_eq!(number, *last, "{name}");
     }
     the_old_bucket_stays(&scene, &api, &old);
+    assert_eq!(scene.get("/before/7.txt").body, content(7), "the old one is gone");
+    drop(ceph);
+    assert_eq!(scene.get("/before/7.txt").status, 503, "nobody knows whether it is there");
+    assert_eq!(scene.get("/bucket").text(), "attic", "the app itself is well");
     drop(server.interrupt());
 }
 

@@ -32,7 +32,7 @@ def sign(method, host, path, seconds=300):
     return f"{path}?{query}&X-Amz-Signature={hmac.new(key, text.encode(), hashlib.sha256).hexdigest()}"
 "#;
 
-/// `/disk/KEY` keeps on the dyno's disk what is put there; `/bucket` names the bucket; `/path/KEY` and `/host/KEY` put and get, in S3's two styles.
+/// `/disk/KEY` keeps on the dyno's disk what is put there, and `/media/KEY` gets it; `/bucket` names the bucket; `/path/KEY` and `/host/KEY` put and get, in S3's two styles.
 const SHOP: &str = r#"
 import http.client, http.server, os
 from sign import sign
@@ -58,6 +58,10 @@ class Shop(http.server.BaseHTTPRequestHandler):
         if self.path.count("/") < 2:
             return self.say(200, BUCKET.encode())
         _, style, key = self.path.split("/")
+        if style == "media":
+            if not os.path.exists("media/" + key):
+                return self.say(404, b"not on this disk")
+            return self.say(200, open("media/" + key, "rb").read())
         self.say(*ask("GET", style, key.replace("%2F", "/")))
 
     def do_PUT(self):
