@@ -34,10 +34,10 @@ use crate::objects::ObjectsTable;
 const NAME: &str = "slugline.toml";
 
 /// What there is to decide, for those who wrote something else.
-const TABLES: &str = "There are nine tables: [acme], with `directory`, `contact` and `trust`; \
+const TABLES: &str = "There are ten tables: [acme], with `directory`, `contact` and `trust`; \
     [addons.NAME], with `plans`; [build], with `stack` and the table `mirrors`; [dynos], with `cycle` \
     and `window`; [layers], with `grace` and `quota`; [network], with `subnet` and `reach`; \
-    [outbound], with `allow`; [s3] and [store], with `bucket`, `endpoint`, `region`, `path_style`, \
+    [outbound], with `allow`; [backups], [s3] and [store], with `bucket`, `endpoint`, `region`, `path_style`, \
     `credentials`, and for [store] `collect`.";
 
 /// What the operator decides.
@@ -65,6 +65,8 @@ pub(crate) struct Configuration {
     pub(crate) addons: Vec<Declared>,
     /// The bucket of which apps get parts.
     pub(crate) objects: Option<BucketSettings>,
+    /// The bucket that backups go to.
+    pub(crate) backups: Option<BucketSettings>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -72,6 +74,7 @@ pub(crate) struct Configuration {
 struct File {
     acme: AcmeTable,
     addons: BTreeMap<Spanned<String>, AddonTable>,
+    backups: ObjectsTable,
     build: Build,
     dynos: DynosTable,
     layers: LayersTable,
@@ -150,6 +153,7 @@ impl Configuration {
             acme: acme(text, path, &file.acme)?,
             addons: addons(text, path, &file.addons)?,
             objects: objects(text, path, file.s3)?,
+            backups: objects(text, path, file.backups)?,
         })
     }
 }
@@ -456,6 +460,7 @@ mod tests {
                 acme: Acme::default(),
                 addons: vec![],
                 objects: None,
+                backups: None,
             }
         );
     }

@@ -1,4 +1,5 @@
-//! The table `[s3]` of the configuration: a bucket somewhere else, of which apps get parts.
+//! The tables `[s3]` and `[backups]` of the configuration: buckets somewhere else, of which apps get
+//! parts, and where backups go.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +10,10 @@ use toml::Spanned;
 use crate::bucket::{StoreTable, Wrong};
 
 /// What the table may hold, for people.
-pub(crate) const ALLOWED: &str = "[s3] has `bucket`, such as \"s3://NAME/PREFIX\", `endpoint`, \
+pub(crate) const ALLOWED: &str = "[s3] and [backups] have `bucket`, such as \"s3://NAME/PREFIX\", `endpoint`, \
     `region`, `path_style` and `credentials`, a file.";
 
-/// Where the plan `external` keeps what apps put.
+/// Where the plan `external` keeps what apps put, or where backups are.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ObjectsTable {
@@ -27,7 +28,7 @@ pub(crate) struct ObjectsTable {
 }
 
 impl ObjectsTable {
-    /// What is configured; none where there is the embedded server alone.
+    /// What is configured, if anything is.
     pub(crate) fn settings(self, file: &Path) -> Result<Option<BucketSettings>, Wrong> {
         let Self { bucket, endpoint, region, path_style, credentials } = self;
         let table = StoreTable::of_bucket(bucket, endpoint, region, path_style, credentials);

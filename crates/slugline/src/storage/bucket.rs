@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 
 /// How long it may take until a bucket is connected, and how long it may say nothing then.
 const CONNECTED: Duration = Duration::from_secs(5);
-const SILENT: Duration = Duration::from_secs(30);
+const SILENT: Duration = Duration::from_mins(1);
 
 /// A bucket and the key to it.
 #[derive(Debug, Clone)]
@@ -53,6 +53,18 @@ impl AppBucket {
 
     /// Of what opens it.
     pub(crate) fn open(found: &Access) -> object_store::Result<Self> {
+        Self::open_with(found, Self::http)
+    }
+
+    /// The same for objects that take as long as they take.
+    pub(crate) fn open_streaming(found: &Access) -> object_store::Result<Self> {
+        Self::open_with(found, Self::streaming)
+    }
+
+    fn open_with(
+        found: &Access,
+        http: fn() -> reqwest::Result<reqwest::Client>,
+    ) -> object_store::Result<Self> {
         // Another part of the program may have chosen already: then that one serves.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = AmazonS3Builder::new()
@@ -61,7 +73,7 @@ impl AppBucket {
             .with_access_key_id(&found.key)
             .with_secret_access_key(&found.secret)
             .with_allow_http(true)
-            .with_http_connector(Loopback)
+            .with_http_connector(Loopback(http))
             .with_client_options(ClientOptions::new().with_timeout(PATIENCE))
             .with_retry(RetryConfig { max_retries: 4, ..RetryConfig::default() });
         if let Some(endpoint) = &found.endpoint {
@@ -157,11 +169,11 @@ fn find(vars: &BTreeMap<String, String>, name: &str) -> Option<Access> {
 /// Connects to names below `localhost` on this machine, whose resolver may not know them
 /// (RFC 6761, 6.3).
 #[derive(Debug)]
-struct Loopback;
+struct Loopback(fn() -> reqwest::Result<reqwest::Client>);
 
 impl HttpConnector for Loopback {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        let client = AppBucket::http().map_err(|error| object_store::Error::Generic {
+        let client = (self.0)().map_err(|error| object_store::Error::Generic {
             store: "S3",
             source: Box::new(error),
         })?;
