@@ -225,6 +225,11 @@ def checksums():
     refused("BadDigest", s3.put_object, Bucket=BUCKET, Key="wrong", Body=b"x",
             ContentMD5="A" * 22 + "==")
     refused("InvalidDigest", s3.put_object, Bucket=BUCKET, Key="wrong", Body=b"x", ContentMD5="x")
+    # What comes is not what was signed for.
+    signing = client(config={"request_checksum_calculation": "when_required"})
+    signing.meta.events.register(
+        "before-send.s3.PutObject", lambda request, **_: setattr(request, "body", b"y"))
+    refused("XAmzContentSHA256Mismatch", signing.put_object, Bucket=BUCKET, Key="wrong", Body=b"x")
     refused("404", s3.head_object, Bucket=BUCKET, Key="wrong")
 
 
