@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slugline_model::addon::{Order, Plan, Provider, ProviderError, Provisioned, Service};
+use slugline_model::addon::{Order, Plan, Provider, ProviderError, Provisioned, Service, Usage};
 use slugline_model::size::{self, files};
 use slugline_s3::{BucketChange, KeyPair, Setting, StorageError};
 use slugline_store::bucket::BucketSettings;
@@ -230,6 +230,19 @@ impl Provider for Buckets {
             .filter(|bucket| bucket.objects > 0)
             .map(|bucket| format!("{}, {}", files(bucket.objects), size::human(bucket.bytes)));
         Ok(held)
+    }
+
+    /// What is in the operator's bucket is known to whoever lists it.
+    fn usage(&self, order: &Order) -> Result<Option<Usage>, ProviderError> {
+        if order.plan != EMBEDDED {
+            return Ok(None);
+        }
+        let name = bucket(order.id);
+        let found = self.wait(async { Ok(self.objects.storage.bucket(&name).await.ok()) })?;
+        Ok(found.map(|bucket| {
+            let (files, bytes) = (bucket.objects, bucket.bytes);
+            Usage { files, bytes, quota: bucket.quota }
+        }))
     }
 
     fn web_url(&self, order: &Order) -> Option<String> {

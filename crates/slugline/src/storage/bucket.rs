@@ -120,6 +120,7 @@ fn attachments(vars: &BTreeMap<String, String>) -> Vec<String> {
     let of = |name: &String| match name.as_str() {
         "S3_BUCKET" => Some("S3".to_owned()),
         "BUCKETEER_BUCKET_NAME" => Some("BUCKETEER".to_owned()),
+        "CLOUDCUBE_URL" => Some("CLOUDCUBE".to_owned()),
         other => Some(other.strip_suffix("_BUCKET")?.to_owned()),
     };
     let names = vars.keys().filter_map(of);
@@ -146,9 +147,13 @@ pub(super) fn access_of(vars: &BTreeMap<String, String>) -> Option<Access> {
     attachments(vars).first().and_then(|name| find(vars, name))
 }
 
-/// What an attachment's config vars say: under the service's own names, Bucketeer's, or its own.
+/// What an attachment's config vars say: under the service's own names, Bucketeer's, Cloud Cube's, or
+/// its own.
 fn find(vars: &BTreeMap<String, String>, name: &str) -> Option<Access> {
     let var = |name: String| vars.get(&name).filter(|value| !value.is_empty()).cloned();
+    if name == "CLOUDCUBE" {
+        return cube(|name| var(name.to_owned()));
+    }
     let (keys, bucket, others) = match name {
         "S3" => (String::new(), "S3_BUCKET".to_owned(), "S3".to_owned()),
         "BUCKETEER" => {
@@ -163,6 +168,22 @@ fn find(vars: &BTreeMap<String, String>, name: &str) -> Option<Access> {
         region: var(format!("{keys}AWS_REGION")).unwrap_or_else(|| "us-east-1".to_owned()),
         endpoint: var(format!("{others}_ENDPOINT_URL")),
         prefix: var(format!("{others}_PREFIX")),
+    })
+}
+
+/// Cloud Cube's address is the bucket's own host, and the directory that all keys begin with.
+fn cube(var: impl Fn(&str) -> Option<String>) -> Option<Access> {
+    let (url, endpoint) = (var("CLOUDCUBE_URL")?, var("S3_ENDPOINT_URL"));
+    let (host, directory) = url.split_once("://")?.1.split_once('/')?;
+    let server = endpoint.as_deref().and_then(|endpoint| Some(endpoint.split_once("://")?.1));
+    let server = server.unwrap_or("s3.amazonaws.com").trim_end_matches('/');
+    Some(Access {
+        key: var("CLOUDCUBE_ACCESS_KEY_ID")?,
+        secret: var("CLOUDCUBE_SECRET_ACCESS_KEY")?,
+        bucket: host.strip_suffix(server)?.strip_suffix('.')?.to_owned(),
+        region: "us-east-1".to_owned(),
+        endpoint,
+        prefix: Some(format!("{}/", directory.trim_matches('/'))),
     })
 }
 
@@ -206,6 +227,18 @@ mod tests {
             assert_eq!(told, ("K", "b", "r"));
             assert_eq!(found.endpoint.as_deref(), Some("http://s3"), "{name}");
         }
+        let name = |name: &str| format!("CLOUDCUBE_{name}");
+        let cube = [
+            (name("ACCESS_KEY_ID"), "K"),
+            (name("SECRET_ACCESS_KEY"), "S"),
+            (name("URL"), "http://up.loads.s3.localhost:5080/cube"),
+            ("S3_ENDPOINT_URL".to_owned(), "http://s3.localhost:5080"),
+        ];
+        let cube = cube.map(|(name, value)| (name, value.to_owned())).into_iter().collect();
+        assert_eq!(attachments(&cube), ["CLOUDCUBE"]);
+        let found = access_of(&cube).unwrap();
+        let told = (found.key.as_str(), found.bucket.as_str(), found.prefix.as_deref());
+        assert_eq!(told, ("K", "up.loads", Some("cube/")));
         let none = BTreeMap::from([("S3_BUCKET".to_owned(), "b".to_owned())]);
         assert!(attachments(&none).is_empty(), "there is no key to it");
     }

@@ -10,6 +10,7 @@ mod moving;
 mod progress;
 mod put;
 mod serve;
+mod usage;
 mod wire;
 
 use clap::{Args, Subcommand};
@@ -50,6 +51,9 @@ pub(crate) enum StorageCommand {
         after_help = "Example:\n  slugline storage:adopt media/ -a library"
     )]
     Adopt(adopt::AdoptArgs),
+    /// Say how much is in the app's bucket, and how much it takes
+    #[command(name = "storage:usage", after_help = "Example:\n  slugline storage:usage -a library")]
+    Usage(usage::UsageArgs),
     /// Have the router answer for the app's uploads out of its bucket, so that their addresses stay
     #[command(
         name = "storage:serve",
@@ -82,6 +86,7 @@ pub(crate) async fn run(command: StorageCommand) -> Result<i32, CommandError> {
         StorageCommand::Get(args) => args.run().await,
         StorageCommand::Put(args) => args.run().await,
         StorageCommand::Adopt(args) => args.run().await,
+        StorageCommand::Usage(args) => args.run().await,
         StorageCommand::Serve(args) => args.run().await,
         StorageCommand::Move(args) => args.run().await,
     };
