@@ -109,6 +109,23 @@ impl Radosgw {
         run(&mut python);
     }
 
+    /// Lets a user make others.
+    pub(crate) fn let_make_users(&self, user: User) {
+        let mut admin = self.program("radosgw-admin");
+        admin.args(["-n", "client.rgw", "caps", "add", "--uid", user.name, "--caps", "users=*"]);
+        run(&mut admin);
+    }
+
+    /// The names of all users, and what buckets there are.
+    pub(crate) fn users_and_buckets(&self) -> String {
+        let list = |what: &str| {
+            let mut admin = self.program("radosgw-admin");
+            let output = admin.args(["-n", "client.rgw", what, "list"]).output();
+            String::from_utf8_lossy(&output.expect("radosgw-admin runs").stdout).into_owned()
+        };
+        list("user") + &list("bucket")
+    }
+
     /// Makes a user known.
     pub(crate) fn add_user(&self, User { name, key, secret }: User) {
         let mut admin = self.program("radosgw-admin");

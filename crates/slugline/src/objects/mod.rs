@@ -3,6 +3,7 @@
 mod external;
 pub(crate) mod media;
 mod provider;
+mod radosgw;
 mod settings;
 pub(crate) mod spelling;
 
@@ -17,7 +18,7 @@ use slugline_s3::{Server, Storage, StorageError};
 use tokio::net::TcpListener;
 
 pub(crate) use provider::Buckets;
-pub(crate) use settings::{ALLOWED, ObjectsTable};
+pub(crate) use settings::{ALLOWED, ObjectsTable, Outside};
 
 use crate::ServerArgs;
 use crate::server::data_directory;

@@ -21,7 +21,7 @@ use crate::errors::CommandError;
 pub(crate) use adopt::{Adopted, to_bucket};
 pub(crate) use bucket::{AppBucket, access_in};
 pub(crate) use error::StorageCommandError;
-pub(crate) use wire::Wire;
+pub(crate) use wire::{Wire, WireError};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
