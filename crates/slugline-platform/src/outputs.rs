@@ -10,13 +10,16 @@ use futures_util::Stream;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::output_bucket::{Away, OutputBucket};
+
 /// The most that one output keeps (bytes). Heroku: 300 MB.
 const LIMIT: u64 = 300 << 20;
 
 /// All outputs, those that still grow in memory by their id.
 #[derive(Debug)]
 pub(crate) struct Outputs {
-    directory: PathBuf,
+    pub(crate) directory: PathBuf,
+    pub(crate) away: Away,
     growing: Mutex<HashMap<Uuid, Arc<Output>>>,
 }
 
@@ -34,8 +37,12 @@ struct Progress {
 }
 
 impl Outputs {
-    pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory, growing: Mutex::default() }
+    pub(crate) fn new(directory: PathBuf, bucket: Option<Arc<dyn OutputBucket>>) -> Self {
+        Self { directory, away: Away::new(bucket), growing: Mutex::default() }
+    }
+
+    pub(crate) fn path(&self, id: Uuid) -> PathBuf {
+        self.directory.join(id.to_string())
     }
 
     fn growing(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Output>>> {
@@ -49,7 +56,7 @@ impl Outputs {
         if let Some(output) = growing.get(&id) {
             return Ok(Arc::clone(output));
         }
-        let path = self.directory.join(id.to_string());
+        let path = self.path(id);
         let mut options = fs_err::OpenOptions::new();
         let file = options.create(true).append(true).read(true).open(path)?;
         let output =
@@ -63,6 +70,7 @@ impl Outputs {
     pub(crate) fn finish(&self, id: Uuid) {
         if let Some(output) = self.growing().remove(&id) {
             output.progress.send_modify(|progress| progress.finished = true);
+            self.away.finished(id);
         }
     }
 
@@ -76,19 +84,24 @@ impl Outputs {
 
     /// What an output holds so far; nothing if there is none.
     pub(crate) fn text(&self, id: Uuid) -> String {
-        let bytes = std::fs::read(self.directory.join(id.to_string())).unwrap_or_default();
+        let bytes = std::fs::read(self.path(id)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Whether there is such an output.
     pub(crate) fn exists(&self, id: Uuid) -> bool {
-        self.directory.join(id.to_string()).exists()
+        self.is_here(id) || self.away.has(id)
+    }
+
+    /// Whether it is in the data directory.
+    pub(crate) fn is_here(&self, id: Uuid) -> bool {
+        self.path(id).exists()
     }
 
     /// How long an output is that has come to its end (bytes); none for one that still grows.
     pub(crate) fn whole(&self, id: Uuid) -> Option<u64> {
         let growing = self.growing();
-        let file = std::fs::metadata(self.directory.join(id.to_string()));
+        let file = std::fs::metadata(self.path(id));
         file.ok().filter(|_| !growing.contains_key(&id)).map(|metadata| metadata.len())
     }
 
@@ -100,7 +113,7 @@ impl Outputs {
     ) -> Option<impl Stream<Item = std::io::Result<Vec<u8>>> + Send + use<>> {
         let growing = self.growing();
         let progress = growing.get(&id).map(|output| output.progress.subscribe());
-        let file = fs_err::File::open(self.directory.join(id.to_string())).ok()?;
+        let file = fs_err::File::open(self.path(id)).ok()?;
         let state = Reader { file, at: from, progress };
         Some(futures_util::stream::try_unfold(state, Reader::next))
     }
@@ -171,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_sees_all_of_an_output_that_grows() {
         let dir = tempfile::tempdir().unwrap();
-        let outputs = Outputs::new(dir.path().to_path_buf());
+        let outputs = Outputs::new(dir.path().to_path_buf(), None);
         let id = Uuid::new_v4();
         assert!(outputs.read(id, 0).is_none());
         let output = outputs.start(id).unwrap();

@@ -30,6 +30,7 @@ use crate::elsewhere::Indexes;
 use crate::git::Pushes;
 use crate::layers::Layers;
 use crate::metrics::Metrics;
+use crate::output_bucket::OutputBucket;
 use crate::outputs::Outputs;
 use crate::pins::Pins;
 use crate::rendezvous::Rendezvous;
@@ -116,6 +117,8 @@ pub struct Ports {
     pub webhook_sender: WebhookSender,
     /// Who provides add-ons, a service each.
     pub addon_providers: Vec<Arc<dyn Provider>>,
+    /// Where finished outputs go.
+    pub output_bucket: Option<Arc<dyn OutputBucket>>,
 }
 
 impl std::fmt::Debug for Ports {
@@ -219,7 +222,7 @@ impl Platform {
         }
         let db = Db::open(&config.data_dir.join("state.sqlite3"))?;
         admit_operator(&db, &config.token)?;
-        let outputs = Outputs::new(config.data_dir.join("outputs"));
+        let outputs = Outputs::new(config.data_dir.join("outputs"), ports.output_bucket);
         let (routes, _) = watch::channel(Arc::default());
         let authority = Authority::open(&config.data_dir, &config.domain).map_err(|source| {
             StartError::Authority { path: config.data_dir.join("tls"), source }
@@ -272,6 +275,7 @@ impl Platform {
         tokio::spawn(platform.clone().measure_for_ever());
         tokio::spawn(platform.clone().cron_for_ever());
         tokio::spawn(platform.clone().issue_for_ever());
+        tokio::spawn(platform.clone().send_outputs_for_ever());
         platform.recover_addons();
         platform.recover_setups();
         tokio::spawn(platform.clone().tell_for_ever());

@@ -34,10 +34,10 @@ use crate::objects::{ObjectsTable, Outside};
 const NAME: &str = "slugline.toml";
 
 /// What there is to decide, for those who wrote something else.
-const TABLES: &str = "There are ten tables: [acme], with `directory`, `contact` and `trust`; \
+const TABLES: &str = "There are eleven tables: [acme], with `directory`, `contact` and `trust`; \
     [addons.NAME], with `plans`; [build], with `stack` and the table `mirrors`; [dynos], with `cycle` \
     and `window`; [layers], with `grace` and `quota`; [network], with `subnet` and `reach`; \
-    [outbound], with `allow`; [backups], [s3] and [store], with `bucket`, `endpoint`, `region`, `path_style`, \
+    [outbound], with `allow`; [backups], [logs], [s3] and [store], with `bucket`, `endpoint`, `region`, `path_style`, \
     `credentials`, and for [store] `collect`, for [s3] `users`.";
 
 /// What the operator decides.
@@ -67,6 +67,8 @@ pub(crate) struct Configuration {
     pub(crate) objects: Option<Outside>,
     /// The bucket that backups go to.
     pub(crate) backups: Option<BucketSettings>,
+    /// The bucket that outputs of builds and release phases go to.
+    pub(crate) logs: Option<BucketSettings>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -78,6 +80,7 @@ struct File {
     build: Build,
     dynos: DynosTable,
     layers: LayersTable,
+    logs: ObjectsTable,
     network: NetworkTable,
     outbound: OutboundTable,
     s3: ObjectsTable,
@@ -154,6 +157,7 @@ impl Configuration {
             addons: addons(text, path, &file.addons)?,
             objects: objects(text, path, file.s3.outside(path))?,
             backups: objects(text, path, file.backups.settings(path))?,
+            logs: objects(text, path, file.logs.settings(path))?,
         })
     }
 }
@@ -457,6 +461,7 @@ mod tests {
                 addons: vec![],
                 objects: None,
                 backups: None,
+                logs: None,
             }
         );
     }

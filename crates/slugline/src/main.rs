@@ -24,6 +24,7 @@ mod manual;
 mod network;
 mod objects;
 mod outgoing;
+mod outputs_away;
 mod progress;
 mod prove;
 mod push_hook;

@@ -34,6 +34,7 @@ use crate::errors::CommandError;
 use crate::listeners::{Listeners, port};
 use crate::network::network_env;
 use crate::objects::{Buckets, Objects, Outside, media};
+use crate::outputs_away::OutputsAway;
 use crate::slugs::LocalSlugs;
 use crate::upgrade::{self, Wishes};
 
@@ -184,6 +185,7 @@ impl Server {
             &objects,
             configuration.objects,
         ));
+        ports.output_bucket = configuration.logs.map(|logs| Arc::new(OutputsAway(logs)) as _);
         let aside = Some(objects.aside());
         objects.serve(sockets.s3);
         let platform = Platform::start(config, ports).await?;
@@ -279,6 +281,7 @@ fn ports(
         drain_sender: drain_sender(Arc::clone(hub)),
         webhook_sender: webhook_sender(),
         addon_providers: vec![],
+        output_bucket: None,
     })
 }
 

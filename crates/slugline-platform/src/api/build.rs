@@ -41,6 +41,7 @@ pub(crate) async fn result(
 ) -> Answer {
     let (app, build) = found(&platform, &app, &build)?;
     let id = build.id;
+    platform.recall_output(id).await?;
     let output = platform.blocking(move |inner| inner.outputs.text(id)).await;
     let line = |line: &str| json!({ "stream": "STDOUT", "line": format!("{line}\n") });
     Ok(ok(json!({

@@ -28,6 +28,7 @@ pub(crate) async fn output(
     } else {
         text(RANGE).and_then(first_byte)
     };
+    platform.recall_output(output).await?;
     // Asked before the output is opened: one that ends in between is told as one that grows.
     let whole = platform.inner.outputs.whole(output);
     let start = from.unwrap_or(0);
@@ -52,6 +53,19 @@ pub(crate) async fn output(
             (StatusCode::RANGE_NOT_SATISFIABLE, range).into_response()
         }
     })
+}
+
+impl Platform {
+    /// Has an output here that is only in the bucket.
+    pub(crate) async fn recall_output(&self, id: Uuid) -> Result<(), ApiError> {
+        self.inner.outputs.recall(id).await.map_err(|error| {
+            tracing::warn!(%error, %id, "an output could not be read from its bucket");
+            ApiError::unavailable(
+                "That output is in the bucket of [logs], which does not give it right now. \
+                 Nothing is lost: ask again later.",
+            )
+        })
+    }
 }
 
 /// `bytes=1024-` asks for the rest from byte 1024 on.

@@ -414,6 +414,7 @@ impl TestPlatform {
             drain_sender: Arc::new(|_| Box::pin(std::future::pending())),
             webhook_sender: webhook_sender(Arc::clone(&posted)),
             addon_providers: addon_providers(data.path()),
+            output_bucket: None,
         };
         let platform = Platform::start(config, ports).await.unwrap();
         Self { platform, engine, store, log, data, posted }

@@ -14,7 +14,6 @@ use slugline_store::bucket::BucketSettings;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::objects::spelling::Access;
 use crate::storage::AppBucket;
 
 /// A part (bytes): ten thousand of them are 320 GB.
@@ -34,16 +33,7 @@ pub(super) struct Away {
 
 impl Away {
     pub(super) fn open(settings: &BucketSettings) -> io::Result<Self> {
-        let keys = settings.credentials.read().map_err(io::Error::other)?;
-        let access = Access {
-            key: keys.key_id,
-            secret: keys.secret,
-            region: settings.region.clone(),
-            bucket: settings.bucket.clone(),
-            endpoint: settings.endpoint.clone(),
-            prefix: None,
-        };
-        let bucket = AppBucket::open_streaming(&access)?;
+        let bucket = AppBucket::of_table(settings)?;
         let (prefix, shown) = (settings.prefix.clone(), settings.shown());
         Ok(Self { s3: bucket.s3, prefix, shown, runtime: Handle::current() })
     }

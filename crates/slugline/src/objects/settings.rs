@@ -1,5 +1,5 @@
-//! The tables `[s3]` and `[backups]` of the configuration: buckets somewhere else, of which apps get
-//! parts, and where backups go.
+//! The tables `[s3]`, `[backups]` and `[logs]` of the configuration: buckets somewhere else, of which
+//! apps get parts, and where backups and outputs go.
 
 use std::path::{Path, PathBuf};
 
@@ -10,11 +10,11 @@ use toml::Spanned;
 use crate::bucket::{StoreTable, Wrong};
 
 /// What the table may hold, for people.
-pub(crate) const ALLOWED: &str = "[s3] and [backups] have `bucket`, such as \"s3://NAME/PREFIX\", `endpoint`, \
+pub(crate) const ALLOWED: &str = "[s3], [backups] and [logs] have `bucket`, such as \"s3://NAME/PREFIX\", `endpoint`, \
     `region`, `path_style` and `credentials`, a file; [s3] has `users = \"radosgw\"`, too, where the \
     gateway is Ceph's, `endpoint` its address, and `bucket` what names of buckets are to begin with.";
 
-/// Where the plan `external` keeps what apps put, or where backups are.
+/// Where the plan `external` keeps what apps put, or where backups or outputs are.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ObjectsTable {

@@ -10,6 +10,7 @@ use object_store::client::{HttpClient, HttpConnector};
 use object_store::{ClientOptions, RetryConfig};
 
 use slugline_model::network::OBJECT_HOST;
+use slugline_store::bucket::BucketSettings;
 
 use super::error::StorageCommandError;
 use crate::builds::App;
@@ -59,6 +60,20 @@ impl AppBucket {
     /// The same for objects that take as long as they take.
     pub(crate) fn open_streaming(found: &Access) -> object_store::Result<Self> {
         Self::open_with(found, Self::streaming)
+    }
+
+    /// The operator's, as a table of the configuration names it.
+    pub(crate) fn of_table(settings: &BucketSettings) -> std::io::Result<Self> {
+        let keys = settings.credentials.read().map_err(std::io::Error::other)?;
+        let access = Access {
+            key: keys.key_id,
+            secret: keys.secret,
+            region: settings.region.clone(),
+            bucket: settings.bucket.clone(),
+            endpoint: settings.endpoint.clone(),
+            prefix: None,
+        };
+        Ok(Self::open_streaming(&access)?)
     }
 
     fn open_with(
