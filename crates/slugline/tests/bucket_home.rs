@@ -120,8 +120,14 @@ const SENT: Duration = Duration::from_mins(2);
 /// Waits until an output was put into the bucket, and removes it from the data directory.
 fn give_away(scene: &Scene, proxy: &Proxy, seen: &mut Vec<Seen>, one: &Value) {
     let id = one["id"].as_str().unwrap();
-    let is_it =
-        |r: &Seen| r.method == "PUT" && r.whole && r.path.ends_with(&format!("/outputs/{id}"));
+    let object = format!("/outputs/{id}");
+    // In one request, or in parts of which the last request makes an object.
+    let is_it = |r: &Seen| match r.path.split_once('?') {
+        None => r.method == "PUT" && r.whole && r.path.ends_with(&object),
+        Some((path, query)) => {
+            r.method == "POST" && r.whole && path.ends_with(&object) && query.contains("uploadId=")
+        }
+    };
     wait_for("the output to be put", SENT, || {
         seen.extend(proxy.take());
         seen.iter().any(is_it).then_some(())
@@ -169,6 +175,8 @@ fn outputs_are_read_from_the_bucket_once_they_are_gone_here_and_wait_while_it_is
         reads_as(&second, &rebuilt);
 
         proxy.break_by(|_| Fault::Hang);
+        // More than is sent at once.
+        scene.write("bin/compile", "#!/bin/sh\nyes 'a line of a long output' | head -c 18000000\n");
         let third = build(&api, "shelf", &scene);
         assert_eq!(third["status"], "succeeded", "{third}");
         let last = output(&third);
@@ -182,6 +190,7 @@ fn outputs_are_read_from_the_bucket_once_they_are_gone_here_and_wait_while_it_is
         let mut server = Server::start(&scene);
         server.wait_for_line(0, &["the build waits"]);
         give_away(&scene, &proxy, &mut seen, &third);
+        assert!(last.len() > 18_000_000, "{}", last.len());
         let api = server.api();
         for (one, text) in [(&first, &built), (&third, &last)] {
             let path = format!("/apps/shelf/builds/{}", one["id"].as_str().unwrap());
