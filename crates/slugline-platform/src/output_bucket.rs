@@ -185,10 +185,10 @@ mod tests {
             &self,
             with: impl FnOnce(&mut HashMap<Uuid, Vec<u8>>) -> io::Result<T>,
         ) -> BoxFuture<'_, io::Result<T>> {
-            let is_away = *self.is_away.lock().unwrap();
-            let answer = match is_away {
-                true => Err(io::ErrorKind::ConnectionRefused.into()),
-                false => with(&mut self.held.lock().unwrap()),
+            let answer = if *self.is_away.lock().unwrap() {
+                Err(io::ErrorKind::ConnectionRefused.into())
+            } else {
+                with(&mut self.held.lock().unwrap())
             };
             std::future::ready(answer).boxed()
         }

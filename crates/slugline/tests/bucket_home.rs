@@ -169,10 +169,15 @@ fn outputs_are_read_from_the_bucket_once_they_are_gone_here_and_wait_while_it_is
             "a bucket that is away holds up nothing: {second}"
         );
         let rebuilt = output(&second);
+        let path = scene.data().join("outputs").join(first["id"].as_str().unwrap());
+        run(std::process::Command::new("rm").arg(path));
+        let refused = output(&first);
+        assert!(refused.contains("Nothing is lost: ask again later."), "{refused}");
         server.wait_for_line(0, &["outputs wait for their bucket"]);
         proxy.heal();
         give_away(&scene, &proxy, &mut seen, &second);
         reads_as(&second, &rebuilt);
+        reads_as(&first, &built);
 
         proxy.break_by(|_| Fault::Hang);
         // More than is sent at once.
