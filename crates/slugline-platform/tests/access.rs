@@ -14,6 +14,7 @@ use slugline_model::limits::Limits;
 use tower::ServiceExt as _;
 
 use support::TestPlatform;
+use support::routes::routes;
 
 /// What nobody but those who may see the app is ever told.
 const SECRET: &str = "sesame-open-5417";
@@ -191,28 +192,12 @@ async fn an_app_that_is_offered_is_the_others_once_they_accept() {
     assert!(body["message"].as_str().unwrap().contains("library"), "{body}");
 }
 
-/// Every route that stands in the sources of the API, and whether it is a capability.
-fn routes() -> Vec<String> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api");
-    let mut routes = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        let after = text.split(".route(").skip(1);
-        let path =
-            |code: &str| code.trim_start().strip_prefix('"')?.split('"').next().map(String::from);
-        routes.extend(after.filter_map(path));
-    }
-    routes.sort();
-    routes.dedup();
-    assert!(routes.len() > 80, "{routes:?}");
-    routes
-}
-
 /// Whoever knows these URLs may use them: they have names that nobody guesses, or nothing to hide.
-const CAPABILITIES: [&str; 8] = [
+const CAPABILITIES: [&str; 9] = [
     "/buildpacks",
     "/log-streams/{session}",
     "/pushes/{push}",
+    "/schema",
     "/slugs/{slug}",
     "/sources/{source}",
     "/streams/{output}",
@@ -228,7 +213,9 @@ async fn a_stranger_learns_nothing_of_an_app_by_any_route() {
     let eve = account(&test, "eve@example.com").await;
     let app = test.get("/apps/library").await;
     let id = app["id"].as_str().unwrap();
-    for route in routes() {
+    let mut paths: Vec<String> = routes().into_iter().map(|route| route.path).collect();
+    paths.dedup();
+    for route in paths {
         let is_capability = CAPABILITIES.iter().any(|known| route.starts_with(known));
         for name in ["library", id] {
             let mut path = String::new();

@@ -58,6 +58,7 @@ mod region;
 mod release;
 mod review_app;
 mod run;
+mod schema;
 mod slug;
 mod slug_blob;
 mod slug_image;
