@@ -167,6 +167,29 @@ async fn collaborators_work_on_an_app_and_owners_let_them_in() {
 }
 
 #[tokio::test]
+async fn whoever_is_not_the_operator_reads_no_path_of_the_server_and_talks_to_no_registry_by_it() {
+    let test = TestPlatform::with_app().await;
+    let ann = account(&test, "ann@example.com").await;
+    test.ok("POST", "/apps/library/collaborators", json!({ "user": "ann@example.com" })).await;
+    let slug = test.get("/apps/library/releases/1").await["slug"]["id"].clone();
+    let slug = format!("/apps/library/slugs/{}", slug.as_str().unwrap());
+    let image = format!("{slug}/image?stack");
+    let registry = json!({ "reference": "127.0.0.1:1/owl" });
+    for (method, path, allowed) in [
+        ("GET", format!("{image}=none"), true),
+        ("GET", format!("{image}=/etc"), false),
+        ("GET", format!("{image}=../.."), false),
+        ("POST", format!("{slug}/actions/push"), false),
+        ("POST", "/apps/library/slugs/actions/pull".to_owned(), false),
+    ] {
+        let code = status(&test, &ann, method, &path, registry.clone()).await;
+        assert_eq!(code, if allowed { 200 } else { 403 }, "{path}");
+        let (code, told) = test.call(method, &path, registry.clone()).await;
+        assert_ne!(code.as_u16(), 403, "the operator may: {told}");
+    }
+}
+
+#[tokio::test]
 async fn an_app_that_is_offered_is_the_others_once_they_accept() {
     let test = TestPlatform::with_app().await;
     let ann = account(&test, "ann@example.com").await;

@@ -43,7 +43,8 @@ fn document(shapes: &Value, links: &Value) -> Value {
         let plain = without_names(path);
         let known = known.iter().find(|known| known[0] == method && known[1] == plain.as_str());
         let resource = known.and_then(|known| known[2].as_str()).unwrap_or(OURS);
-        let input = known.map_or(input, |known| &known[4]);
+        let theirs = known.map_or(&Value::Null, |known| &known[4]);
+        let input = if theirs.is_object() { theirs } else { input };
         let answer = known.map_or(&Value::Null, |known| &known[3]);
         resources.entry(resource).or_default().push(described(method, path, input, answer));
         let answered = answer.as_str().or_else(|| answer[0].as_str());
