@@ -27,6 +27,7 @@ mod outgoing;
 mod progress;
 mod prove;
 mod push_hook;
+mod push_source;
 mod server;
 mod slug_exchange;
 mod slug_reading;

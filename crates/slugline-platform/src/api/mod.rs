@@ -36,6 +36,7 @@ mod formation;
 mod further;
 mod generation;
 mod git;
+mod git_lfs;
 mod key;
 mod ledger;
 mod list;
@@ -186,6 +187,7 @@ impl Platform {
             .layer(middleware::from_fn(envelope::wrap))
             // git's clients read neither tags nor JSON.
             .merge(git::routes())
+            .merge(git_lfs::routes())
             .merge(push::routes())
             .layer(middleware::from_fn(asking::note_base))
             .with_state(self.clone())

@@ -34,6 +34,7 @@ pub(super) fn kind(path: &Path) -> Kind {
         // A push under way: what it brings is in quarantine, refs that it changes are locked.
         ["git", _, "objects", name] if name.starts_with("tmp_") => Kind::Passing,
         ["git", _, "objects", _, name] if name.starts_with("tmp_") => Kind::Passing,
+        ["git", _, "lfs", "incoming", ..] => Kind::Passing,
         ["git", _, _, ..] if ending == "lock" => Kind::Passing,
         // Files of users may have any name, but their directories are known.
         [_] | ["s3", ..] if ending == "sqlite3" => Kind::Database,
@@ -65,6 +66,8 @@ mod tests {
             ("layers/1/app/db.sqlite3", Kind::Kept),
             ("layers/1/app/lock", Kind::Kept),
             ("git/1.git/HEAD", Kind::Kept),
+            ("git/1.git/lfs/objects/4d/7a/4d7a", Kind::Kept),
+            ("git/1.git/lfs/incoming/1", Kind::Passing),
             ("git/1.git/objects/tmp_objdir-incoming-x/pack", Kind::Kept),
             ("git/1.git/objects/tmp_objdir-incoming-x", Kind::Passing),
             ("git/1.git/objects/pack/tmp_pack_x", Kind::Passing),
