@@ -129,7 +129,7 @@ fn become_it(start: &Start<'_>, ends: Ends) -> std::io::Error {
     if let Err(error) = ends.give(&mut command) {
         return error;
     }
-    match sys::filter_calls(&filter::program()) {
+    match sys::filter_calls(filter::program()) {
         Ok(()) => command.exec(),
         Err(errno) => errno.into(),
     }

@@ -6,6 +6,8 @@
 //! the former, so that a dyno cannot get at the kernel's parts that are only reachable with
 //! privileges of one's own making.
 
+use std::sync::LazyLock;
+
 use libc::{
     BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JGT, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, c_int,
     c_long, sock_filter,
@@ -132,8 +134,17 @@ const PERSONALITIES: [u32; 5] = [0, 0x8, 0x2_0000, 0x2_0008, u32::MAX];
 /// What types into a terminal as if its user had, and what reads the console.
 const REFUSED_REQUESTS: [u32; 2] = [0x5412, 0x541C];
 
-/// The filter as the kernel runs it, for each call from its first instruction on.
-pub(crate) fn program() -> Vec<sock_filter> {
+/// The filter as the kernel runs it, made before it is needed.
+pub(crate) fn program() -> &'static [sock_filter] {
+    static PROGRAM: LazyLock<Vec<sock_filter>> = LazyLock::new(make_program);
+    &PROGRAM
+}
+
+/// How many calls are compared with one after the other. The kernel tries a filter on each call that
+/// there is before it takes it, so that a short way through it is what a start waits for.
+const GROUP: usize = 8;
+
+fn make_program() -> Vec<sock_filter> {
     let mut program = vec![
         load(ARCH),
         jump(BPF_JEQ, ARCHITECTURE, 1, 0),
@@ -142,33 +153,52 @@ pub(crate) fn program() -> Vec<sock_filter> {
         jump(BPF_JGT, NEWEST, 0, 1),
         answer(refuse(libc::ENOSYS)),
     ];
-    // Its flags lie in memory, where no filter sees them; every C library then uses `clone`.
-    program.extend(when(libc::SYS_clone3, &[answer(refuse(libc::ENOSYS))]));
-    let namespaces = [
+    let mut rules = rules();
+    rules.sort_by_key(|(call, _)| number(*call));
+    for group in rules.chunks(GROUP) {
+        let mut those: Vec<_> = group.iter().flat_map(|(call, judge)| when(*call, judge)).collect();
+        those.push(answer(ALLOW));
+        let last = group.iter().map(|(call, _)| number(*call)).max().unwrap_or(0);
+        program.push(jump(BPF_JGT, last, over(&those), 0));
+        program.extend(those);
+    }
+    program.push(answer(ALLOW));
+    program
+}
+
+/// The calls that are judged, each with the instructions that do it and answer.
+fn rules() -> Vec<(c_long, Vec<sock_filter>)> {
+    let namespaces = vec![
         load(FIRST_ARGUMENT),
         instruction(BPF_ALU | BPF_AND | BPF_K, NAMESPACES),
         jump(BPF_JEQ, 0, 0, 1),
         answer(ALLOW),
         answer(refuse(libc::EPERM)),
     ];
-    program.extend(when(libc::SYS_clone, &namespaces));
     let families = REFUSED_FAMILIES.map(c_int::cast_unsigned);
-    program.extend(when(libc::SYS_socket, &unless(FIRST_ARGUMENT, &families)));
-    program.extend(when(libc::SYS_ioctl, &unless(SECOND_ARGUMENT, &REFUSED_REQUESTS)));
-    program.extend(when(libc::SYS_personality, &only(FIRST_ARGUMENT, &PERSONALITIES)));
-    for call in REFUSED.into_iter().chain(REFUSED_HERE) {
-        program.extend(when(call, &[answer(refuse(libc::EPERM))]));
-    }
-    program.push(answer(ALLOW));
-    program
+    let refused = REFUSED.into_iter().chain(REFUSED_HERE);
+    let mut rules: Vec<_> = refused.map(|call| (call, vec![answer(refuse(libc::EPERM))])).collect();
+    rules.extend([
+        // Its flags lie in memory, where no filter sees them; every C library then uses `clone`.
+        (libc::SYS_clone3, vec![answer(refuse(libc::ENOSYS))]),
+        (libc::SYS_clone, namespaces),
+        (libc::SYS_socket, unless(FIRST_ARGUMENT, &families)),
+        (libc::SYS_ioctl, unless(SECOND_ARGUMENT, &REFUSED_REQUESTS)),
+        (libc::SYS_personality, only(FIRST_ARGUMENT, &PERSONALITIES)),
+    ]);
+    rules
 }
 
 /// Judges one call by these instructions, which answer.
 fn when(call: c_long, judge: &[sock_filter]) -> Vec<sock_filter> {
-    let over = u8::try_from(judge.len()).unwrap_or(u8::MAX);
-    let mut program = vec![jump(BPF_JEQ, number(call), 0, over)];
+    let mut program = vec![jump(BPF_JEQ, number(call), 0, over(judge))];
     program.extend_from_slice(judge);
     program
+}
+
+/// A jump over all of these.
+fn over(program: &[sock_filter]) -> u8 {
+    u8::try_from(program.len()).unwrap_or(u8::MAX)
 }
 
 /// Allows a call unless an argument is one of these.

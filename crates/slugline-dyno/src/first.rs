@@ -5,10 +5,11 @@ use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Gid, Signal, Uid};
-use slugline_model::sandbox::{DYNO_UID, HostFacts, plan};
+use slugline_model::sandbox::{DYNO_UID, HostFacts, plan_ahead, plan_rest};
 
+use crate::filter;
 use crate::init::{Init, Lines};
-use crate::launch::{FailedStep, launch, named};
+use crate::launch::{FailedStep, attach_slug, carry_out, named, stage};
 use crate::limits;
 use crate::op_error::{OpError, Operation};
 use crate::pipes::{FarEnds, Told, hear, report};
@@ -58,7 +59,7 @@ fn is_gone(pipe: &OwnedFd) -> bool {
     poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::ERR)
 }
 
-/// Takes on the identity, and opens what the slug is put upon.
+/// Takes on the identity, and does all of the launch that is the same for every dyno.
 fn prepared(
     beginning: &Beginning,
     trees: Option<Trees>,
@@ -68,10 +69,15 @@ fn prepared(
     let _ = sys::die_with_parent();
     named("launch", hear::<()>(orders))?;
     named("identity", take_identity(&beginning.shape))?;
-    match trees {
-        Some(trees) => Ok(trees),
-        None => named("trees", open_trees(&beginning.shape.binds, disk, &beginning.facts, None)),
-    }
+    let Beginning { shape, facts } = beginning;
+    let trees = match trees {
+        Some(trees) => trees,
+        None => named("trees", open_trees(&shape.binds, disk, facts, None))?,
+    };
+    filter::program();
+    stage(&trees)?;
+    carry_out(&plan_ahead(facts), &trees)?;
+    Ok(trees)
 }
 
 fn launched(
@@ -84,8 +90,10 @@ fn launched(
         (None, Some(view)) => Some(named("trees", open_slug(view, None))?),
         (slug, _) => slug,
     };
-    let steps = plan(&told.spec, &beginning.facts);
-    launch(&steps, trees, slug.as_ref())?;
+    if let Some(slug) = slug {
+        attach_slug(&slug)?;
+    }
+    carry_out(&plan_rest(&told.spec, &beginning.facts), trees)?;
     let taken = Signals::take(&[Signal::TERM, Signal::CHILD]).op(|| "block signals".to_owned());
     named("launch", taken)
 }

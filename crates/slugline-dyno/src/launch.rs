@@ -1,8 +1,9 @@
 //! Carrying out a launch, in the dyno's own namespaces.
 //!
-//! The new root is put together below a private tmpfs over `/tmp`, which only this mount namespace
-//! sees: `stack` (synthesised), `slug` and `disk` (mounts of the host's directories), and `root`,
-//! the overlay of the three. Nothing here touches the host's mounts.
+//! The new root is put together on a private tmpfs, which only this mount namespace sees: `stack`
+//! (synthesised), `slug` and `disk` (mounts of the host's directories), and `root`, the overlay of
+//! the three; `dev` and `proc` wait there until there is a root. Nothing here touches the host's
+//! mounts. All paths are relative to that place, the process's working directory.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,8 +22,9 @@ use crate::op_error::{OpError, Operation};
 use crate::sys;
 use crate::trees::{DEVICES, Trees};
 
-/// Where the new root is put together.
-const STAGE: &str = "/tmp";
+/// Where the new root is put together: a directory that every machine has, and that none has slugs
+/// or layers in.
+const STAGE: &str = "/sys";
 
 /// What hides a directory, or a file.
 const NO_FILES: &str = "no-files";
@@ -34,29 +36,49 @@ pub(crate) struct FailedStep {
     pub(crate) error: OpError,
 }
 
+/// Makes the place where the new root is put together.
+pub(crate) fn stage(trees: &Trees) -> Result<(), FailedStep> {
+    let make = || {
+        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        mount_change("/", private).op(|| "make mounts private".to_owned())?;
+        let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        // It holds what is synthesised and nothing that a dyno writes.
+        let bounds = [("mode", "755"), ("size", "8m"), ("nr_inodes", "4k")];
+        mount_new("tmpfs", &bounds, flags, Path::new(STAGE))?;
+        rustix::process::chdir(STAGE).op(|| format!("enter {STAGE}"))?;
+        for name in ["stack", "slug", "disk", "root", "dev", "proc", NO_FILES] {
+            directory(Path::new(name), 0o755)?;
+        }
+        file(Path::new(NO_BYTES), "")?;
+        mount_points(trees)?;
+        attach_at(&trees.disk, Path::new("disk"))
+    };
+    named("stage", make())
+}
+
+/// Puts a slug's tree where the overlay takes it from.
+pub(crate) fn attach_slug(slug: &OwnedFd) -> Result<(), FailedStep> {
+    named("stage", attach_at(slug, Path::new("slug")))
+}
+
 /// Carries out every step but [`Step::Run`].
-pub(crate) fn launch(
-    steps: &[Step],
-    trees: &Trees,
-    slug: Option<&OwnedFd>,
-) -> Result<(), FailedStep> {
-    named("stage", stage(trees, slug))?;
+pub(crate) fn carry_out(steps: &[Step], trees: &Trees) -> Result<(), FailedStep> {
     for step in steps {
         let (name, result) = match step {
             Step::Directory { path, mode } => ("stack", directory(&stack(path), *mode)),
             Step::File { path, content } => ("stack", file(&stack(path), content)),
             Step::Link { path, target } => ("stack", link(&stack(path), target)),
-            Step::Overlay { slug } => {
-                ("overlay", mount_points(trees).and_then(|()| overlay(*slug)))
-            }
+            Step::Devices => ("devices", devices(trees)),
+            Step::Proc => ("proc", proc()),
+            Step::ReadOnly { path } => ("proc", cover(below(path), below(path))),
+            Step::Mask { path } => ("proc", mask(below(path))),
+            Step::Overlay { slug } => ("overlay", overlay(*slug)),
             Step::Stack { path } => ("bind", attach(trees, path)),
             Step::Bind(bind) => ("bind", attach(trees, &bind.to)),
-            Step::Devices { shared_memory } => ("devices", devices(trees, *shared_memory)),
-            Step::Proc => ("proc", proc()),
-            Step::ReadOnly { path } => ("proc", cover(&root(path), &root(path))),
+            Step::Place { path } => ("bind", place(path)),
+            Step::SharedMemory { bytes } => ("devices", shared_memory(*bytes)),
             Step::Open { path } => ("overlay", open(&root(path))),
             Step::Close => ("overlay", close()),
-            Step::Mask { path } => ("proc", mask(&root(path))),
             Step::HostName { name } => ("hostname", host_name(name)),
             Step::Pivot => ("pivot", pivot()),
             Step::Network { outside: way, closed } => ("network", network::set_up(*way, closed)),
@@ -74,32 +96,16 @@ pub(crate) fn named<T>(step: &'static str, result: Result<T, OpError>) -> Result
 }
 
 fn stack(path: &Path) -> PathBuf {
-    below("stack", path)
+    Path::new("stack").join(below(path))
 }
 
 fn root(path: &Path) -> PathBuf {
-    below("root", path)
+    Path::new("root").join(below(path))
 }
 
-fn below(directory: &str, path: &Path) -> PathBuf {
-    Path::new(STAGE).join(directory).join(path.strip_prefix("/").unwrap_or(path))
-}
-
-fn stage(trees: &Trees, slug: Option<&OwnedFd>) -> Result<(), OpError> {
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    mount_change("/", private).op(|| "make mounts private".to_owned())?;
-    let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    // It holds what is synthesised and nothing that a dyno writes.
-    let bounds = [("mode", "755"), ("size", "8m"), ("nr_inodes", "4k")];
-    mount_new("tmpfs", &bounds, flags, Path::new(STAGE))?;
-    for name in ["stack", "slug", "disk", "root", NO_FILES] {
-        directory(&Path::new(STAGE).join(name), 0o755)?;
-    }
-    file(&Path::new(STAGE).join(NO_BYTES), "")?;
-    if let Some(slug) = slug {
-        attach_at(slug, &Path::new(STAGE).join("slug"))?;
-    }
-    attach_at(&trees.disk, &Path::new(STAGE).join("disk"))
+/// What waits until there is a root.
+fn below(path: &Path) -> &Path {
+    path.strip_prefix("/").unwrap_or(path)
 }
 
 fn directory(path: &Path, mode: u32) -> Result<(), OpError> {
@@ -137,15 +143,15 @@ fn mount_points(trees: &Trees) -> Result<(), OpError> {
 /// Lower layers are the slug over the stack; the upper one is the dyno's own. `userxattr` lets a
 /// user namespace mount it.
 fn overlay(slug: bool) -> Result<(), OpError> {
-    let lower = if slug { "/tmp/slug:/tmp/stack" } else { "/tmp/stack" };
+    let lower = if slug { "slug:stack" } else { "stack" };
     let options = [
         ("lowerdir", lower),
-        ("upperdir", "/tmp/disk/layer"),
-        ("workdir", "/tmp/disk/work"),
+        ("upperdir", "disk/layer"),
+        ("workdir", "disk/work"),
         ("userxattr", ""),
     ];
     let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    mount_new("overlay", &options, flags, &Path::new(STAGE).join("root"))
+    mount_new("overlay", &options, flags, Path::new("root"))
 }
 
 fn attach(trees: &Trees, to: &Path) -> Result<(), OpError> {
@@ -160,11 +166,11 @@ fn attach_at(tree: &OwnedFd, to: &Path) -> Result<(), OpError> {
         .op(|| format!("attach {}", to.display()))
 }
 
-fn devices(trees: &Trees, shared_memory: u64) -> Result<(), OpError> {
-    let dev = root(Path::new("dev"));
+fn devices(trees: &Trees) -> Result<(), OpError> {
+    let dev = Path::new("dev");
     let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let bounds = [("mode", "755"), ("size", "64k"), ("nr_inodes", "64")];
-    mount_new("tmpfs", &bounds, flags, &dev)?;
+    mount_new("tmpfs", &bounds, flags, dev)?;
     for (name, tree) in DEVICES.iter().zip(&trees.devices) {
         file(&dev.join(name), "")?;
         attach_at(tree, &dev.join(name))?;
@@ -174,10 +180,6 @@ fn devices(trees: &Trees, shared_memory: u64) -> Result<(), OpError> {
     let terminals = [("newinstance", ""), ("ptmxmode", "0666"), ("max", "256")];
     mount_new("devpts", &terminals, flags, &dev.join("pts"))?;
     directory(&dev.join("shm"), 0o1777)?;
-    let flags = flags | MountAttrFlags::MOUNT_ATTR_NODEV;
-    let (size, files) = (shared_memory.to_string(), (shared_memory / 4_096).max(64).to_string());
-    let bounds = [("mode", "1777"), ("size", size.as_str()), ("nr_inodes", files.as_str())];
-    mount_new("tmpfs", &bounds, flags, &dev.join("shm"))?;
     for (name, target) in [
         ("ptmx", "pts/ptmx"),
         ("fd", "/proc/self/fd"),
@@ -190,17 +192,32 @@ fn devices(trees: &Trees, shared_memory: u64) -> Result<(), OpError> {
     Ok(())
 }
 
+fn shared_memory(bytes: u64) -> Result<(), OpError> {
+    let flags = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let (size, files) = (bytes.to_string(), (bytes / 4_096).max(64).to_string());
+    let bounds = [("mode", "1777"), ("size", size.as_str()), ("nr_inodes", files.as_str())];
+    mount_new("tmpfs", &bounds, flags, &root(Path::new("dev/shm")))
+}
+
+/// With all that is mounted below it.
+fn place(path: &Path) -> Result<(), OpError> {
+    move_mount(CWD, below(path), CWD, root(path), MoveMountFlags::empty())
+        .op(|| format!("place {}", path.display()))
+}
+
 fn proc() -> Result<(), OpError> {
     let flags = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    mount_new("proc", &[], flags, &root(Path::new("proc")))
+    mount_new("proc", &[], flags, Path::new("proc"))
 }
 
 /// An empty directory or an empty file hides what is there.
 fn mask(path: &Path) -> Result<(), OpError> {
     let empty = if path.is_dir() { NO_FILES } else { NO_BYTES };
-    cover(&Path::new(STAGE).join(empty), path)
+    cover(Path::new(empty), path)
 }
 
 /// One path's mount, read-only, over another.
@@ -222,7 +239,7 @@ fn open(path: &Path) -> Result<(), OpError> {
 /// The overlay's own mount takes no more writes; those below it are as they were.
 fn close() -> Result<(), OpError> {
     let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
-    mount_remount(root(Path::new("")), flags, c"").op(|| "close the root".to_owned())
+    mount_remount("root", flags, c"").op(|| "close the root".to_owned())
 }
 
 fn host_name(name: &str) -> Result<(), OpError> {
@@ -231,7 +248,7 @@ fn host_name(name: &str) -> Result<(), OpError> {
 
 /// The classic trick: the new root is mounted over the old one, which is then let go.
 fn pivot() -> Result<(), OpError> {
-    rustix::process::chdir(root(Path::new(""))).op(|| "enter the new root".to_owned())?;
+    rustix::process::chdir("root").op(|| "enter the new root".to_owned())?;
     rustix::process::pivot_root(".", ".").op(|| "pivot_root".to_owned())?;
     unmount(".", UnmountFlags::DETACH).op(|| "leave the old root".to_owned())?;
     rustix::process::chdir("/").op(|| "enter /".to_owned())

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
-use slugline_model::ledger::{Change, ChangeKind, Found, HEAD, Receipt, classify, worth_opening};
+use slugline_model::ledger::{Change, ChangeKind, Classifier, Found, HEAD, Receipt};
 
 use crate::discard::entries;
 use crate::walk::{Tree, open_below, walk};
@@ -18,7 +18,7 @@ const LONGEST: usize = 4_095;
 /// How much of the listed files is read for their hashes (bytes): a stop does not wait for more.
 const HASHED: u64 = 64 << 20;
 
-/// The receipt of a layer over a slug's tree; `scratch` are the app's own, see [`classify`]. What
+/// The receipt of a layer over a slug's tree; `scratch` are the app's own, see [`Classifier`]. What
 /// cannot be read is left out; a layer that is gone has an empty receipt.
 pub(crate) fn receipt(
     layer: &Path,
@@ -28,7 +28,8 @@ pub(crate) fn receipt(
 ) -> Receipt {
     let Ok(root) = tree.open_root(layer) else { return Receipt::default() };
     let receipt = Receipt::default();
-    let mut scan = Scan { slug_tree, slug_directory: None, scratch, path: Vec::new(), receipt };
+    let (classifier, path) = (Classifier::new(scratch), Vec::new());
+    let mut scan = Scan { slug_tree, slug_directory: None, classifier, path, receipt };
     // What failed half-way is told as far as it went.
     let _ = walk(root, tree, &mut |directory, path| {
         scan.path.clear();
@@ -70,7 +71,7 @@ struct Scan<'a> {
     slug_tree: Option<&'a Path>,
     /// What the slug has at the place of the directory at hand, if it has one there.
     slug_directory: Option<OwnedFd>,
-    scratch: &'a [String],
+    classifier: Classifier<'a>,
     /// Of the directory at hand, within the layer: `app/media/`.
     path: Vec<u8>,
     receipt: Receipt,
@@ -165,13 +166,13 @@ impl Scan<'_> {
                 stat.st_mtime * 1_000_000 + i64::try_from(stat.st_mtime_nsec / 1_000).unwrap_or(0);
             if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
                 bytes = u64::try_from(stat.st_size).unwrap_or(0);
-                if worth_opening(&path, bytes) {
+                if self.classifier.is_worth_opening(&path, bytes) {
                     head = beginning(directory, name);
                 }
             }
         }
         let found = Found { path: &path, kind, bytes, head: &head };
-        let class = classify(&found, self.scratch);
+        let class = self.classifier.classify(&found);
         self.receipt.add(Change { path, kind, bytes, class, time, hash: None, by: None });
     }
 }
@@ -191,8 +192,10 @@ fn beginning(directory: &OwnedFd, name: &CStr) -> Vec<u8> {
 
 /// A name may hold a newline, and what follows it must not pass for a log line of its own.
 fn shown(relative: &[u8]) -> String {
-    let text = String::from_utf8_lossy(relative);
-    format!("/{}", text.replace(char::is_control, "\u{fffd}"))
+    let mut path = String::with_capacity(relative.len() + 1);
+    path.push('/');
+    path.push_str(&String::from_utf8_lossy(relative));
+    if path.contains(char::is_control) { path.replace(char::is_control, "\u{fffd}") } else { path }
 }
 
 /// Whether a directory of the layer hides the slug's, as the overlay notes it with `userxattr`.

@@ -36,6 +36,7 @@ fn kind(step: &Step) -> Option<&'static str> {
         Step::Bind(_) => "The server's, read-only",
         Step::ReadOnly { .. } => "Read-only",
         Step::Mask { .. } => "Hidden",
+        Step::Place { .. } => "Made before, now in the root",
         Step::Open { .. } => "Writable",
         _ => return None,
     })
@@ -48,6 +49,7 @@ fn names(steps: &[Step]) -> String {
         | Step::Stack { path }
         | Step::ReadOnly { path }
         | Step::Open { path }
+        | Step::Place { path }
         | Step::Mask { path } => absolute(path),
         Step::Link { path, target } => format!("{} -> {target}", absolute(path)),
         Step::Bind(bind) => absolute(&bind.to),
@@ -68,10 +70,10 @@ fn single(step: &Step) -> String {
         Step::Overlay { slug: false } => {
             "The root: the stack, above it the dyno's layer".to_owned()
         }
-        Step::Devices { shared_memory } => format!(
-            "A /dev of null, zero, full, random, urandom, tty and its own terminals; {} of /dev/shm",
-            human(*shared_memory)
-        ),
+        Step::Devices => {
+            "A /dev of null, zero, full, random, urandom, tty and its own terminals".to_owned()
+        }
+        Step::SharedMemory { bytes } => format!("{} of /dev/shm", human(*bytes)),
         Step::Proc => "A /proc of its own processes".to_owned(),
         Step::Close => "Nothing else of the app's disk is writable (EROFS)".to_owned(),
         Step::Pivot => "The root becomes /; the machine's files are out of reach".to_owned(),

@@ -125,13 +125,20 @@ pub enum Step {
     },
     /// A path of the server's own appears in the dyno.
     Bind(Bind),
-    /// A `/dev` with the harmless devices, its own terminals and shared memory.
-    Devices {
-        /// The most that `/dev/shm` holds (bytes): memory that belongs to no process.
-        shared_memory: u64,
-    },
+    /// A `/dev` with the harmless devices and its own terminals.
+    Devices,
     /// A `/proc` of the dyno's own pid namespace.
     Proc,
+    /// What was made beforehand appears in the dyno.
+    Place {
+        /// Absolute.
+        path: PathBuf,
+    },
+    /// Shared memory: memory that belongs to no process.
+    SharedMemory {
+        /// The most that it holds (bytes).
+        bytes: u64,
+    },
     /// What is there can be read only.
     ReadOnly {
         /// Absolute.
@@ -171,14 +178,30 @@ pub enum Step {
 
 /// The launch of a dyno on the host's own stack.
 pub fn plan(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
-    let mut steps = skeleton(spec, host);
+    let mut steps = plan_ahead(host);
+    steps.extend(plan_rest(spec, host));
+    steps
+}
+
+/// The first part of a launch, which is the same for every dyno of a machine: it may be carried out
+/// before anybody asks for one.
+pub fn plan_ahead(host: &HostFacts) -> Vec<Step> {
+    let mut steps = skeleton(host);
+    steps.push(Step::Devices);
+    steps.push(Step::Proc);
+    steps.extend(proc_parts(host));
+    steps
+}
+
+/// The second part: what depends on the dyno.
+pub fn plan_rest(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
+    let mut steps = own_files(spec);
     steps.push(Step::Overlay { slug: spec.slug.is_some() });
     steps.extend(stack_paths(host).into_iter().map(|path| Step::Stack { path }));
     steps.extend(spec.binds.iter().cloned().map(Step::Bind));
+    steps.extend(["/dev", "/proc"].map(|path| Step::Place { path: path.into() }));
     // The part of memory that the kernel gives such a file system by default.
-    steps.push(Step::Devices { shared_memory: spec.resources.memory / 2 });
-    steps.push(Step::Proc);
-    steps.extend(proc_parts(host));
+    steps.push(Step::SharedMemory { bytes: spec.resources.memory / 2 });
     if spec.layer.strict {
         let open = ALWAYS_OPEN.into_iter().chain(spec.layer.scratch.iter().map(String::as_str));
         steps.extend(open.map(|path| Step::Open { path: path.into() }));
@@ -187,6 +210,7 @@ pub fn plan(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
     steps.push(Step::HostName { name: spec.id.to_string() });
     steps.push(Step::Pivot);
     if spec.network == Network::Own {
+        // What leads outside is there by now, which takes a while where it is pasta.
         steps.push(Step::Network { outside: host.outside, closed: host.closed.clone() });
     }
     steps.push(Step::DropPrivileges);
@@ -203,9 +227,10 @@ pub fn root_directories() -> impl Iterator<Item = (&'static str, u32)> {
     closed.into_iter().chain(more).map(|path| (path, 0o755)).chain(open)
 }
 
-fn skeleton(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
+fn skeleton(host: &HostFacts) -> Vec<Step> {
     let directory = |(path, mode)| Step::Directory { path: PathBuf::from(path), mode };
     let mut steps: Vec<Step> = root_directories().map(directory).collect();
+    steps.push(Step::Directory { path: MEMORY_GROUP.into(), mode: 0o755 });
     for (name, target) in &host.usr_names {
         match target {
             Some(target) => {
@@ -214,19 +239,32 @@ fn skeleton(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
             None => steps.push(Step::Directory { path: name.into(), mode: 0o755 }),
         }
     }
-    steps.extend(etc_files(spec, host));
-    steps.extend(memory_allowance(spec.resources.memory));
+    let files = [
+        ("etc/passwd", passwd()),
+        ("etc/group", group()),
+        ("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),
+        ("etc/resolv.conf", host.resolv_conf.clone()),
+        ("etc/protocols", "tcp 6 TCP\nudp 17 UDP\n".to_owned()),
+        ("etc/services", "http 80/tcp\nhttps 443/tcp\nsmtp 25/tcp\n".to_owned()),
+    ];
+    steps.extend(files.map(|(path, content)| Step::File { path: path.into(), content }));
     steps
 }
 
 /// Where Heroku's buildpacks read how much memory a dyno has, to choose `WEB_CONCURRENCY`. It is
 /// all that there is of `/sys`: the machine's own says nothing about the dyno.
-fn memory_allowance(bytes: u64) -> [Step; 2] {
-    let directory = PathBuf::from("sys/fs/cgroup/memory");
-    let path = directory.join("memory.limit_in_bytes");
-    [
-        Step::Directory { path: directory, mode: 0o755 },
-        Step::File { path, content: format!("{bytes}\n") },
+const MEMORY_GROUP: &str = "sys/fs/cgroup/memory";
+
+/// The files of the stack that are about this dyno.
+fn own_files(spec: &DynoSpec) -> Vec<Step> {
+    let file = |path: String, content| Step::File { path: path.into(), content };
+    vec![
+        file("etc/hosts".to_owned(), hosts(spec)),
+        file("etc/hostname".to_owned(), format!("{}\n", spec.id)),
+        file(
+            format!("{MEMORY_GROUP}/memory.limit_in_bytes"),
+            format!("{}\n", spec.resources.memory),
+        ),
     ]
 }
 
@@ -242,20 +280,6 @@ pub fn passwd() -> String {
 /// The groups that a dyno knows, as `/etc/group` lists them.
 pub fn group() -> String {
     format!("root:x:0:\ndyno:x:{DYNO_UID}:\nnogroup:x:65534:\n")
-}
-
-fn etc_files(spec: &DynoSpec, host: &HostFacts) -> Vec<Step> {
-    let file = |path: &str, content: String| Step::File { path: path.into(), content };
-    vec![
-        file("etc/passwd", passwd()),
-        file("etc/group", group()),
-        file("etc/hosts", hosts(spec)),
-        file("etc/hostname", format!("{}\n", spec.id)),
-        file("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),
-        file("etc/resolv.conf", host.resolv_conf.clone()),
-        file("etc/protocols", "tcp 6 TCP\nudp 17 UDP\n".to_owned()),
-        file("etc/services", "http 80/tcp\nhttps 443/tcp\nsmtp 25/tcp\n".to_owned()),
-    ]
 }
 
 /// The names that a dyno knows without asking anybody.
@@ -347,7 +371,12 @@ mod tests {
             Step::Mask { path: "/proc/kcore".into() },
         ];
         assert_eq!(steps[proc + 1..=proc + 2], parts, "only what is there");
-        assert!(proc < pivot);
+        let placed = at(&|s| *s == Step::Place { path: "/proc".into() });
+        assert!(proc < overlay && overlay < placed && placed < pivot);
+        let other = DynoSpec { id: uuid::Uuid::max(), release: 2, ..spec() };
+        let both = [plan(&spec(), &host), plan(&other, &host)];
+        let same = plan_ahead(&host);
+        assert!(both.iter().all(|steps| steps.starts_with(&same)), "whoever the dyno is");
         let layer = Layer { strict: true, scratch: vec!["/app/x".into()], ..Layer::default() };
         let strict = plan(&DynoSpec { layer, ..spec() }, &host);
         let close = strict.iter().position(|step| *step == Step::Close).unwrap();

@@ -71,11 +71,8 @@ impl Pattern {
 /// Trailing white space does not count, unless a backslash keeps it.
 fn trim_end(line: &str) -> &str {
     let trimmed = line.trim_end();
-    if trimmed.ends_with('\\') && trimmed.len() < line.len() {
-        &line[..=trimmed.len()]
-    } else {
-        trimmed
-    }
+    let kept = line[trimmed.len()..].chars().next().filter(|_| trimmed.ends_with('\\'));
+    &line[..trimmed.len() + kept.map_or(0, char::len_utf8)]
 }
 
 fn path_matches(segments: &[String], names: &[&str]) -> bool {
@@ -182,6 +179,8 @@ mod tests {
         check("a\\*", &["a*"], &["ab"]);
         check("[x", &[], &["[x", "x"]);
         check("a b  ", &["a b"], &["a b  "]);
+        check("a\\  ", &["a "], &["a", "a  "]);
+        check("a\\\u{85}", &["a\u{85}"], &["a"]);
         check("été*", &["été 2026"], &["ete"]);
     }
 

@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChangeKind, rules};
+use super::ChangeKind;
+use super::rules::{self, Places};
 
 /// What a file is for, and with that, what to do about it.
 #[derive(
@@ -80,30 +81,54 @@ pub const HEAD: usize = 64;
 /// Says what a file is for. `scratch` are directories, absolute and without a slash at the end,
 /// that the app declares as fine to lose.
 pub fn classify(found: &Found<'_>, scratch: &[String]) -> Class {
-    let path = found.path;
-    let below = |directory: &String| {
-        path.strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/'))
-    };
-    if scratch.iter().any(below) {
-        return Class::Scratch;
-    }
-    let path = Path::of(path);
-    rules::by_runtime(&path)
-        .or_else(|| by_head(found.head))
-        .or_else(|| rules::by_name(&path))
-        .or_else(|| rules::by_place(&path))
-        .unwrap_or_default()
+    Classifier::new(scratch).classify(found)
 }
 
-/// Whether how it begins may tell more than its name does. Opening each of many files takes time.
-pub fn worth_opening(path: &str, bytes: u64) -> bool {
-    const SMALLEST: u64 = 100;
-    let path = Path::of(path);
-    let may_be_any = !path.name.contains('.') || path.ends(&UNTOLD);
-    bytes >= SMALLEST
-        && may_be_any
-        && rules::by_runtime(&path).is_none()
-        && rules::by_name(&path).is_none()
+/// Classifies many files: what follows from a directory is found out once for those that come one
+/// after the other.
+#[derive(Debug)]
+pub struct Classifier<'a> {
+    scratch: &'a [String],
+    places: Places,
+}
+
+impl<'a> Classifier<'a> {
+    /// With the app's own directories, see [`classify`].
+    pub fn new(scratch: &'a [String]) -> Self {
+        Self { scratch, places: Places::default() }
+    }
+
+    /// See [`classify`].
+    pub fn classify(&mut self, found: &Found<'_>) -> Class {
+        let path = found.path;
+        let below = |directory: &String| {
+            path.strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        if self.scratch.iter().any(below) {
+            return Class::Scratch;
+        }
+        by_rules(&Path::of(path, &mut self.places), found.head)
+    }
+
+    /// Whether how it begins may tell more than its name does. Opening each of many files takes
+    /// time.
+    pub fn is_worth_opening(&mut self, path: &str, bytes: u64) -> bool {
+        const SMALLEST: u64 = 100;
+        if bytes < SMALLEST {
+            return false;
+        }
+        let path = Path::of(path, &mut self.places);
+        let may_be_any = !path.name.contains('.') || path.ends(&UNTOLD);
+        may_be_any && rules::by_runtime(&path).is_none() && rules::by_name(&path).is_none()
+    }
+}
+
+fn by_rules(path: &Path<'_>, head: &[u8]) -> Class {
+    rules::by_runtime(path)
+        .or_else(|| by_head(head))
+        .or_else(|| rules::by_name(path))
+        .or_else(|| rules::by_place(path))
+        .unwrap_or_default()
 }
 
 /// Endings of databases and of much else.
@@ -146,22 +171,23 @@ pub(super) struct Path<'a> {
     pub(super) lower: String,
     /// Its last part, as it is.
     pub(super) name: &'a str,
+    /// What its directory says.
+    pub(super) places: &'a Places,
 }
 
 impl<'a> Path<'a> {
-    pub(super) fn of(whole: &'a str) -> Self {
-        let name = whole.rsplit('/').next().unwrap_or_default();
-        Self { whole, lower: whole.to_ascii_lowercase(), name }
+    /// With what is known of the directory that was asked for last.
+    pub(super) fn of(whole: &'a str, places: &'a mut Places) -> Self {
+        let (directory, name) = whole.split_at(whole.rfind('/').map_or(0, |at| at + 1));
+        if places.directory != directory {
+            *places = Places::of(directory);
+        }
+        Self { whole, lower: whole.to_ascii_lowercase(), name, places }
     }
 
     /// Whether it ends so, in either case.
     pub(super) fn ends(&self, endings: &[&str]) -> bool {
         endings.iter().any(|ending| self.lower.ends_with(ending))
-    }
-
-    /// Whether it lies in such a directory, as it is spelled.
-    pub(super) fn within(&self, places: &[&str]) -> bool {
-        places.iter().any(|place| self.whole.contains(place))
     }
 
     pub(super) fn starts(&self, places: &[&str]) -> bool {

@@ -129,6 +129,7 @@ fn a_database_shows_in_its_first_bytes() {
         assert_eq!(classify(&found("/app/media/store.bin", head), &[]), Class::Database);
     }
     assert_eq!(classify(&found("/app/data/store", b"SQLite"), &[]), Class::Other);
+    let worth_opening = |path, bytes| Classifier::new(&[]).is_worth_opening(path, bytes);
     assert!(worth_opening("/app/data/store", 8_192) && worth_opening("/app/a.dat", 8_192));
     for (path, bytes) in [("/app/a.png", 8_192), ("/app/store", 20), ("/app/db.sqlite3", 8_192)] {
         assert!(!worth_opening(path, bytes), "{path}");
@@ -149,7 +150,28 @@ proptest! {
         prop_assert_eq!(classify(&named, &[]), classify(&found(&below, b""), &[]));
         let magic = [&b"SQLite format 3\0"[..], &head].concat();
         let class = classify(&found(&below, &magic), &[]);
-        let by_runtime = rules::by_runtime(&Path::of(&below));
+        let by_runtime = rules::by_runtime(&Path::of(&below, &mut Places::default()));
         prop_assert_eq!(class, by_runtime.unwrap_or(Class::Database));
+    }
+}
+
+#[test]
+fn a_classifier_says_of_each_file_what_is_said_of_it_alone() {
+    let paths = [
+        "/app/media/a.png",
+        "/app/media/b.css",
+        "/app/media/cache/a.png",
+        "/app/a.png",
+        "/app/log/a.png",
+        "/app/log/b",
+        "/tmp/b",
+        "b",
+        "/app/media/c.png",
+    ];
+    let scratch = ["/app/previews".to_owned()];
+    let mut classifier = Classifier::new(&scratch);
+    for path in paths {
+        let file = found(path, b"");
+        assert_eq!(classifier.classify(&file), classify(&file, &scratch), "{path}");
     }
 }

@@ -3,6 +3,7 @@
 mod classes;
 mod rules;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::size;
 
-pub use classes::{Class, Found, HEAD, classify, worth_opening};
+pub use classes::{Class, Classifier, Found, HEAD, classify};
 
 /// What became of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,15 +109,12 @@ impl Tally {
 }
 
 /// The group that a path is counted in: its first directory below the app, or the file itself.
-fn group(path: &str) -> String {
+fn group(path: &str) -> Cow<'_, str> {
     let Some(rest) = path.strip_prefix("/app/") else {
         let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-        return format!("/{first}/");
+        return format!("/{first}/").into();
     };
-    match rest.split_once('/') {
-        Some((directory, _)) => format!("{directory}/"),
-        None => rest.to_owned(),
-    }
+    rest.split_inclusive('/').next().unwrap_or_default().into()
 }
 
 impl Receipt {
@@ -127,11 +125,14 @@ impl Receipt {
             return;
         }
         self.content.add(change.bytes);
-        let mut name = group(&change.path);
-        if self.groups.len() >= GROUPS && !self.groups.contains_key(&name) {
-            "elsewhere".clone_into(&mut name);
+        let name = group(&change.path);
+        if let Some(group) = self.groups.get_mut(name.as_ref()) {
+            group.add(&change);
+        } else {
+            let is_full = self.groups.len() >= GROUPS;
+            let name = if is_full { "elsewhere".to_owned() } else { name.into_owned() };
+            self.groups.entry(name).or_default().add(&change);
         }
-        self.groups.entry(name).or_default().add(&change);
         self.largest.push(change);
         if self.largest.len() >= 2 * LISTED {
             self.keep_largest();

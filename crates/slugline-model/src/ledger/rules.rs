@@ -156,42 +156,79 @@ const UPLOADS: [&str; 36] = [
     ".ics", ".vcf", ".eml",
 ];
 
+/// Smaller copies of pictures that somebody sent, made by whoever first asks for them.
+const SMALLER_COPIES: [&str; 2] = ["/media/CACHE/", "/media/cache/"];
+
+/// What package managers put there.
+const DEPENDENCIES: [&str; 2] = ["/node_modules/", "/site-packages/"];
+
+/// What follows from a file's directory alone: which of the places it lies in, as they are spelled.
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "a place may be several")]
+pub(super) struct Places {
+    /// With a slash at its end.
+    pub(super) directory: String,
+    temporary: bool,
+    python: bool,
+    tools_cache: bool,
+    dependencies: bool,
+    session: bool,
+    log: bool,
+    upload: bool,
+    asset: bool,
+    cache: bool,
+}
+
+impl Places {
+    pub(super) fn of(directory: &str) -> Self {
+        let within = |places: &[&str]| places.iter().any(|place| directory.contains(place));
+        Self {
+            directory: directory.to_owned(),
+            temporary: TEMPORARY.iter().any(|place| directory.starts_with(place)),
+            python: within(&["/.heroku/python/"]),
+            tools_cache: within(&TOOLS_CACHES) || within(&SMALLER_COPIES),
+            dependencies: within(&DEPENDENCIES),
+            session: within(&SESSION_PLACES),
+            log: within(&LOG_PLACES),
+            upload: within(&UPLOAD_PLACES),
+            asset: within(&ASSET_PLACES),
+            cache: within(&CACHE_PLACES),
+        }
+    }
+}
+
 /// Places and names that systems and runtimes gave themselves.
 pub(super) fn by_runtime(path: &Path<'_>) -> Option<Class> {
     // Users are signed out, wherever their sessions lay.
     if path.starts(&["/tmp/"]) && SESSION_NAMES.iter().any(|name| path.name.starts_with(name)) {
         return Some(Class::Session);
     }
-    if path.starts(&TEMPORARY) {
+    if path.places.temporary {
         return Some(Class::Temporary);
     }
-    if path.within(&["/.heroku/python/"]) && path.within(&BOOT) {
+    if path.places.python && BOOT.iter().any(|part| path.whole.contains(part)) {
         return Some(Class::Boot);
     }
     let is_lock_file = || LOCK_FILES.contains(&path.name.to_ascii_lowercase().as_str());
     if path.ends(&PROCESS) && !is_lock_file() {
         return Some(Class::Process);
     }
-    let is_cache = path.within(&TOOLS_CACHES)
-        || path.ends(&BYTECODE)
-        || CACHE_NAMES.iter().any(|name| path.lower.ends_with(name))
-        // Smaller copies of pictures that somebody sent, made by whoever first asks for them.
-        || path.within(&["/media/CACHE/", "/media/cache/"]);
+    let is_cache = path.places.tools_cache || path.ends(&BYTECODE) || path.ends(&CACHE_NAMES);
     is_cache.then_some(Class::Cache)
 }
 
 pub(super) fn by_name(path: &Path<'_>) -> Option<Class> {
-    if path.within(&["/node_modules/", "/site-packages/"]) {
+    if path.places.dependencies {
         return Some(Class::Other);
     }
     if path.ends(&DATABASE) || is_journal(path) || is_of_leveldb(path.name) {
         return Some(Class::Database);
     }
     let named = SESSION_NAMES.iter().any(|name| path.name.starts_with(name));
-    if named || path.within(&SESSION_PLACES) {
+    if named || path.places.session {
         return Some(Class::Session);
     }
-    (path.within(&LOG_PLACES) || is_log(path)).then_some(Class::Log)
+    (path.places.log || is_log(path)).then_some(Class::Log)
 }
 
 /// `SQLite`'s journal beside a database that has one of the usual endings.
@@ -222,13 +259,13 @@ fn is_log(path: &Path<'_>) -> bool {
 pub(super) fn by_place(path: &Path<'_>) -> Option<Class> {
     // A style below a folder of uploads is one all the same, where pages load it from.
     let is_asset = path.ends(&ASSETS);
-    if path.within(&UPLOAD_PLACES) && !is_asset {
+    if path.places.upload && !is_asset {
         return Some(Class::Upload);
     }
-    if path.within(&ASSET_PLACES) || is_asset || path.ends(&ASSET_LISTS) {
+    if path.places.asset || is_asset || path.ends(&ASSET_LISTS) {
         return Some(Class::Asset);
     }
-    if path.within(&CACHE_PLACES) {
+    if path.places.cache {
         return Some(Class::Cache);
     }
     path.ends(&UPLOADS).then_some(Class::Upload)
