@@ -59,9 +59,10 @@ impl Crash {
         }
     }
 
-    /// When it is started again. A clock that was put back makes no cool-off longer.
+    /// When it is started again. A clock that was put back to before the crash ends the cool-off: how
+    /// much of it is over, nobody knows.
     pub(crate) fn until(&self, now: i64) -> i64 {
-        self.until.min(now.saturating_add(micros(cool_off(self.in_a_row))))
+        if now < self.at { now } else { self.until }
     }
 
     /// Why it is down, in a few words: `R10`, `status 1`.
