@@ -146,3 +146,26 @@ pub(crate) fn cooling(crashes: &Crashes, app: &AppName, now: i64) -> Vec<Cooling
 pub(crate) fn next_start(crashes: &Crashes, now: i64) -> Option<i64> {
     crashes.values().map(|crash| crash.until(now)).filter(|until| *until > now).min()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_put_back_ends_a_cool_off() {
+        let crash = Crash {
+            id: DynoId::nil(),
+            command: "exit 3".to_owned(),
+            release: 1,
+            size: "basic".to_owned(),
+            code: None,
+            status: Some(3),
+            lines: vec![],
+            in_a_row: 2,
+            until: 160,
+            at: 100,
+        };
+        assert_eq!((crash.until(100), crash.until(120), crash.until(170)), (160, 160, 160));
+        assert_eq!(crash.until(99), 99, "it is over at once");
+    }
+}

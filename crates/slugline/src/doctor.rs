@@ -40,7 +40,9 @@ pub(crate) fn doctor(as_json: bool) -> i32 {
     }
     match lines {
         Ok(lines) => {
-            lines.iter().for_each(|line| say(line));
+            for line in &lines {
+                say(line);
+            }
             exit_code::OK
         }
         Err(why) => {

@@ -27,10 +27,7 @@ fn library() -> PathBuf {
     let library = |place: PathBuf| {
         Some(place.join("faketime/libfaketimeMT.so.1")).filter(|path| path.is_file())
     };
-    places
-        .filter_map(library)
-        .next()
-        .expect("libfaketime, which this test needs: apt-get install faketime")
+    places.find_map(library).expect("libfaketime, which this test needs: apt-get install faketime")
 }
 
 fn set(clock: &Path, by: &str) {

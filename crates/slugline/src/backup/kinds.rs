@@ -29,12 +29,11 @@ pub(super) fn kind(path: &Path) -> Kind {
     let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
     match names[..] {
         [name, ..] if PASSING.contains(&name) => Kind::Passing,
-        ["s3" | "git", "lock"] => Kind::Passing,
+        ["s3" | "git", "lock"] | ["git", _, "lfs", "incoming", ..] => Kind::Passing,
         ["store", name, ..] if PASSING_IN_STORE.contains(&name) => Kind::Passing,
         // A push under way: what it brings is in quarantine, refs that it changes are locked.
         ["git", _, "objects", name] if name.starts_with("tmp_") => Kind::Passing,
         ["git", _, "objects", _, name] if name.starts_with("tmp_") => Kind::Passing,
-        ["git", _, "lfs", "incoming", ..] => Kind::Passing,
         ["git", _, _, ..] if ending == "lock" => Kind::Passing,
         // Files of users may have any name, but their directories are known.
         [_] | ["s3", ..] if ending == "sqlite3" => Kind::Database,

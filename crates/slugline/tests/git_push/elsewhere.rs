@@ -75,6 +75,12 @@ fn files_of_git_lfs_are_pushed_built_cloned_and_go_with_the_app() {
     assert!(in_slug(&serving, "other.bin") == noise(2));
     let kept = || files(&scene.data().join("git"), "lfs");
     assert_eq!(kept().len(), 2, "{:?}", kept());
+    // A backup has them.
+    let (archive, copy) = (person.home().join("all.tar.zst"), person.home().join("copy"));
+    for (command, data) in [("backup", scene.data()), ("backup:restore", copy.clone())] {
+        run(Command::new(scene.program()).arg(command).arg(&archive).arg("--data-dir").arg(data));
+    }
+    assert_eq!(files(&copy.join("git"), "lfs").len(), 2);
     api.json("DELETE", "/apps/owl", &json!({}));
     wait_for("the files to go", std::time::Duration::from_secs(20), || {
         kept().is_empty().then_some(())
