@@ -106,7 +106,9 @@ fn podman(root: &Path) -> Row {
     let root = root.to_path_buf();
     Row::new("podman run --network none", move || {
         let mut command = Command::new("podman");
-        command.args(["--runtime", "runc", "run", "--rm", "--network", "none", "--rootfs"]);
+        command.args(["--runtime", "runc", "run", "--rm", "--network", "none"]);
+        // Its own limits are higher than some machines let anybody set.
+        command.args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096", "--rootfs"]);
         command.arg(&root).arg("/app/stamp");
         stamped(command)
     })
