@@ -54,11 +54,14 @@ impl Fetching {
     pub(crate) async fn all_of(&self, commit: &str) -> Result<Fetched, Message> {
         let own = |args: &[&str]| read(Command::new("git").args(args));
         let nothing = |error: std::io::Error| message(".", &format!("The disk: {error}."));
-        let directory = tempfile::tempdir().map_err(nothing)?;
-        let mut fetched = Fetched { directory, all: Vec::new() };
+        let mut fetched = Fetched { directory: place().map_err(nothing)?, all: Vec::new() };
+        let mut room = self.limit;
         let mut left: Vec<(usize, Submodule)> = Vec::new();
         left.extend(of(own, commit).into_iter().map(|one| (1, one)));
-        if left.iter().any(|(_, one)| one.url.is_some()) {
+        if let Some((_, one)) = left.iter().find(|(_, one)| one.url.is_some()) {
+            if !keeps_to_addresses() {
+                return Err(message(&one.path, "The server's git is older than 2.37."));
+            }
             say("-----> Git submodules detected, installing:");
         }
         while let Some((depth, one)) = left.pop() {
@@ -70,7 +73,8 @@ impl Fetching {
                 return Err(message(&one.path, &bounds));
             }
             let repository = fetched.directory.path().join(fetched.all.len().to_string());
-            self.fetch(&one, url, &repository).await?;
+            self.fetch(&one, url, &repository, room).await?;
+            room = room.saturating_sub(size(&repository));
             say(&format!("       Submodule path '{}': checked out '{}'", one.path, one.commit));
             let inner = |args: &[&str]| read(git(&repository).args(args));
             left.extend(of(inner, &one.commit).into_iter().map(|below| {
@@ -82,7 +86,14 @@ impl Fetching {
         Ok(fetched)
     }
 
-    async fn fetch(&self, one: &Submodule, url: &str, repository: &Path) -> Result<(), Message> {
+    /// Fetches one into a repository that takes no more than so many bytes.
+    async fn fetch(
+        &self,
+        one: &Submodule,
+        url: &str,
+        repository: &Path,
+        room: u64,
+    ) -> Result<(), Message> {
         let told = |found: &str| message(&one.path, &format!("Its URL, {}, {found}.", shown(url)));
         if let Some(objection) = objection(url) {
             return Err(told(objection));
@@ -119,7 +130,7 @@ impl Fetching {
         ];
         let mut said = String::new();
         for way in ways {
-            match self.run(repository, &to, way) {
+            match run(repository, &to, way, room) {
                 Ok(()) => {}
                 Err(error) => said = error,
             }
@@ -132,34 +143,61 @@ impl Fetching {
             said.lines().last().unwrap_or("it has no such commit").replace(url.as_str(), "it");
         Err(told(&format!("did not give commit {}: {last}", one.commit)))
     }
+}
 
-    /// One fetch, in so much time and onto so much of the disk.
-    fn run(&self, repository: &Path, to: &str, way: &[&str]) -> Result<(), String> {
-        let mut fetch = Command::new("timeout");
-        fetch.env_clear().envs(surroundings()).arg(PATIENCE).arg("prlimit");
-        fetch.arg(format!("--fsize={}", self.limit)).arg("git").arg("-C").arg(repository);
-        for setting in [
-            "protocol.allow=never",
-            "protocol.http.allow=always",
-            "protocol.https.allow=always",
-            "http.followRedirects=false",
-            "http.lowSpeedLimit=1000",
-            "http.lowSpeedTime=60",
-            "fetch.fsckObjects=true",
-            "core.hooksPath=/dev/null",
-            "gc.auto=0",
-            "pack.threads=1",
-            &format!("http.curloptResolve={to}"),
-        ] {
-            fetch.args(["-c", setting]);
-        }
-        fetch.args(["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"]).args(way);
-        let output = fetch.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
-        if output.status.success() {
-            return Ok(());
-        }
-        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+/// One fetch, in so much time and onto so much of the disk.
+fn run(repository: &Path, to: &str, way: &[&str], room: u64) -> Result<(), String> {
+    let mut fetch = Command::new("timeout");
+    fetch.env_clear().envs(surroundings()).arg(PATIENCE).arg("prlimit");
+    fetch.arg(format!("--fsize={room}")).arg("git").arg("-C").arg(repository);
+    for setting in [
+        "protocol.allow=never",
+        "protocol.http.allow=always",
+        "protocol.https.allow=always",
+        "http.followRedirects=false",
+        "http.lowSpeedLimit=1000",
+        "http.lowSpeedTime=60",
+        "fetch.fsckObjects=true",
+        "core.hooksPath=/dev/null",
+        "gc.auto=0",
+        "pack.threads=1",
+        &format!("http.curloptResolve={to}"),
+    ] {
+        fetch.args(["-c", setting]);
     }
+    fetch.args(["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"]).args(way);
+    let output = fetch.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+}
+
+/// Beside the repositories, where a server that starts removes what another one left.
+fn place() -> std::io::Result<tempfile::TempDir> {
+    let own = std::env::var_os("GIT_DIR").map_or_else(|| ".".into(), PathBuf::from);
+    let own = fs_err::canonicalize(own)?;
+    let beside = own.parent().unwrap_or(&own);
+    tempfile::Builder::new().prefix("submodules-").suffix(".new").tempdir_in(beside)
+}
+
+/// Whether the machine's git connects where it is told to: since 2.37 it takes addresses.
+fn keeps_to_addresses() -> bool {
+    let version = read(Command::new("git").arg("version")).unwrap_or_default();
+    let mut parts = version.split_whitespace().nth(2).unwrap_or_default().split('.');
+    let mut part = || parts.next().and_then(|part| part.parse().ok()).unwrap_or(0);
+    (part(), part()) >= (2, 37)
+}
+
+/// What a repository's files take (bytes).
+fn size(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let of = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(found) if found.is_dir() => size(&entry.path()),
+        Ok(found) => found.len(),
+        Err(_) => 0,
+    };
+    entries.map(of).sum()
 }
 
 /// What curl is told of a host: the addresses that were checked, and no others.
