@@ -4,7 +4,7 @@ use axum::Router;
 
 use super::{
     account_feature, add_on, app_setup, app_webhook, buildpack, organisation, pipeline, refused,
-    region, review_app, schema, stack, test_run,
+    region, review_app, stack, test_run,
 };
 use crate::platform::Platform;
 
@@ -26,5 +26,5 @@ pub(super) fn routes() -> Router<Platform> {
 
 /// Without one.
 pub(super) fn public_routes() -> Router<Platform> {
-    Router::new().merge(buildpack::routes()).merge(refused::public_routes()).merge(schema::routes())
+    Router::new().merge(buildpack::routes()).merge(refused::public_routes())
 }

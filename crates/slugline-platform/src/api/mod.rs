@@ -179,6 +179,7 @@ impl Platform {
         Router::new()
             .merge(with_token)
             .merge(further::public_routes())
+            .merge(schema::routes())
             .route("/slugs/{slug}", get(slug_blob::download).put(slug_blob::upload))
             .route("/sources/{source}", get(source::download).put(source::upload))
             .route("/streams/{output}", get(stream::output))

@@ -7,7 +7,6 @@ mod write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde_json::json;
 use slugline_model::build::exit_code;
 use slugline_model::message::Message;
 use slugline_model::size;
@@ -43,9 +42,6 @@ pub(crate) struct Files {
     /// The server's data directory
     #[arg(long, env = "SLUGLINE_DATA_DIR")]
     data_dir: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// How much an archive holds.
@@ -60,9 +56,6 @@ impl Amount {
         format!("{}, {}", size::files(self.files), size::human(self.bytes))
     }
 }
-
-/// What came of it, how much that is, and the command that goes on with it.
-type Made = (PathBuf, Amount, Option<String>);
 
 /// Why a backup could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -111,15 +104,17 @@ pub(crate) fn run(command: BackupCommand) -> Result<i32, CommandError> {
                 let (data_dir, archive) = (data_dir.clone(), archive.clone());
                 BackupError::Write { data_dir, archive, source }
             })?;
-            Ok((archive, amount, None))
+            say(&format!("{}: {}.", archive.display(), amount.shown()));
+            Ok(())
         }),
         BackupCommand::Restore(files) => files.with(|data_dir, archive| {
             let amount = read::restore(&archive, &data_dir).map_err(|source| {
                 let (data_dir, archive) = (data_dir.clone(), archive.clone());
                 BackupError::Read { data_dir, archive, source }
             })?;
-            let next = format!("slugline serve --data-dir {}", data_dir.display());
-            Ok((data_dir, amount, Some(next)))
+            say(&format!("{}: {}.", data_dir.display(), amount.shown()));
+            say(&format!("Next: slugline serve --data-dir {}", data_dir.display()));
+            Ok(())
         }),
     }
 }
@@ -127,20 +122,10 @@ pub(crate) fn run(command: BackupCommand) -> Result<i32, CommandError> {
 impl Files {
     fn with(
         self,
-        work: impl FnOnce(PathBuf, PathBuf) -> Result<Made, BackupError>,
+        work: impl FnOnce(PathBuf, PathBuf) -> Result<(), BackupError>,
     ) -> Result<i32, CommandError> {
         let data_dir = data_directory_or_default(self.data_dir.as_deref())?;
-        let (made, amount, next) = work(data_dir, self.archive)?;
-        if self.json {
-            let Amount { files, bytes } = amount;
-            let told = json!({ "made": made, "files": files, "bytes": bytes, "next": next });
-            say(&told.to_string());
-            return Ok(exit_code::OK);
-        }
-        say(&format!("{}: {}.", made.display(), amount.shown()));
-        if let Some(next) = next {
-            say(&format!("Next: {next}"));
-        }
+        work(data_dir, self.archive)?;
         Ok(exit_code::OK)
     }
 }
