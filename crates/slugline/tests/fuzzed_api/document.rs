@@ -49,7 +49,7 @@ fn operation(link: &Value, names: &Names) -> Value {
     if !OPEN.iter().any(|open| path.starts_with(open)) {
         operation["security"] = json!([{ "token": [] }]);
     }
-    let input = harmless(&link["schema"]);
+    let input = harmless(&link["schema"], names);
     match (method, input.as_object()) {
         ("GET", Some(_)) => parameters.extend(questions(&input)),
         ("POST" | "PUT" | "PATCH", Some(_)) => {
@@ -87,27 +87,34 @@ fn questions(input: &Value) -> Vec<Value> {
     properties.map(question).collect()
 }
 
-/// Without what would lead a server to others' machines, or to a file of this one.
-fn harmless(schema: &Value) -> Value {
+/// Without what would lead a server to others' machines, and mostly with names of what is there.
+fn harmless(schema: &Value, names: &Names) -> Value {
     let Value::Object(map) = schema else { return schema.clone() };
     let mut map = map.clone();
     if let Some(Value::Object(properties)) = map.get_mut("properties") {
         for (name, property) in properties.iter_mut() {
-            *property = match name.as_str() {
+            *property = match (name.as_str(), names.get(name.as_str())) {
                 _ if name == "url" || name.ends_with("_url") => nowhere(NOWHERE),
                 // A registry that does not answer is asked again for a while.
-                "reference" => nowhere("^[a-z0-9@]{0,9}$"),
-                _ => harmless(property),
+                ("reference", _) => nowhere("^[a-z0-9@]{0,9}$"),
+                (_, Some(known)) if is_text(property) => {
+                    json!({ "anyOf": [{ "enum": known }, property] })
+                }
+                _ => harmless(property, names),
             };
         }
     }
     for key in ["items", "additionalProperties"] {
         if let Some(inner) = map.get(key).filter(|inner| inner.is_object()) {
-            let inner = harmless(inner);
+            let inner = harmless(inner, names);
             map.insert(key.to_owned(), inner);
         }
     }
     Value::Object(map)
+}
+
+fn is_text(schema: &Value) -> bool {
+    schema["type"].as_array().is_some_and(|types| types.contains(&json!("string")))
 }
 
 fn nowhere(pattern: &str) -> Value {
