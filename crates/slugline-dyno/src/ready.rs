@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
 use slugline_model::dyno::{DynoSpec, Event};
@@ -22,7 +23,7 @@ use crate::spool::Spool;
 use crate::supervisor::DISK;
 use crate::sys::{self, Forked, Signals};
 use crate::trees::{Trees, idmap_namespace, open_slug, open_trees, write_maps};
-use crate::watch::Watch;
+use crate::watch::{self, Watch};
 
 /// A first process that waits to be told what to run. Killed if nobody does.
 pub(crate) struct Ready {
@@ -41,6 +42,9 @@ pub(crate) struct Ready {
 struct First {
     pid: Pid,
     pidfd: OwnedFd,
+    /// Its mounts, which go with the last who holds them: emptying a large layer's caches takes a
+    /// while, and the end of a dyno is to be told before.
+    mounts: Option<OwnedFd>,
     /// Whether it is somebody else's to wait for.
     handed_on: bool,
 }
@@ -98,7 +102,7 @@ impl Ready {
         let slug = named("trees", slug.transpose())?;
         let told = Told { spec: spec.clone(), bounds_processes: self.group.bounds_processes() };
         let output = self.near.tell(&told, slug.as_ref())?;
-        let First { pid, .. } = self.first;
+        let pid = self.first.pid;
         spool.write(Event::Started { pid: pid.as_raw_nonzero().get().unsigned_abs() });
         if let Some(why) = self.inbound {
             spool.write(Event::Inbound { why });
@@ -107,7 +111,8 @@ impl Ready {
         self.first.handed_on = true;
         let pidfd = rustix::io::fcntl_dupfd_cloexec(&self.first.pidfd, 3);
         let pidfd = named("launch", pidfd.op(|| "keep the dyno".to_owned()))?;
-        Ok((Watch::new(spec, pid, pidfd, signals, output, Some(guard)), self.pasta))
+        let first = watch::First { pid, pidfd, mounts: self.first.mounts.take() };
+        Ok((Watch::new(spec, first, signals, output, Some(guard)), self.pasta))
     }
 }
 
@@ -144,7 +149,8 @@ impl Prepared {
             }
             Forked::Parent(pid, pidfd) => (pid, pidfd),
         };
-        let first = First { pid, pidfd, handed_on: false };
+        let mounts = open_mounts(pid);
+        let first = First { pid, pidfd, mounts, handed_on: false };
         drop(self.trees);
         self.group.join(pid);
         let disk = self.pipes.disk.clone();
@@ -185,6 +191,12 @@ impl Prepared {
         }
         sys::clone_into_namespaces(None, new_network).op(|| "make namespaces".to_owned())
     }
+}
+
+/// A process's mounts; none where it is not to be looked into.
+fn open_mounts(pid: Pid) -> Option<OwnedFd> {
+    let path = format!("/proc/{}/ns/mnt", pid.as_raw_nonzero());
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
 /// Says who the dyno's user is on the host.

@@ -28,10 +28,19 @@ const KILLED: i32 = 137;
 /// How often a booting web dyno's port is looked at.
 const BOOT_POLL: Duration = Duration::from_millis(20);
 
+/// A running dyno's first process.
+pub(crate) struct First {
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: OwnedFd,
+    /// Its mounts, which are let go once its end is told.
+    pub(crate) mounts: Option<OwnedFd>,
+}
+
 /// A running dyno, as its supervisor sees it.
 pub(crate) struct Watch {
     pid: Pid,
     pidfd: OwnedFd,
+    mounts: Option<OwnedFd>,
     signals: Signals,
     pipes: [Option<(OwnedFd, Lines)>; 2],
     times: Times,
@@ -54,18 +63,19 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) fn new(
         spec: &DynoSpec,
-        pid: Pid,
-        pidfd: OwnedFd,
+        first: First,
         signals: Signals,
         output: Output,
         guard: Option<Guard>,
     ) -> Self {
+        let First { pid, pidfd, mounts } = first;
         let directory = guard.as_ref().and_then(Guard::directory);
         let writers = spec.layer.keep.then(|| Writers::of(directory, pid)).flatten();
         let pipe = |fd| Some((fd, Lines::default()));
         Self {
             pid,
             pidfd,
+            mounts,
             signals,
             pipes: [pipe(output.stdout), pipe(output.stderr)],
             times: spec.times,
@@ -96,6 +106,7 @@ impl Watch {
         self.drain(spool);
         self.look_back(spool);
         spool.write(Event::Exited { status: self.status() });
+        drop(self.mounts.take());
     }
 
     /// Waits for the next thing to happen; true once init has exited.
