@@ -46,7 +46,9 @@ fn a_push_is_built_and_its_output_is_told() {
     assert_eq!(release["description"], format!("Deploy {}", &commit[..8]));
     assert_eq!(release["user"]["email"], "owner@localhost");
     assert_eq!(person.branch(&tree, "main").as_deref(), Some(commit.trim()));
-    assert!(api.get("/apps/owl")["repo_size"].as_u64().unwrap() > 0);
+    // It is written down once git has ended, which whoever pushes need not wait for.
+    let size = || api.get("/apps/owl")["repo_size"].as_u64().filter(|size| *size > 0);
+    crate::support::wait_for("the repository's size", std::time::Duration::from_secs(30), size);
     let audit = api.get("/apps/owl/audit").to_string();
     assert!(audit.contains(&format!("push main {}", &commit[..8])), "{audit}");
     // And back again.
