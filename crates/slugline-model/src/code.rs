@@ -35,6 +35,8 @@ pub enum Code {
     H80,
     /// Blank app.
     H81,
+    /// Platform error.
+    H99,
     /// Boot timeout.
     R10,
     /// Exit timeout.
@@ -57,7 +59,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Code; 25] = [
+    pub const ALL: [Code; 26] = [
         Code::H10,
         Code::H11,
         Code::H12,
@@ -74,6 +76,7 @@ impl Code {
         Code::H31,
         Code::H80,
         Code::H81,
+        Code::H99,
         Code::R10,
         Code::R12,
         Code::R13,
@@ -118,6 +121,7 @@ impl Code {
             Code::H31 => ("H31", "Misdirected Request", 421),
             Code::H80 => ("H80", "Maintenance mode", 503),
             Code::H81 => ("H81", "Blank app", 502),
+            Code::H99 => ("H99", "Platform error", 503),
             Code::R10 => ("R10", "Boot timeout", 0),
             Code::R12 => ("R12", "Exit timeout", 0),
             Code::R13 => ("R13", "Attach error", 0),

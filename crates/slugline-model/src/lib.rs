@@ -32,6 +32,7 @@ pub mod launch_plan;
 pub mod layer;
 pub mod ledger;
 pub mod listing;
+pub mod media;
 pub mod mirror;
 pub mod neighbours;
 pub mod network;

@@ -8,6 +8,7 @@ use crate::acm::CHALLENGES;
 use crate::code::Code;
 use crate::domain::wildcard_of;
 use crate::dyno::DynoId;
+use crate::media::MediaRule;
 use crate::name::{AppName, DynoName};
 
 /// Hosts and the apps behind them.
@@ -17,6 +18,8 @@ pub struct RouteTable {
     pub hosts: HashMap<String, AppRoute>,
     /// What authorities that issue certificates are to be answered, by token, at every host.
     pub challenges: HashMap<String, String>,
+    /// Apps whose uploads are answered for out of their buckets.
+    pub media: HashMap<AppName, MediaRule>,
 }
 
 /// One app as the router sees it.

@@ -25,8 +25,11 @@ struct Web {
 impl Platform {
     /// Publishes the table if it changed.
     pub(crate) fn publish_routes(&self) {
-        let rows = self.inner.db.read(|db| Ok((db::overview::all(db)?, db::domain::all(db)?)));
-        let (apps, domains) = match rows {
+        let rows = self
+            .inner
+            .db
+            .read(|db| Ok((db::overview::all(db)?, db::domain::all(db)?, db::media::all(db)?)));
+        let (apps, domains, media) = match rows {
             Ok(rows) => rows,
             Err(error) => {
                 tracing::error!(?error, "the routes could not be read");
@@ -47,8 +50,9 @@ impl Platform {
         hosts.extend(routes.into_values().map(|route| (self.own_host(&route.app), route)));
         let challenges = self.inner.challenges.lock();
         let challenges = challenges.unwrap_or_else(PoisonError::into_inner).clone();
+        let media: HashMap<AppName, _> = media.into_iter().collect();
         self.inner.routes.send_if_modified(|table| {
-            let new = RouteTable { hosts, challenges };
+            let new = RouteTable { hosts, challenges, media };
             let changed = **table != new;
             if changed {
                 *table = Arc::new(new);

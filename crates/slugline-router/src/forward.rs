@@ -10,12 +10,13 @@ use slugline_model::code::Code;
 
 use crate::client::Client;
 use crate::exchange::Exchange;
+use crate::media::Found;
 use crate::pool::Sender;
 use crate::reach::Reached;
 use crate::relay::{Answer, Relay};
 use crate::tunnel::Tunnel;
 use crate::upload::{Upload, UploadState};
-use crate::{Router, bridge, headers, page};
+use crate::{Router, bridge, headers, media, page};
 
 impl Router {
     /// Answers a request.
@@ -45,6 +46,13 @@ impl Router {
         }
         if request.method() == Method::CONNECT {
             return page::not_allowed(exchange, &accept);
+        }
+        if let Some(found) = self.media(&exchange, &request).await {
+            match found {
+                Found::Answer(answer) => return media::respond(exchange, answer),
+                Found::Unreachable => return page::of_code(exchange, Code::H99, &accept),
+                Found::NotThere => {}
+            }
         }
         let upgrade = headers::upgrade(request.headers()).is_some();
         let client_end = upgrade.then(|| hyper::upgrade::on(&mut request));

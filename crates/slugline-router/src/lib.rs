@@ -5,7 +5,7 @@
 //! reached (`reach`), over a connection from the `pool` or a new one; the request goes there (`forward`) with
 //! the headers that the rules in `headers` ask for, its body as an `upload`; what comes back is
 //! a `relay`, or, after an upgrade, a `tunnel`; for a file that the dyno has not, a `bridge` to an
-//! earlier release. What stands `aside` answers for itself. Where there is nothing to relay, a `page` says why.
+//! earlier release. Uploads may be `media` out of the app's bucket, which no dyno is asked for. What stands `aside` answers for itself. Where there is nothing to relay, a `page` says why.
 
 mod aside;
 mod bridge;
@@ -13,6 +13,7 @@ mod client;
 mod exchange;
 mod forward;
 mod headers;
+mod media;
 mod page;
 mod pool;
 mod reach;
@@ -21,6 +22,7 @@ mod tunnel;
 mod upload;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -37,6 +39,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use crate::aside::{Answerer, Aside, AsideBody};
+pub use crate::media::{Found, MediaSource, Wanted};
 use crate::pool::Pool;
 
 /// How long accepting rests after it failed, for want of file descriptors mostly.
@@ -51,6 +54,7 @@ pub struct Router {
     elsewhere: Arc<dyn Elsewhere>,
     tls: Option<Arc<ServerConfig>>,
     aside: Option<Aside>,
+    media: Option<MediaSource>,
     limits: Limits,
     /// Connections to dynos that wait for another request.
     pool: Arc<Pool>,
@@ -61,7 +65,6 @@ pub struct Router {
 }
 
 /// Where clients come in.
-#[derive(Debug)]
 pub struct Entrance {
     /// At least one. Each speaks HTTP and, where there is a configuration, TLS.
     pub listeners: Vec<TcpListener>,
@@ -69,12 +72,22 @@ pub struct Entrance {
     pub tls: Option<Arc<ServerConfig>>,
     /// Who answers under a name that is no app's.
     pub aside: Option<Aside>,
+    /// Who has apps' uploads.
+    pub media: Option<MediaSource>,
+}
+
+impl fmt::Debug for Entrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { listeners, aside, .. } = self;
+        let mut named = f.debug_struct("Entrance");
+        named.field("listeners", listeners).field("aside", aside).finish_non_exhaustive()
+    }
 }
 
 impl Entrance {
     /// One port, without TLS.
     pub fn plain(listener: TcpListener) -> Self {
-        Self { listeners: vec![listener], tls: None, aside: None }
+        Self { listeners: vec![listener], tls: None, aside: None, media: None }
     }
 }
 
@@ -92,7 +105,7 @@ impl Router {
     /// Each request of a known host becomes one line of its app's log, and is counted for as long
     /// as a dyno answers it.
     pub async fn serve(
-        Entrance { listeners, tls, aside }: Entrance,
+        Entrance { listeners, tls, aside, media }: Entrance,
         mut routes: watch::Receiver<Arc<RouteTable>>,
         log: Arc<dyn LogSink>,
         (dial, in_flight, elsewhere): (Dial, InFlight, Arc<dyn Elsewhere>),
@@ -112,6 +125,7 @@ impl Router {
             elsewhere,
             tls,
             aside,
+            media,
             limits,
             pool,
             shunned,

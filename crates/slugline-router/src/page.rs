@@ -163,6 +163,7 @@ fn in_words(code: Code) -> &'static str {
         Code::H31 => "the connection was made to another app",
         Code::H80 => "its owner has turned on maintenance mode",
         Code::H81 => "it has no release yet",
+        Code::H99 => "the bucket that its uploads are in does not answer",
         _ => "the connection broke off",
     }
 }

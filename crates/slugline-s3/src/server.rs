@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 
 use crate::cors::{self, Rule};
 use crate::form::FileName;
+use crate::incoming::Whole;
 use crate::service::Service;
 use crate::service::access::{Gate, Hosts};
 use crate::storage::Storage;
@@ -78,7 +79,8 @@ impl Server {
         }
         let is_form = method == Method::POST && is_form(&request);
         let turn = if is_form { self.forms.acquire().await.ok() } else { None };
-        let request = if is_form { watched(request) } else { request.map(s3s::Body::from) };
+        let request = Whole::of(request);
+        let request = if is_form { watched(request) } else { request.map(s3s::Body::http_body) };
         let answered = self.s3.call(request).await;
         drop(turn);
         let mut answer = match answered {
@@ -171,7 +173,7 @@ fn is_form(request: &Request<Incoming>) -> bool {
 }
 
 /// The name of a form's file goes into a key that asks for it.
-fn watched(mut request: Request<Incoming>) -> Request<s3s::Body> {
+fn watched(mut request: Request<Whole>) -> Request<s3s::Body> {
     let name = FileName::default();
     request.extensions_mut().insert(name.clone());
     request.map(|body| {

@@ -18,7 +18,7 @@ use object_store::path::Path as Key;
 use object_store::{ObjectStoreExt as _, PutPayload};
 use slugline_s3::{KeyPair, Storage};
 
-use scene::{BUCKET, client, listen, serve};
+use scene::{BUCKET, Place, listen, serve};
 
 /// Tells a child, which is this program again, what to serve, and where.
 const ROOT: &str = "S3_TEST_CHILD_ROOT";
@@ -120,7 +120,9 @@ fn what_was_answered_for_survives_every_kill() {
         storage.create_bucket(BUCKET).await.unwrap()
     });
     let port = listen(0).local_addr().unwrap().port();
-    let s3 = Arc::new(client(port, &keys));
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let place = Place { server: "slugline", endpoint, bucket: BUCKET.to_owned(), keys };
+    let s3 = Arc::new(place.store());
     let journal = Arc::new(Mutex::new(Journal::default()));
     let mut next = 0;
     for round in 0..KILLS {

@@ -24,21 +24,21 @@ use toml::Spanned;
 
 use crate::acme_settings::{self, AcmeTable};
 use crate::addon_settings::{AddonTable, declared};
-use crate::bucket::StoreTable;
+use crate::bucket::{StoreTable, Wrong};
 use crate::dyno_settings::DynosTable;
 use crate::layer_settings::LayersTable;
 use crate::network::{NetworkTable, OutboundTable};
-use crate::objects::ObjectsTable;
+use crate::objects::{ObjectsTable, Outside};
 
 /// What the file is called where nobody names another.
 const NAME: &str = "slugline.toml";
 
 /// What there is to decide, for those who wrote something else.
-const TABLES: &str = "There are nine tables: [acme], with `directory`, `contact` and `trust`; \
+const TABLES: &str = "There are ten tables: [acme], with `directory`, `contact` and `trust`; \
     [addons.NAME], with `plans`; [build], with `stack` and the table `mirrors`; [dynos], with `cycle` \
     and `window`; [layers], with `grace` and `quota`; [network], with `subnet` and `reach`; \
-    [outbound], with `allow`; [s3] and [store], with `bucket`, `endpoint`, `region`, `path_style`, \
-    `credentials`, and for [store] `collect`.";
+    [outbound], with `allow`; [backups], [s3] and [store], with `bucket`, `endpoint`, `region`, `path_style`, \
+    `credentials`, and for [store] `collect`, for [s3] `users`.";
 
 /// What the operator decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +63,10 @@ pub(crate) struct Configuration {
     pub(crate) acme: Acme,
     /// Services that apps may have as add-ons.
     pub(crate) addons: Vec<Declared>,
-    /// The bucket of which apps get parts.
-    pub(crate) objects: Option<BucketSettings>,
+    /// Where apps get buckets, or parts of one, beside the embedded server.
+    pub(crate) objects: Option<Outside>,
+    /// The bucket that backups go to.
+    pub(crate) backups: Option<BucketSettings>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -72,6 +74,7 @@ pub(crate) struct Configuration {
 struct File {
     acme: AcmeTable,
     addons: BTreeMap<Spanned<String>, AddonTable>,
+    backups: ObjectsTable,
     build: Build,
     dynos: DynosTable,
     layers: LayersTable,
@@ -149,7 +152,8 @@ impl Configuration {
             outbound: outbound(text, path, &file.outbound)?,
             acme: acme(text, path, &file.acme)?,
             addons: addons(text, path, &file.addons)?,
-            objects: objects(text, path, file.s3)?,
+            objects: objects(text, path, file.s3.outside(path))?,
+            backups: objects(text, path, file.backups.settings(path))?,
         })
     }
 }
@@ -211,12 +215,8 @@ fn outbound(
     })
 }
 
-fn objects(
-    text: &str,
-    path: &Path,
-    table: ObjectsTable,
-) -> Result<Option<BucketSettings>, ConfigurationError> {
-    table.settings(path).map_err(|wrong| ConfigurationError::Objects {
+fn objects<T>(text: &str, path: &Path, found: Result<T, Wrong>) -> Result<T, ConfigurationError> {
+    found.map_err(|wrong| ConfigurationError::Objects {
         path: path.to_path_buf(),
         line: line(text, wrong.place),
         value: wrong.value,
@@ -456,6 +456,7 @@ mod tests {
                 acme: Acme::default(),
                 addons: vec![],
                 objects: None,
+                backups: None,
             }
         );
     }

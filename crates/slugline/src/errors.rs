@@ -311,6 +311,14 @@ mod tests {
         let upgrade = CommandError::Upgrade { program: path(), found: "no".into() };
         let write = BackupError::Write { data_dir: path(), archive: path(), source: io() };
         let read = BackupError::Read { data_dir: path(), archive: path(), source: io() };
+        let away = BackupError::Write { data_dir: path(), archive: "s3:a".into(), source: io() };
+        let message = away.explain();
+        assert_eq!(message.silent_parts(), [""; 0], "{message:?}");
+        assert!(message.allowed.contains("[backups]"), "{message:?}");
+        let list = BackupError::List { bucket: "s3://attic".into(), source: io() };
+        for error in [BackupError::NoBucket, list] {
+            assert_eq!(error.explain().silent_parts(), [""; 0], "{error:?}");
+        }
         for (error, state) in [
             (upgrade, "This server serves on as before."),
             (write.into(), "No archive was written, and the server runs on."),

@@ -188,7 +188,7 @@ fn main() {
         Command::Up(args) => console::run(up::up(args)),
         Command::Serve(args) => console::run_and_then(server::serve(args), upgrade::and_then),
         Command::Conformance(args) => console::run(conformance::conformance(args)),
-        Command::Backup(command) => console::run(async { backup::run(command) }),
+        Command::Backup(command) => console::run(backup::run(command)),
         Command::Bake(args) => console::run(bake::bake(args)),
         Command::Access(command) => console::run(access::run(command)),
         Command::Manual(command) => console::run(async { manual::run(command) }),

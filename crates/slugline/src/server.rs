@@ -33,7 +33,7 @@ use crate::console::{complain, say};
 use crate::errors::CommandError;
 use crate::listeners::{Listeners, port};
 use crate::network::network_env;
-use crate::objects::{Buckets, Objects};
+use crate::objects::{Buckets, Objects, Outside, media};
 use crate::slugs::LocalSlugs;
 use crate::upgrade::{self, Wishes};
 
@@ -192,7 +192,8 @@ impl Server {
             path: platform.ca_path(),
             source: std::io::Error::other(error),
         })?;
-        let entrance = Entrance { listeners: sockets.router, tls: Some(tls), aside };
+        let media = Some(media::source(platform.clone()));
+        let entrance = Entrance { listeners: sockets.router, tls: Some(tls), aside, media };
         let reach = (platform.dial(), platform.in_flight(), platform.elsewhere());
         let (end, ended) = oneshot::channel();
         // A server that is dropped takes its router with it.
@@ -293,7 +294,7 @@ fn webhook_sender() -> WebhookSender {
 fn addon_providers(
     declared: Vec<Declared>,
     objects: &Objects,
-    external: Option<BucketSettings>,
+    external: Option<Outside>,
 ) -> Vec<Arc<dyn Provider>> {
     let own: Arc<dyn Provider> = Arc::new(Buckets::new(objects.clone(), external));
     let is_declared = declared.iter().any(|one| one.service.name == own.service().name);

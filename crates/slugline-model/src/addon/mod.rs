@@ -9,4 +9,4 @@ mod provider;
 
 pub use attach::{AttachError, Held, attach, detach, free_name};
 pub use naming::{AddonName, AttachmentName, AttachmentNameError, invented_name, var_name};
-pub use provider::{Order, Plan, Provider, ProviderError, Provisioned, Service};
+pub use provider::{Order, Plan, Provider, ProviderError, Provisioned, Service, Usage};

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::config_vars::ConfigVars;
 use crate::name::AppName;
+use crate::size;
 
 use super::naming::AttachmentName;
 
@@ -77,6 +78,31 @@ pub struct Provisioned {
     pub message: Option<String>,
 }
 
+/// How much is in an add-on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Files, or what the service calls them.
+    pub files: u64,
+    /// All together (bytes).
+    pub bytes: u64,
+    /// The most that it takes (bytes); none where the provider sets no limit.
+    pub quota: Option<u64>,
+}
+
+impl Usage {
+    /// For people: `312 files, 2.1GB of 10.0GB`.
+    pub fn told(&self) -> String {
+        let held = format!("{}, {}", size::files(self.files), size::human(self.bytes));
+        match self.quota {
+            None => held,
+            Some(quota) if self.bytes >= quota => {
+                format!("{held} of {}: it is full", size::human(quota))
+            }
+            Some(quota) => format!("{held} of {}", size::human(quota)),
+        }
+    }
+}
+
 /// Why a provider did not do as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
@@ -105,6 +131,10 @@ pub trait Provider: Send + Sync {
     fn deprovision(&self, order: &Order) -> Result<(), ProviderError>;
     /// What would be lost with it, as a clause: `312 objects, 2.1GB`. None where nothing would be.
     fn would_lose(&self, order: &Order) -> Result<Option<String>, ProviderError>;
+    /// How much is in it, where that is known without much ado.
+    fn usage(&self, _: &Order) -> Result<Option<Usage>, ProviderError> {
+        Ok(None)
+    }
     /// Where a browser sees it.
     fn web_url(&self, order: &Order) -> Option<String>;
 }
@@ -112,6 +142,15 @@ pub trait Provider: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_in_it_is_told_beside_what_it_takes() {
+        let told = |bytes, quota| Usage { files: 1, bytes, quota }.told();
+        assert_eq!(told(12, None), "1 file, 12B");
+        let quota = Some(1_000);
+        assert!(told(12, quota).starts_with("1 file, 12B of "), "{}", told(12, quota));
+        assert!(told(1_000, quota).ends_with(": it is full"));
+    }
 
     #[test]
     fn plans_are_found_by_what_people_write() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use slugline_model::addon::{AttachmentName, detach};
+use slugline_model::addon::{AttachmentName, Usage, detach};
 
 use super::AddOnError;
 use crate::db;
@@ -126,6 +126,13 @@ impl Platform {
         let Some(provider) = self.provider(&addon.service) else { return Ok(None) };
         let order = addon.order();
         Ok(self.blocking(move |_| provider.would_lose(&order)).await?)
+    }
+
+    /// How much is in an add-on, as far as its provider says.
+    pub(crate) async fn usage_of(&self, addon: &AddOn) -> Result<Option<Usage>, AddOnError> {
+        let Some(provider) = self.provider(&addon.service) else { return Ok(None) };
+        let order = addon.order();
+        Ok(self.blocking(move |_| provider.usage(&order)).await?)
     }
 
     /// Takes back what was begun and cannot be finished.

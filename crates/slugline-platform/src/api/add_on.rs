@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
+use slugline_model::addon::Usage;
 use uuid::Uuid;
 
 use super::error::ApiError;
@@ -30,6 +31,7 @@ pub(super) fn routes() -> Router<Platform> {
         .route("/apps/{app}/addons", get(of_app).post(create))
         .route("/apps/{app}/addons/{addon}", get(info_by_app).patch(update).delete(delete))
         .route("/apps/{app}/addons/{addon}/sso", get(sso))
+        .route("/apps/{app}/addons/{addon}/usage", get(usage))
         .route("/users/{user}/addons", get(list))
         .route("/actions/addons/resolve", post(resolve))
         .merge(add_on_attachment::routes())
@@ -64,15 +66,38 @@ fn all_of(platform: &Platform, app: &App) -> Result<Vec<AddOn>, ApiError> {
 }
 
 async fn info(State(platform): State<Platform>, Path(addon): Path<String>) -> Answer {
-    let addon = find(&platform, &addon)?;
-    Ok(ok(render(&platform, &addon)?))
+    info_of(&platform, &find(&platform, &addon)?).await
 }
 
 async fn info_by_app(
     State(platform): State<Platform>,
     Path((app, addon)): Path<(String, String)>,
 ) -> Answer {
-    Ok(ok(render(&platform, &find_in(&platform, &app, &addon)?)?))
+    info_of(&platform, &find_in(&platform, &app, &addon)?).await
+}
+
+/// What an add-on's owner should know has how full it is.
+async fn info_of(platform: &Platform, addon: &AddOn) -> Answer {
+    let mut item = render(platform, addon)?;
+    if let Some(usage) = platform.usage_of(addon).await? {
+        let message = item["provision_message"].as_str().unwrap_or_default();
+        let message = format!("{message}. In it: {}", usage.told());
+        item["provision_message"] = message.trim_start_matches(". ").into();
+    }
+    Ok(ok(item))
+}
+
+/// How much is in an add-on; null where its provider does not say.
+async fn usage(
+    State(platform): State<Platform>,
+    Path((app, addon)): Path<(String, String)>,
+) -> Answer {
+    let addon = find_in(&platform, &app, &addon)?;
+    let usage = platform.usage_of(&addon).await?;
+    Ok(ok(usage.map_or(Value::Null, |usage| {
+        let Usage { files, bytes, quota } = usage;
+        json!({ "files": files, "bytes": bytes, "quota": quota, "told": usage.told() })
+    })))
 }
 
 async fn create(State(platform): State<Platform>, Path(app): Path<String>, body: String) -> Answer {

@@ -3,8 +3,8 @@
 use axum::Router;
 
 use super::{
-    account_feature, add_on, app_setup, app_webhook, buildpack, organisation, pipeline, refused,
-    region, review_app, stack, test_run,
+    account_feature, add_on, app_setup, app_webhook, buildpack, media, organisation, pipeline,
+    refused, region, review_app, stack, test_run,
 };
 use crate::platform::Platform;
 
@@ -15,6 +15,7 @@ pub(super) fn routes() -> Router<Platform> {
         .merge(add_on::routes())
         .merge(app_setup::routes())
         .merge(app_webhook::routes())
+        .merge(media::routes())
         .merge(organisation::routes())
         .merge(pipeline::routes())
         .merge(refused::routes())

@@ -42,6 +42,7 @@ mod ledger;
 mod list;
 mod log_drain;
 mod log_session;
+mod media;
 mod metrics;
 mod named_id;
 mod oauth_authorization;

@@ -25,6 +25,7 @@ pub(crate) mod dyno;
 pub(crate) mod feature;
 pub(crate) mod formation;
 pub(crate) mod log_drain;
+pub(crate) mod media;
 pub(crate) mod oauth_client;
 pub(crate) mod overview;
 pub(crate) mod pipeline;
@@ -86,6 +87,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_14_pipelines.sql")),
     M::up(include_str!("schema_17_acm.sql")),
     M::up(include_str!("schema_18_moves.sql")),
+    M::up(include_str!("schema_16_media.sql")),
 ];
 
 /// The embedded database.

@@ -5,5 +5,6 @@
 mod answers;
 mod bridge;
 mod faults;
+mod media;
 mod scene;
 mod tls;

@@ -9,10 +9,11 @@ use rustls::server::ResolvesServerCertUsingSni;
 use slugline_model::code::Code;
 use slugline_model::limits::Limits;
 use slugline_model::logline::{LogLine, LogSink};
+use slugline_model::media::MediaRule;
 use slugline_model::route::{
     AppRoute, Backend, Dial, Elsewhere, InFlight, NothingElsewhere, RouteTable, Serving,
 };
-use slugline_router::{Entrance, Router};
+use slugline_router::{Entrance, MediaSource, Router};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -69,21 +70,34 @@ impl Scene {
     }
 
     pub(crate) async fn with(serving: Serving, limits: Limits) -> Self {
-        Self::all(serving, limits, Arc::new(NothingElsewhere)).await
+        Self::all(table(serving), limits, Arc::new(NothingElsewhere), None).await
+    }
+
+    /// With uploads of the app in a bucket.
+    pub(crate) async fn with_media(serving: Serving, rule: MediaRule, source: MediaSource) -> Self {
+        let media = [("owl".parse().unwrap(), rule)].into();
+        let table = Arc::new(RouteTable { media, ..(*table(serving)).clone() });
+        Self::all(table, Limits::default(), Arc::new(NothingElsewhere), Some(source)).await
     }
 
     pub(crate) async fn bridged(serving: Serving, elsewhere: Arc<dyn Elsewhere>) -> Self {
-        Self::all(serving, Limits::default(), elsewhere).await
+        Self::all(table(serving), Limits::default(), elsewhere, None).await
     }
 
-    async fn all(serving: Serving, limits: Limits, elsewhere: Arc<dyn Elsewhere>) -> Self {
+    async fn all(
+        table: Arc<RouteTable>,
+        limits: Limits,
+        elsewhere: Arc<dyn Elsewhere>,
+        media: Option<MediaSource>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let further = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, tls_address) =
             (listener.local_addr().unwrap(), further.local_addr().unwrap());
         let (tls, authority) = tls();
-        let entrance = Entrance { listeners: vec![listener, further], tls: Some(tls), aside: None };
-        let (routes, seen) = watch::channel(table(serving));
+        let entrance =
+            Entrance { listeners: vec![listener, further], tls: Some(tls), aside: None, media };
+        let (routes, seen) = watch::channel(table);
         let (lines, written) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async { stopped.await.unwrap_or_default() };

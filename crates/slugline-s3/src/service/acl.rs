@@ -69,7 +69,8 @@ pub(super) async fn get(
 ) -> S3Result<S3Response<GetObjectAclOutput>> {
     let bucket = storage.settings(&input.bucket)?;
     let object = super::get::find(storage, bucket.id, &input.key).await?;
-    let public_read = object.ok_or_else(no_such_key)?.public_read;
+    // In a bucket that is public every object is.
+    let public_read = object.ok_or_else(no_such_key)?.public_read || bucket.public_read;
     Ok(S3Response::new(GetObjectAclOutput {
         grants: Some(grants(public_read)),
         owner: Some(owner()),

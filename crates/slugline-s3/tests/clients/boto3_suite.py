@@ -155,8 +155,9 @@ def multipart():
     assert digest.digest() == hashlib.sha256(content).digest()
     edge = 8 * 1024 * 1024
     assert body("large", Range=f"bytes={edge - 5}-{edge + 4}") == content[edge - 5:edge + 5]
-    part = s3.get_object(Bucket=BUCKET, Key="large", PartNumber=25)
-    assert part["PartsCount"] == 25 and part["Body"].read() == content[24 * edge:]
+    if OURS:
+        part = s3.get_object(Bucket=BUCKET, Key="large", PartNumber=25)
+        assert part["PartsCount"] == 25 and part["Body"].read() == content[24 * edge:]
 
     def begin(key, **named):
         return s3.create_multipart_upload(Bucket=BUCKET, Key=key, **named)["UploadId"]
@@ -179,8 +180,8 @@ def multipart():
     named = {"Bucket": BUCKET, "Key": "bad", "UploadId": upload}
     first = s3.upload_part(PartNumber=1, Body=b"small", **named)["ETag"]
     second = s3.upload_part(PartNumber=2, Body=b"small", **named)["ETag"]
-    refused("InvalidArgument" if OURS else ("InvalidArgument", "InvalidPart"),
-            s3.upload_part, PartNumber=10_001, Body=b"x", **named)
+    if OURS:
+        refused("InvalidArgument", s3.upload_part, PartNumber=10_001, Body=b"x", **named)
     listed = s3.list_parts(**named)["Parts"]
     assert [part["PartNumber"] for part in listed] == [1, 2]
     uploads = s3.list_multipart_uploads(Bucket=BUCKET)["Uploads"]
@@ -194,10 +195,12 @@ def multipart():
     refused("EntityTooSmall", finish, **complete((1, first), (2, second)))
     refused("InvalidPart", finish, **complete((1, '"%s"' % ("0" * 32))))
     refused("InvalidPart", finish, **complete((3, first)))
-    refused("InvalidPartOrder", finish, **complete((2, second), (1, first)))
-    refused("MalformedXML", finish, **complete(*[(n + 1, first) for n in range(10_001)]))
+    if OURS:
+        # Others look at the parts' sizes, or for the parts, first.
+        refused("InvalidPartOrder", finish, **complete((2, second), (1, first)))
+        refused("MalformedXML", finish, **complete(*[(n + 1, first) for n in range(10_001)]))
     s3.abort_multipart_upload(**named)
-    refused("NoSuchUpload", s3.list_parts, **named)
+    refused("NoSuchUpload" if OURS else ("NoSuchUpload", "NoSuchKey"), s3.list_parts, **named)
     refused("NoSuchKey", s3.get_object, Bucket=BUCKET, Key="bad")
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)
 
@@ -215,11 +218,18 @@ def checksums():
             got = s3.get_object(Bucket=BUCKET, Key="sum", ChecksumMode="ENABLED")
             assert got["Checksum" + algorithm] == put["Checksum" + algorithm]
             assert got["Body"].read() == content
-    refused("BadDigest" if OURS else ("BadDigest", "XAmzContentChecksumMismatch", "InvalidRequest"),
-            s3.put_object, Bucket=BUCKET, Key="wrong", Body=b"x", ChecksumSHA256="A" * 43 + "=")
+    if OURS:
+        # Ceph's does not look at these yet.
+        refused("BadDigest", s3.put_object, Bucket=BUCKET, Key="wrong", Body=b"x",
+                ChecksumSHA256="A" * 43 + "=")
     refused("BadDigest", s3.put_object, Bucket=BUCKET, Key="wrong", Body=b"x",
             ContentMD5="A" * 22 + "==")
     refused("InvalidDigest", s3.put_object, Bucket=BUCKET, Key="wrong", Body=b"x", ContentMD5="x")
+    # What comes is not what was signed for.
+    signing = client(config={"request_checksum_calculation": "when_required"})
+    signing.meta.events.register(
+        "before-send.s3.PutObject", lambda request, **_: setattr(request, "body", b"y"))
+    refused("XAmzContentSHA256Mismatch", signing.put_object, Bucket=BUCKET, Key="wrong", Body=b"x")
     refused("404", s3.head_object, Bucket=BUCKET, Key="wrong")
 
 
@@ -246,7 +256,7 @@ def listing():
 
 
 def tags():
-    s3.put_object(Bucket=BUCKET, Key="tagged", Body=b"", Tagging="kind=cover&of=a+book")
+    s3.put_object(Bucket=BUCKET, Key="tagged", Body=b"", Tagging="kind=cover&of=a%20book")
     expected = [{"Key": "kind", "Value": "cover"}, {"Key": "of", "Value": "a book"}]
     named = {"Bucket": BUCKET, "Key": "tagged"}
     found = s3.get_object_tagging(**named)["TagSet"]
@@ -274,7 +284,8 @@ def presigned(signature="s3v4"):
     old = sign("get_object", Params=named, ExpiresIn=1)
     time.sleep(2.1)
     status, text, _ = fetch(old)
-    assert status == 403 and b"AccessDenied" in text and b"expired" in text.lower(), text
+    assert status == 403 and b"AccessDenied" in text, text
+    assert not OURS or b"expired" in text.lower(), text
 
 
 def presigned_in_the_older_way():
@@ -315,7 +326,21 @@ def form_posts(signature="s3v4"):
     assert status == 403, (status, text)
 
 
+def links():
+    """For a browser, which uses them later."""
+    named = {"Bucket": BUCKET, "Key": "links/ü b"}
+    s3.put_object(Body=b"a picture", **named)
+    sign = client(config={"signature_version": "s3v4"}).generate_presigned_url
+    get = sign("get_object", Params=named)
+    with open("links", "w") as file:
+        print("put", sign("put_object", Params=named), file=file)
+        print("get", get, file=file)
+        print("plain", get.split("?")[0], file=file)
+        print("expired", sign("get_object", Params=named, ExpiresIn=1), file=file)
+
+
 def cross_origin():
+    before = s3.get_bucket_cors(Bucket=BUCKET)["CORSRules"]
     rules = [{"AllowedOrigins": ["http://owl.localhost"], "AllowedMethods": ["PUT", "GET"],
               "AllowedHeaders": ["*"], "ExposeHeaders": ["ETag"], "MaxAgeSeconds": 60}]
     s3.put_bucket_cors(Bucket=BUCKET, CORSConfiguration={"CORSRules": rules})
@@ -333,6 +358,7 @@ def cross_origin():
     assert "ETag" in headers["Access-Control-Expose-Headers"]
     s3.delete_bucket_cors(Bucket=BUCKET)
     refused("NoSuchCORSConfiguration", s3.get_bucket_cors, Bucket=BUCKET)
+    s3.put_bucket_cors(Bucket=BUCKET, CORSConfiguration={"CORSRules": before})
 
 
 def public_reading():
@@ -396,7 +422,7 @@ def wrong_clocks():
 
 if __name__ == "__main__":
     checks = [put_and_get, odd_keys, ranges_and_conditions, copies, multipart, checksums,
-              listing, tags, presigned, presigned_in_the_older_way, form_posts,
+              listing, tags, links, presigned, presigned_in_the_older_way, form_posts,
               form_posts_in_the_older_way, cross_origin, public_reading, wrong_keys,
               wrong_clocks]
     chosen = os.environ.get("S3_CHECKS")

@@ -1,6 +1,7 @@
 """django-storages, as an app's settings have it."""
 
 import os
+import time
 import urllib.error
 import urllib.request
 
@@ -59,4 +60,32 @@ try:
     raise AssertionError("a wrong key was taken")
 except Exception as error:
     assert "403" in str(error) or "InvalidAccessKeyId" in str(error), error
+root = S3Storage(**{**OPTIONS, "location": ""})
+directories, files = root.listdir("many")
+assert files == [f"{number:05}" for number in range(10_000)] and not directories, len(files)
+wrong.bucket_name = OPTIONS["bucket_name"]
+try:
+    wrong.open("covers/a b.png").read()
+    raise AssertionError("a wrong key was taken")
+except Exception as error:
+    assert "403" in str(error) or "Forbidden" in str(error), error
+
+key = storage.save("signed/ü b.png", ContentFile(b"a picture"))
+put = storage.url(key, http_method="PUT", expire=3600)
+request = urllib.request.Request(put, data=b"by a link", method="PUT")
+assert urllib.request.urlopen(request).status == 200
+with urllib.request.urlopen(storage.url(key)) as answer:
+    assert answer.read() == b"by a link"
+expired = storage.url(key, expire=1)
+time.sleep(2.1)
+try:
+    urllib.request.urlopen(expired)
+    raise AssertionError("an address that expired was good")
+except urllib.error.HTTPError as error:
+    assert error.code == 403, error
+with open("links", "w") as file:
+    print("put", put, file=file)
+    print("get", storage.url(key), file=file)
+    print("plain", storage.url(key).split("?")[0], file=file)
+    print("expired", expired, file=file)
 print("all is well")

@@ -1,13 +1,12 @@
 //! The AWS SDK for JavaScript, and multer-s3.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::python::{assert_well, script};
-use crate::scene::{Scene, install};
+use crate::scene::{Place, install};
+use crate::{assert_well, script};
 
-#[test]
-fn the_sdk_for_javascript_and_multer_keep_uploads() {
-    let home = install::npm(
+fn home() -> PathBuf {
+    install::npm(
         "sdk",
         &[
             "@aws-sdk/client-s3@3",
@@ -17,8 +16,20 @@ fn the_sdk_for_javascript_and_multer_keep_uploads() {
             "multer@1",
             "multer-s3@3",
         ],
-    );
+    )
+}
+
+pub(crate) fn sdk(place: &Place, own: &Path) {
+    node(place, own, "sdk_suite.mjs");
+}
+
+pub(crate) fn multer_s3(place: &Place, own: &Path) {
+    node(place, own, "multer_suite.mjs");
+}
+
+fn node(place: &Place, own: &Path, name: &str) {
     // Modules are looked for beside the script.
-    std::fs::copy(script("sdk_suite.mjs"), home.join("sdk_suite.mjs")).unwrap();
-    assert_well(Scene::new().client(Path::new("node")).arg(home.join("sdk_suite.mjs")));
+    std::os::unix::fs::symlink(home().join("node_modules"), own.join("node_modules")).unwrap();
+    std::fs::copy(script(name), own.join(name)).unwrap();
+    assert_well(place.client(Path::new("node"), own).arg(own.join(name)).current_dir(own));
 }

@@ -1,45 +1,29 @@
 //! boto3, django-storages, and Amazon's and Debian's command lines.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use crate::scene::{Scene, install, run};
+use crate::scene::{Place, install};
+use crate::{assert_well, script};
 
-pub(crate) fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
-}
-
-pub(crate) fn assert_well(command: &mut Command) {
-    let printed = run(command);
-    assert!(printed.ends_with("all is well\n"), "{printed}");
-}
-
-#[test]
-fn boto3_does_what_it_does_with_amazon() {
+pub(crate) fn boto3(place: &Place, own: &Path) {
     let python = install::python("boto3", &["boto3==1.*"]);
-    assert_well(Scene::new().client(&python).arg(script("boto3_suite.py")));
+    assert_well(place.client(&python, own).arg(script("boto3_suite.py")).current_dir(own));
 }
 
-#[test]
-fn django_storages_keeps_an_apps_media() {
+pub(crate) fn django_storages(place: &Place, own: &Path) {
     let python = install::python("django", &["django==5.2.*", "django-storages[s3]==1.*"]);
-    assert_well(Scene::new().client(&python).arg(script("django_suite.py")));
+    assert_well(place.client(&python, own).arg(script("django_suite.py")).current_dir(own));
 }
 
-#[test]
-fn the_aws_command_line_copies_and_syncs() {
+pub(crate) fn aws(place: &Place, own: &Path) {
     let python = install::python("awscli", &["awscli==1.*"]);
-    let (scene, own) = (Scene::new(), tempfile::tempdir().unwrap());
-    let mut sh = scene.client(Path::new("sh"));
-    sh.arg("-x");
-    assert_well(sh.arg(script("aws_suite.sh")).arg(own.path()).env("PYTHON", python));
+    let mut sh = place.client(Path::new("sh"), own);
+    sh.arg("-x").arg(script("aws_suite.sh")).env("PYTHON", python);
+    assert_well(sh.current_dir(own));
 }
 
-#[test]
-fn s3cmd_copies_and_syncs() {
+pub(crate) fn s3cmd(place: &Place, own: &Path) {
     install::debian("s3cmd");
-    let (scene, own) = (Scene::new(), tempfile::tempdir().unwrap());
-    assert_well(
-        scene.client(Path::new("sh")).arg("-x").arg(script("s3cmd_suite.sh")).arg(own.path()),
-    );
+    let mut sh = place.client(Path::new("sh"), own);
+    assert_well(sh.arg("-x").arg(script("s3cmd_suite.sh")).current_dir(own));
 }

@@ -1,4 +1,4 @@
-//! A server on a port of its own, and clients that are installed for it.
+//! A server on a port of its own, and clients that are told of it.
 
 pub(crate) mod install;
 
@@ -6,21 +6,71 @@ use std::net::TcpListener as StdListener;
 use std::path::Path;
 use std::process::Command;
 
+use object_store::aws::{AmazonS3, AmazonS3Builder};
 use slugline_s3::{BucketChange, KeyPair, Server, Storage};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// What clients sign for.
 pub(crate) const REGION: &str = "us-east-1";
-/// The bucket that is there, and one that the key does not open.
+/// The bucket that is there, one that a client has to itself, and one that the keys do not open.
 pub(crate) const BUCKET: &str = "library-uploads";
+pub(crate) const ALONE: &str = "library-alone";
 pub(crate) const OTHER: &str = "somebody-elses";
 
-/// A server with two buckets, until it is dropped.
-pub(crate) struct Scene {
-    pub(crate) port: u16,
+/// A bucket, and what opens it: all that a client is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// Whose server it is on, where servers differ: `slugline` or `radosgw`.
+    pub(crate) server: &'static str,
+    pub(crate) endpoint: String,
+    pub(crate) bucket: String,
     pub(crate) keys: KeyPair,
-    pub(crate) directory: TempDir,
+}
+
+impl Place {
+    /// A client's program, told where the bucket is. What it keeps is below a directory.
+    pub(crate) fn client(&self, program: &Path, home: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_remove("http_proxy")
+            .env_remove("HTTP_PROXY")
+            .env("AWS_ACCESS_KEY_ID", &self.keys.name)
+            .env("AWS_SECRET_ACCESS_KEY", &self.keys.secret)
+            .env("AWS_REGION", REGION)
+            .env("AWS_DEFAULT_REGION", REGION)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("S3_SERVER", self.server)
+            .env("S3_BUCKET", &self.bucket)
+            .env("S3_OTHER_BUCKET", OTHER)
+            .env("S3_ENDPOINT_URL", &self.endpoint)
+            .env("HOME", home);
+        command
+    }
+
+    /// A client in this process, which asks once.
+    pub(crate) fn store(&self) -> AmazonS3 {
+        // Another test may have chosen already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let retry = object_store::RetryConfig { max_retries: 0, ..Default::default() };
+        AmazonS3Builder::new()
+            .with_endpoint(&self.endpoint)
+            .with_allow_http(true)
+            .with_bucket_name(&self.bucket)
+            .with_region(REGION)
+            .with_access_key_id(&self.keys.name)
+            .with_secret_access_key(&self.keys.secret)
+            .with_retry(retry)
+            .build()
+            .unwrap()
+    }
+}
+
+/// This project's server with its buckets, until it is dropped.
+pub(crate) struct Scene {
+    pub(crate) shared: Place,
+    pub(crate) alone: Place,
+    _directory: TempDir,
     /// Serves for as long as it lives.
     _runtime: Runtime,
 }
@@ -31,33 +81,24 @@ impl Scene {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let (storage, keys, listener) = runtime.block_on(async {
             let storage = Storage::open(directory.path()).unwrap();
-            let keys = storage.create_bucket(BUCKET).await.unwrap();
-            let change = BucketChange::open_to_browsers();
-            storage.change_bucket(BUCKET, change).await.unwrap();
-            storage.create_bucket(OTHER).await.unwrap();
+            let mut keys = Vec::new();
+            for bucket in [BUCKET, ALONE, OTHER] {
+                keys.push(storage.create_bucket(bucket).await.unwrap());
+                let change = BucketChange::open_to_browsers();
+                storage.change_bucket(bucket, change).await.unwrap();
+            }
             (storage, keys, listen(0))
         });
-        let port = listener.local_addr().unwrap().port();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let place = |bucket: &str, keys: &KeyPair| Place {
+            server: "slugline",
+            endpoint: endpoint.clone(),
+            bucket: bucket.to_owned(),
+            keys: keys.clone(),
+        };
+        let (shared, alone) = (place(BUCKET, &keys[0]), place(ALONE, &keys[1]));
         runtime.spawn(serve(storage, listener));
-        Self { port, keys, directory, _runtime: runtime }
-    }
-
-    /// A client's program, told where the server is.
-    pub(crate) fn client(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env_remove("http_proxy")
-            .env_remove("HTTP_PROXY")
-            .env("AWS_ACCESS_KEY_ID", &self.keys.name)
-            .env("AWS_SECRET_ACCESS_KEY", &self.keys.secret)
-            .env("AWS_REGION", REGION)
-            .env("AWS_DEFAULT_REGION", REGION)
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env("S3_BUCKET", BUCKET)
-            .env("S3_OTHER_BUCKET", OTHER)
-            .env("S3_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port))
-            .env("HOME", self.directory.path());
-        command
+        Self { shared, alone, _directory: directory, _runtime: runtime }
     }
 }
 
@@ -80,21 +121,4 @@ pub(crate) fn run(command: &mut Command) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}\n{printed}\n{errors}", output.status);
     printed
-}
-
-/// A client in this process, which asks once.
-pub(crate) fn client(port: u16, keys: &KeyPair) -> object_store::aws::AmazonS3 {
-    // Another test may have chosen already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let retry = object_store::RetryConfig { max_retries: 0, ..Default::default() };
-    object_store::aws::AmazonS3Builder::new()
-        .with_endpoint(format!("http://127.0.0.1:{port}"))
-        .with_allow_http(true)
-        .with_bucket_name(BUCKET)
-        .with_region(REGION)
-        .with_access_key_id(&keys.name)
-        .with_secret_access_key(&keys.secret)
-        .with_retry(retry)
-        .build()
-        .unwrap()
 }

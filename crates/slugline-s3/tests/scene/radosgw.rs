@@ -35,19 +35,29 @@ pub(crate) struct User {
 /// Whose the bucket is that clients use.
 pub(crate) const OWNER: User =
     User { name: "library", key: "RGWLIBRARY", secret: "a-secret-of-the-library" };
-/// Makes a bucket, with the signature of version 2, which needs no more than this.
-const MAKE_BUCKET: &str = r#"
+/// Somebody whose buckets are none of the owner's business.
+pub(crate) const STRANGER: User =
+    User { name: "stranger", key: "RGWSTRANGER", secret: "a-secret-of-a-stranger" };
+/// Puts a bucket, or something about one, with the signature of version 2, which needs no more than
+/// this.
+const PUT: &str = r#"
 import base64, email.utils, hashlib, hmac, http.client, sys
-_, port, name, key, secret = sys.argv
+_, port, path, body, key, secret = sys.argv
 date = email.utils.formatdate(usegmt=True)
-text = f"PUT\n\n\n{date}\n/{name}".encode()
+digest = base64.b64encode(hashlib.md5(body.encode()).digest()).decode()
+text = f"PUT\n{digest}\n\n{date}\n{path}".encode()
 signature = base64.b64encode(hmac.new(secret.encode(), text, hashlib.sha1).digest()).decode()
 gateway = http.client.HTTPConnection("127.0.0.1", int(port))
-headers = {"Date": date, "Authorization": f"AWS {key}:{signature}", "Content-Length": "0"}
-gateway.request("PUT", f"/{name}", headers=headers)
+headers = {"Date": date, "Authorization": f"AWS {key}:{signature}", "Content-MD5": digest}
+gateway.request("PUT", path, body, headers=headers)
 answer = gateway.getresponse()
 assert answer.status == 200, (answer.status, answer.read())
 "#;
+/// Pages of every site may use signed addresses.
+const OPEN_TO_BROWSERS: &str = "<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin>\
+     <AllowedMethod>GET</AllowedMethod><AllowedMethod>PUT</AllowedMethod>\
+     <AllowedMethod>DELETE</AllowedMethod><AllowedHeader>*</AllowedHeader>\
+     <ExposeHeader>ETag</ExposeHeader></CORSRule></CORSConfiguration>";
 
 /// A cluster; dropped, it is gone with all its processes and files.
 #[derive(Debug)]
@@ -85,9 +95,43 @@ impl Radosgw {
 
     /// Makes a bucket of a user's.
     pub(crate) fn make_bucket(&self, user: User, name: &str) {
+        self.put(user, &format!("/{name}"), "");
+    }
+
+    /// Lets browsers at a bucket of a user's, with signed addresses.
+    pub(crate) fn open_to_browsers(&self, user: User, bucket: &str) {
+        self.put(user, &format!("/{bucket}?cors"), OPEN_TO_BROWSERS);
+    }
+
+    fn put(&self, user: User, path: &str, body: &str) {
         let mut python = Command::new("python3");
-        python.args(["-c", MAKE_BUCKET, &self.port.to_string(), name, user.key, user.secret]);
+        python.args(["-c", PUT, &self.port.to_string(), path, body, user.key, user.secret]);
         run(&mut python);
+    }
+
+    /// Lets a user make others.
+    pub(crate) fn let_make_users(&self, user: User) {
+        let mut admin = self.program("radosgw-admin");
+        admin.args(["-n", "client.rgw", "caps", "add", "--uid", user.name, "--caps", "users=*"]);
+        run(&mut admin);
+    }
+
+    /// The names of all users, and what buckets there are.
+    pub(crate) fn users_and_buckets(&self) -> String {
+        let list = |what: &str| {
+            let mut admin = self.program("radosgw-admin");
+            let output = admin.args(["-n", "client.rgw", what, "list"]).output();
+            String::from_utf8_lossy(&output.expect("radosgw-admin runs").stdout).into_owned()
+        };
+        list("user") + &list("bucket")
+    }
+
+    /// Makes a user known.
+    pub(crate) fn add_user(&self, User { name, key, secret }: User) {
+        let mut admin = self.program("radosgw-admin");
+        admin.args(["-n", "client.rgw", "user", "create", "--uid", name]);
+        admin.args(["--display-name", name, "--access-key", key, "--secret-key", secret]);
+        run(&mut admin);
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -204,11 +248,7 @@ impl Radosgw {
     }
 
     fn start_gateway(&mut self) -> Result<(), String> {
-        let User { name, key, secret } = OWNER;
-        let mut admin = self.program("radosgw-admin");
-        admin.args(["-n", "client.rgw", "user", "create", "--uid", name]);
-        admin.args(["--display-name", name, "--access-key", key, "--secret-key", secret]);
-        run(&mut admin);
+        self.add_user(OWNER);
         self.keep("radosgw", &["-f", "-n", "client.rgw"]);
         let port = self.port;
         self.until("the gateway", || TcpStream::connect(("127.0.0.1", port)).is_ok())

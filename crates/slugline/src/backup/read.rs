@@ -4,12 +4,26 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
+use super::away::Away;
 use super::{Amount, beside};
 use crate::ledger::place::{Incoming, Place, Placed};
 
+/// Of an archive that is a file.
+pub(super) fn restore(archive: &Path, data_dir: &Path) -> io::Result<Amount> {
+    restore_from(|| fs_err::File::open(archive), data_dir)
+}
+
+/// Of one that is in a bucket.
+pub(super) fn restore_away(away: &Away, name: &str, data_dir: &Path) -> io::Result<Amount> {
+    restore_from(|| away.get(name), data_dir)
+}
+
 /// Unpacks the archive beside the data directory, which must be empty or not there, and puts it in
 /// its place.
-pub(super) fn restore(archive: &Path, data_dir: &Path) -> io::Result<Amount> {
+fn restore_from<R: io::Read>(
+    archive: impl FnOnce() -> io::Result<R>,
+    data_dir: &Path,
+) -> io::Result<Amount> {
     match std::fs::read_dir(data_dir).map(|mut entries| entries.next().is_none()) {
         Ok(true) => fs_err::remove_dir(data_dir)?,
         Ok(false) => return Err(io::Error::other("the data directory is not empty")),
@@ -17,7 +31,7 @@ pub(super) fn restore(archive: &Path, data_dir: &Path) -> io::Result<Amount> {
         Err(error) => return Err(error),
     }
     let unfinished = beside(data_dir, ".unfinished");
-    let restored = unpack(archive, &unfinished).and_then(|amount| {
+    let restored = archive().and_then(|archive| unpack(archive, &unfinished)).and_then(|amount| {
         fs_err::rename(&unfinished, data_dir)?;
         Ok(amount)
     });
@@ -27,8 +41,8 @@ pub(super) fn restore(archive: &Path, data_dir: &Path) -> io::Result<Amount> {
     restored
 }
 
-fn unpack(archive: &Path, to: &Path) -> io::Result<Amount> {
-    let packed = zstd::Decoder::new(fs_err::File::open(archive)?)?;
+fn unpack(archive: impl io::Read, to: &Path) -> io::Result<Amount> {
+    let packed = zstd::Decoder::new(archive)?;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(to)?;
     let place = Place::open(to, false)?;
     let mut amount = Amount::default();

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::{FlockOperation, OFlags, flock};
 
+use super::away::Away;
 use super::kinds::{Kind, kind};
 use super::{Amount, beside};
 
@@ -18,27 +19,9 @@ const LEVEL: i32 = 1;
 
 /// Writes everything into the archive, which is there as a whole or not at all.
 pub(super) fn backup(data_dir: &Path, archive: &Path) -> io::Result<Amount> {
-    if !data_dir.join("state.sqlite3").is_file() {
-        return Err(io::Error::other("no server keeps anything there"));
-    }
-    // No sweep begins as long as this is held.
-    let store = fs_err::File::open(data_dir.join("store/lock"))?;
-    flock(store.file(), FlockOperation::LockShared)?;
-    // And no file of an object is removed.
-    let mut options = fs_err::OpenOptions::new();
-    let options = options.create(true).truncate(false).write(true);
-    // A server of before may never have had any.
-    let objects = options.open(data_dir.join("s3/lock")).ok();
-    if let Some(objects) = &objects {
-        flock(objects.file(), FlockOperation::LockShared)?;
-    }
-    // And git throws no object away.
-    let git = options.open(data_dir.join("git/lock")).ok();
-    if let Some(git) = &git {
-        flock(git.file(), FlockOperation::LockShared)?;
-    }
+    let _held = Held::of(data_dir)?;
     let unfinished = beside(archive, ".unfinished");
-    let written = write(data_dir, &unfinished).and_then(|amount| {
+    let written = to_file(data_dir, &unfinished).and_then(|amount| {
         fs_err::rename(&unfinished, archive)?;
         Ok(amount)
     });
@@ -48,11 +31,50 @@ pub(super) fn backup(data_dir: &Path, archive: &Path) -> io::Result<Amount> {
     written
 }
 
-fn write(data_dir: &Path, to: &Path) -> io::Result<Amount> {
+/// The same into a bucket.
+pub(super) fn backup_away(data_dir: &Path, away: &Away, name: &str) -> io::Result<Amount> {
+    let _held = Held::of(data_dir)?;
+    away.put(name, |parts| write(data_dir, parts).map(|(amount, _)| amount))
+}
+
+/// As long as it is there, nothing goes that a backup may need.
+struct Held(#[expect(dead_code, reason = "what is locked is open")] [Option<fs_err::File>; 3]);
+
+impl Held {
+    fn of(data_dir: &Path) -> io::Result<Self> {
+        if !data_dir.join("state.sqlite3").is_file() {
+            return Err(io::Error::other("no server keeps anything there"));
+        }
+        // No sweep begins as long as this is held.
+        let store = fs_err::File::open(data_dir.join("store/lock"))?;
+        flock(store.file(), FlockOperation::LockShared)?;
+        // And no file of an object is removed.
+        let mut options = fs_err::OpenOptions::new();
+        let options = options.create(true).truncate(false).write(true);
+        // A server of before may never have had any.
+        let objects = options.open(data_dir.join("s3/lock")).ok();
+        if let Some(objects) = &objects {
+            flock(objects.file(), FlockOperation::LockShared)?;
+        }
+        // And git throws no object away.
+        let git = options.open(data_dir.join("git/lock")).ok();
+        if let Some(git) = &git {
+            flock(git.file(), FlockOperation::LockShared)?;
+        }
+        Ok(Self([Some(store), objects, git]))
+    }
+}
+
+fn to_file(data_dir: &Path, to: &Path) -> io::Result<Amount> {
     let mut options = fs_err::OpenOptions::new();
     let options = options.write(true).create(true).truncate(true);
-    let file = options.mode(0o600).open(to)?;
-    let mut packed = zstd::Encoder::new(file, LEVEL)?;
+    let (amount, file) = write(data_dir, options.mode(0o600).open(to)?)?;
+    file.sync_all()?;
+    Ok(amount)
+}
+
+fn write<W: Write>(data_dir: &Path, to: W) -> io::Result<(Amount, W)> {
+    let mut packed = zstd::Encoder::new(to, LEVEL)?;
     packed.include_checksum(true)?;
     let mut tar = tar::Builder::new(packed);
     tar.follow_symlinks(false);
@@ -62,9 +84,8 @@ fn write(data_dir: &Path, to: &Path) -> io::Result<Amount> {
     for path in kept {
         archive.add(&path)?;
     }
-    let file = archive.tar.into_inner()?.finish()?;
-    file.sync_all()?;
-    Ok(archive.amount)
+    let to = archive.tar.into_inner()?.finish()?;
+    Ok((archive.amount, to))
 }
 
 struct Archive<'a, W: Write> {

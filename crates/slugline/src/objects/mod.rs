@@ -1,7 +1,9 @@
 //! Objects of apps: the embedded S3 server, and the add-on by which apps get buckets in it.
 
 mod external;
+pub(crate) mod media;
 mod provider;
+mod radosgw;
 mod settings;
 pub(crate) mod spelling;
 
@@ -16,7 +18,7 @@ use slugline_s3::{Server, Storage, StorageError};
 use tokio::net::TcpListener;
 
 pub(crate) use provider::Buckets;
-pub(crate) use settings::{ALLOWED, ObjectsTable};
+pub(crate) use settings::{ALLOWED, ObjectsTable, Outside};
 
 use crate::ServerArgs;
 use crate::server::data_directory;

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use slugline_model::addon::{Order, Plan, Provider, ProviderError, Provisioned, Service};
+use slugline_model::addon::{Order, Plan, Provider, ProviderError, Provisioned, Service, Usage};
 use slugline_model::size::{self, files};
 use slugline_s3::{BucketChange, KeyPair, Setting, StorageError};
-use slugline_store::bucket::BucketSettings;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::external::{EXTERNAL, External};
+use super::radosgw::Radosgw;
+use super::settings::Outside;
 use super::spelling::{Access, Spelling};
 use super::{Objects, REGION};
 
@@ -20,8 +21,15 @@ pub(crate) const EMBEDDED: &str = "embedded";
 #[derive(Debug)]
 pub(crate) struct Buckets {
     objects: Objects,
-    external: Option<External>,
+    external: Option<Elsewhere>,
     runtime: Handle,
+}
+
+/// Where the plan `external` is.
+#[derive(Debug)]
+enum Elsewhere {
+    Shared(External),
+    OwnUsers(Radosgw),
 }
 
 /// What may be said behind `--`.
@@ -76,8 +84,12 @@ pub(super) fn bucket(id: Uuid) -> String {
 
 impl Buckets {
     /// Calls come from threads that may block.
-    pub(crate) fn new(objects: Objects, external: Option<BucketSettings>) -> Self {
-        Self { objects, external: external.map(External), runtime: Handle::current() }
+    pub(crate) fn new(objects: Objects, external: Option<Outside>) -> Self {
+        let external = external.map(|outside| match outside {
+            Outside::Shared(settings) => Elsewhere::Shared(External(settings)),
+            Outside::OwnUsers(settings) => Elsewhere::OwnUsers(Radosgw(settings)),
+        });
+        Self { objects, external, runtime: Handle::current() }
     }
 
     fn wait<T>(
@@ -108,7 +120,10 @@ impl Buckets {
     /// What an add-on of the operator's bucket has; none for one of the embedded server.
     fn outside(&self, order: &Order) -> Result<Option<Access>, ProviderError> {
         match (&self.external, order.plan.as_str()) {
-            (Some(external), EXTERNAL) => external.access(order.id).map(Some),
+            (Some(Elsewhere::Shared(external)), EXTERNAL) => external.access(order.id).map(Some),
+            (Some(Elsewhere::OwnUsers(gateway)), EXTERNAL) => {
+                self.runtime.block_on(gateway.access(order.id)).map(Some)
+            }
             (None, EXTERNAL) => Err(ProviderError::Refused(
                 "The operator offers no bucket any more: slugline.toml has no table [s3]"
                     .to_owned(),
@@ -124,9 +139,21 @@ impl Buckets {
             return Err(ProviderError::Refused(found.to_owned()));
         }
         let told = self.runtime.block_on(External::check(access))?;
-        let prefix = access.prefix.as_deref().unwrap_or_default();
-        let message = format!("Keys begin with {prefix} in the bucket {}. {told}", access.bucket);
+        let message = match &access.prefix {
+            Some(prefix) => {
+                format!("Keys begin with {prefix} in the bucket {}. {told}", access.bucket)
+            }
+            None => format!("The bucket is {}. {told}", access.bucket),
+        };
         Ok(Provisioned { vars: options.spelling.vars(access), message: Some(message) })
+    }
+
+    /// Who makes and removes the add-on's own user, where there is such a user.
+    fn gateway(&self, order: &Order) -> Option<&Radosgw> {
+        match &self.external {
+            Some(Elsewhere::OwnUsers(gateway)) if order.plan == EXTERNAL => Some(gateway),
+            _ => None,
+        }
     }
 
     fn check_plan(order: &Order) -> Result<(), ProviderError> {
@@ -164,6 +191,10 @@ impl Provider for Buckets {
     }
 
     fn provision(&self, order: &Order) -> Result<Provisioned, ProviderError> {
+        if let Some(gateway) = self.gateway(order) {
+            let access = self.runtime.block_on(gateway.make(order.id))?;
+            return self.given_outside(order, &access);
+        }
         if let Some(access) = self.outside(order)? {
             return self.given_outside(order, &access);
         }
@@ -198,6 +229,10 @@ impl Provider for Buckets {
     }
 
     fn rotate(&self, order: &Order) -> Result<Provisioned, ProviderError> {
+        if let Some(gateway) = self.gateway(order) {
+            let access = self.runtime.block_on(gateway.rotate(order.id))?;
+            return self.given_outside(order, &access);
+        }
         if let Some(access) = self.outside(order)? {
             // The operator has changed the key.
             return self.given_outside(order, &access);
@@ -214,6 +249,9 @@ impl Provider for Buckets {
     }
 
     fn deprovision(&self, order: &Order) -> Result<(), ProviderError> {
+        if let Some(gateway) = self.gateway(order) {
+            return self.runtime.block_on(gateway.remove(order.id));
+        }
         if let Some(access) = self.outside(order)? {
             return self.runtime.block_on(External::empty(&access));
         }
@@ -230,6 +268,19 @@ impl Provider for Buckets {
             .filter(|bucket| bucket.objects > 0)
             .map(|bucket| format!("{}, {}", files(bucket.objects), size::human(bucket.bytes)));
         Ok(held)
+    }
+
+    /// What is in the operator's bucket is known to whoever lists it.
+    fn usage(&self, order: &Order) -> Result<Option<Usage>, ProviderError> {
+        if order.plan != EMBEDDED {
+            return Ok(None);
+        }
+        let name = bucket(order.id);
+        let found = self.wait(async { Ok(self.objects.storage.bucket(&name).await.ok()) })?;
+        Ok(found.map(|bucket| {
+            let (files, bytes) = (bucket.objects, bucket.bytes);
+            Usage { files, bytes, quota: bucket.quota }
+        }))
     }
 
     fn web_url(&self, order: &Order) -> Option<String> {

@@ -1,5 +1,7 @@
 //! The names under which people's code reads where its bucket is.
 
+use std::fmt;
+
 use slugline_model::config_vars::ConfigVars;
 
 /// Whose names.
@@ -15,7 +17,7 @@ pub(crate) enum Spelling {
 }
 
 /// A bucket and its key.
-#[derive(Debug, Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Access {
     pub(crate) key: String,
     pub(crate) secret: String,
@@ -25,6 +27,12 @@ pub(crate) struct Access {
     pub(crate) endpoint: Option<String>,
     /// What all the app's keys begin with, where the bucket is not the app's alone.
     pub(crate) prefix: Option<String>,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("bucket", &self.bucket).finish_non_exhaustive()
+    }
 }
 
 impl Spelling {

@@ -156,7 +156,9 @@ pub(crate) async fn to_bucket(
     let (send, mut files) = mpsc::channel(AHEAD);
     let reading = tokio::task::spawn_blocking(move || read(body, &send));
     while let Some((path, content)) = files.recv().await {
-        let key = Key::from(format!("{}{path}", bucket.prefix));
+        // Its own name as far as a key may have it: addresses are to stay what they were.
+        let key = format!("{}{path}", bucket.prefix);
+        let key = Key::parse(&key).unwrap_or_else(|_| Key::from(key));
         match content {
             None => all.failed.push(format!("{path} is larger than {}", size::human(MOST))),
             Some(content) => {

@@ -104,12 +104,17 @@ impl MoveError {
             Self::NoAccess { addon } => (
                 format!("cannot find the bucket of {addon}"),
                 "Its values name none under the names that Slugline knows.".to_owned(),
-                "Buckets with Cloud Cube's names are moved by storage:get and storage:put.",
+                "Its values are those that heroku addons:create s3 gave it.",
             ),
             Self::Partly { failed, .. } => (
                 format!("cannot carry {} of the objects", failed.len()),
                 failed.join("; "),
                 "Each object must be readable in the old bucket, and have room in the new one.",
+            ),
+            Self::Another { asked, from, to } => (
+                format!("cannot begin a move of {asked}, or to it"),
+                format!("The move of {from} to {to} is not over."),
+                "An app's buckets move one after another.",
             ),
             Self::OldDynos { dynos } => (
                 "cannot end the move while dynos still use the old bucket".to_owned(),
@@ -123,13 +128,12 @@ impl MoveError {
         } else {
             "The old bucket is as it was. What was carried is not carried again."
         };
-        let next = "the same command again: it goes on where it was";
-        Message {
-            what,
-            found,
-            allowed: allowed.to_owned(),
-            next: next.to_owned(),
-            state: state.to_owned(),
-        }
+        let next = match self {
+            Self::Another { to, .. } => {
+                format!("slugline storage:move --to {to}, which goes on with it")
+            }
+            _ => "the same command again: it goes on where it was".to_owned(),
+        };
+        Message { what, found, allowed: allowed.to_owned(), next, state: state.to_owned() }
     }
 }

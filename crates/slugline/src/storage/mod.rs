@@ -9,6 +9,8 @@ mod ls;
 mod moving;
 mod progress;
 mod put;
+mod serve;
+mod usage;
 mod wire;
 
 use clap::{Args, Subcommand};
@@ -17,8 +19,9 @@ use crate::builds::Options;
 use crate::errors::CommandError;
 
 pub(crate) use adopt::{Adopted, to_bucket};
-pub(crate) use bucket::AppBucket;
+pub(crate) use bucket::{AppBucket, access_in};
 pub(crate) use error::StorageCommandError;
+pub(crate) use wire::{Wire, WireError};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -48,6 +51,15 @@ pub(crate) enum StorageCommand {
         after_help = "Example:\n  slugline storage:adopt media/ -a library"
     )]
     Adopt(adopt::AdoptArgs),
+    /// Say how much is in the app's bucket, and how much it takes
+    #[command(name = "storage:usage", after_help = "Example:\n  slugline storage:usage -a library")]
+    Usage(usage::UsageArgs),
+    /// Have the router answer for the app's uploads out of its bucket, so that their addresses stay
+    #[command(
+        name = "storage:serve",
+        after_help = "Examples:\n  slugline storage:serve /media/ --public -a library\n  slugline storage:serve --off -a library"
+    )]
+    Serve(serve::ServeArgs),
     /// Move the app's bucket to another plan while the app runs, each object read back and compared;
     /// the same command again goes on
     #[command(
@@ -74,6 +86,8 @@ pub(crate) async fn run(command: StorageCommand) -> Result<i32, CommandError> {
         StorageCommand::Get(args) => args.run().await,
         StorageCommand::Put(args) => args.run().await,
         StorageCommand::Adopt(args) => args.run().await,
+        StorageCommand::Usage(args) => args.run().await,
+        StorageCommand::Serve(args) => args.run().await,
         StorageCommand::Move(args) => args.run().await,
     };
     done.map_err(CommandError::of_a_client)

@@ -23,6 +23,9 @@ const ATTEMPTS: u32 = 4;
 /// Rest before the second attempt; it doubles.
 const REST: Duration = Duration::from_millis(200);
 
+/// Whom a list of grants names where anybody may read.
+const EVERYBODY: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
+
 /// Why a bucket did not do as asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WireError {
@@ -45,10 +48,17 @@ impl WireError {
         matches!(self, Self::Refused { status, .. } if *status == wanted)
     }
 
+    /// Whether the server knows no grants, so that nobody but its own user reads anything.
+    pub(crate) fn knows_no_grants(&self) -> bool {
+        let codes = ["AccessControlListNotSupported", "NotImplemented"];
+        matches!(self, Self::Refused { code, .. } if codes.contains(&code.as_str()))
+    }
+
     fn may_pass(&self) -> bool {
         match self {
             Self::Refused { status, .. } => {
-                status.is_server_error() && *status != StatusCode::INSUFFICIENT_STORAGE
+                let for_good = [StatusCode::INSUFFICIENT_STORAGE, StatusCode::NOT_IMPLEMENTED];
+                status.is_server_error() && !for_good.contains(status)
             }
             Self::Unreachable(_) => true,
             Self::Unsaid(_) | Self::Strange(_) => false,
@@ -90,6 +100,23 @@ impl Wire {
         })
     }
 
+    /// The same for objects that are passed on as they come.
+    pub(crate) fn streaming(access: &Access) -> Result<Self> {
+        let opened = Self::open(access)?;
+        Ok(Self { http: AppBucket::streaming()?, ..opened })
+    }
+
+    /// Asks once for an object of the app's, and gives whatever is answered.
+    pub(crate) async fn fetch(
+        &self,
+        method: &Method,
+        key: &str,
+        headers: &HeaderMap,
+    ) -> Result<Response> {
+        let path = encoded(format!("{}{key}", self.prefix).as_bytes());
+        self.send(method, &format!("{}/{path}", self.address), headers, Bytes::new()).await
+    }
+
     /// Asks, several times where that may help. A key is the app's: without the prefix.
     pub(crate) async fn ask(
         &self,
@@ -128,6 +155,23 @@ impl Wire {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Response> {
+        let answer = self.send(method, url, headers, body).await?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let status = answer.status();
+        let text = answer.text().await.unwrap_or_default();
+        let xml::Trouble { code, message } = xml::read(&text).unwrap_or_default();
+        Err(WireError::Refused { status, code, message })
+    }
+
+    async fn send(
+        &self,
+        method: &Method,
+        url: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Response> {
         let unsaid = |error: &dyn std::fmt::Display| WireError::Unsaid(error.to_string());
         let request = http::Request::builder().method(method).uri(url);
         let mut request =
@@ -146,14 +190,7 @@ impl Wire {
             head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let asked = self.http.request(method.clone(), url).headers(head.headers).body(body);
-        let answer = asked.send().await?;
-        if answer.status().is_success() {
-            return Ok(answer);
-        }
-        let status = answer.status();
-        let text = answer.text().await.unwrap_or_default();
-        let xml::Trouble { code, message } = xml::read(&text).unwrap_or_default();
-        Err(WireError::Refused { status, code, message })
+        Ok(asked.send().await?)
     }
 
     /// Every key that begins with the prefix, without it.
@@ -195,6 +232,15 @@ impl Wire {
             Err(error) if error.is(StatusCode::NOT_FOUND) => Ok(()),
             gone => gone.map(drop),
         }
+    }
+
+    /// Whether anybody may read an object. Where a server does not say, nobody may.
+    pub(crate) async fn is_public(&self, key: &str) -> bool {
+        let path = encoded(format!("{}{key}", self.prefix).as_bytes());
+        let (url, none) = (format!("{}/{path}?acl=", self.address), HeaderMap::new());
+        let answer = self.ask_once(&Method::GET, &url, &none, Bytes::new()).await;
+        let Ok(answer) = answer else { return false };
+        answer.text().await.is_ok_and(|text| text.contains(EVERYBODY))
     }
 
     /// The tags of an object, as the header of a put has them.

@@ -1,6 +1,9 @@
 //! Everything that a server keeps goes into one archive while it works, and comes back from there.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
+#[path = "../../../slugline-s3/tests/scene/radosgw.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod radosgw;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod support;
@@ -11,6 +14,7 @@ use std::process::Output;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use radosgw::{Disk, OWNER, Radosgw};
 use serde_json::json;
 use support::account::Account;
 use support::scene::Scene;
@@ -183,4 +187,79 @@ fn what_is_no_backup_or_has_no_room_leaves_nothing() {
     }
     let nothing = slugline(&scene, &["backup", name], &scene.source());
     assert!(text(&nothing.stderr).contains("no server keeps anything there"), "{nothing:?}");
+}
+
+/// Ceph's, and what becomes of a backup when it is away.
+#[test]
+fn a_backup_in_a_bucket_makes_another_server() {
+    let ceph = Radosgw::start(Path::new(env!("CARGO_TARGET_TMPDIR")), Disk::Memory);
+    ceph.make_bucket(OWNER, "attic");
+    let scene = Scene::new(&Account::all()[0], "owl");
+    let mut first = serving(&scene);
+    // More than one part, and nothing that can be packed.
+    let mut noise = vec![0; 70 << 20];
+    blake3::Hasher::new().update(b"noise").finalize_xof().fill(&mut noise);
+    std::fs::write(scene.data().join("noise"), &noise).unwrap();
+    let told = |args: &[&str], data: &Path| {
+        let Output { status, stdout, stderr } = slugline(&scene, args, data);
+        (status.success(), text(&stdout) + &text(&stderr))
+    };
+    let none = told(&["backup", "s3:one.tar.zst"], &scene.data());
+    assert!(!none.0 && none.1.contains("has no table [backups]"), "{}", none.1);
+    let config = configure(&scene, &ceph);
+    let made = told(&["backup", "s3:one.tar.zst"], &scene.data());
+    assert!(made.0, "{}", made.1);
+    let again = told(&["backup", "s3:one.tar.zst"], &scene.data());
+    assert!(!again.0 && again.1.contains("is there already"), "{}", again.1);
+    let listed = told(&["backup:list"], &scene.data());
+    assert!(listed.0 && listed.1.contains("s3:one.tar.zst") && listed.1.contains("1 file in"));
+    let missing = scene.data().with_file_name("missing");
+    let not = told(&["backup:restore", "s3:two", "--config", &config], &missing);
+    assert!(!not.0 && not.1.contains("The data directory is as it was."), "{}", not.1);
+    assert!(!missing.exists());
+    first.stop();
+
+    let other = Scene::new(&scene.account, "owl");
+    let restored = told(&["backup:restore", "s3:one.tar.zst", "--config", &config], &other.data());
+    assert!(restored.0, "{}", restored.1);
+    assert!(std::fs::read(other.data().join("noise")).unwrap() == noise);
+    let second = Serving::start(&other);
+    serves(&other);
+
+    // The bucket goes away in the middle, and the server does not care.
+    let writing = scene
+        .account
+        .command(scene.program())
+        .args(["backup", "s3:two.tar.zst", "--config", &config, "--data-dir"])
+        .arg(other.data())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    drop(ceph);
+    let ended = writing.wait_with_output().unwrap();
+    assert!(!ended.status.success());
+    let said = text(&ended.stderr);
+    for part in ["cannot back up", "[backups]", "No archive was written, and the server runs on."] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!said.contains(OWNER.secret), "{said}");
+    serves(&other);
+    drop(second);
+}
+
+/// Gives the configuration's path.
+fn configure(scene: &Scene, ceph: &Radosgw) -> String {
+    let credentials = scene.data().join("attic.credentials");
+    let keys =
+        format!("aws_access_key_id = {}\naws_secret_access_key = {}\n", OWNER.key, OWNER.secret);
+    std::fs::write(&credentials, keys).unwrap();
+    let config = scene.data().join("slugline.toml");
+    let table = format!(
+        "[backups]\nbucket = \"s3://attic/of/owl\"\nendpoint = \"{}\"\n\
+         credentials = \"attic.credentials\"\n",
+        ceph.endpoint()
+    );
+    std::fs::write(&config, table).unwrap();
+    config.to_str().unwrap().to_owned()
 }

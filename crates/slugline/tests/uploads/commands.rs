@@ -84,8 +84,42 @@ fn uploads_on_dynos_disks_are_adopted() {
         (copy("old.png").as_slice(), copy("both.png").as_slice()),
         (PICTURE, &b"as it is now"[..])
     );
+    let told = run(&scene, "shop", &["storage:usage"]);
+    assert!(told.ends_with(": 3 files, 49B\n"), "{told}");
     restored(&scene, &api);
     large_files_are_gone_on_with(&scene);
+    drop(server.interrupt());
+}
+
+/// The app is told by S3's own error, the owner by the add-on.
+#[test]
+fn a_bucket_that_is_full_says_so_to_everybody() {
+    let scene = Scene::new(&Account::all().remove(0), "shop");
+    write_shop(&scene);
+    let mut server = Server::start(&scene);
+    server.wait_for_release(1);
+    let api = server.api();
+    let config = json!({ "quota": "1kB" });
+    let addon = api.json("POST", "/apps/shop/addons", &json!({ "plan": "s3", "config": config }));
+    let vars = api.get("/apps/shop/config-vars");
+    crate::wait_for_answer(&scene, "/bucket", vars["S3_BUCKET"].as_str().unwrap());
+    let put = |name: &str, size: usize| {
+        scene.send("PUT", &format!("/path/{name}"), &[], &vec![b'x'; size]).unwrap().text()
+    };
+    assert_eq!(put("a", 900), "200");
+    let usage = run(&scene, "shop", &["storage:usage"]);
+    assert!(usage.ends_with(": 1 file, 900B of 1kB\n"), "{usage}");
+    let refused = put("b", 101);
+    assert!(refused.contains("<Code>QuotaExceeded</Code>"), "{refused}");
+    assert_eq!(put("b", 100), "200");
+    let name = addon["name"].as_str().unwrap();
+    for path in [format!("/addons/{name}"), format!("/apps/shop/addons/{name}")] {
+        let told = api.get(&path)["provision_message"].as_str().unwrap().to_owned();
+        assert!(told.ends_with("In it: 2 files, 1kB of 1kB: it is full"), "{told}");
+    }
+    let usage = run(&scene, "shop", &["storage:usage", "--json"]);
+    let usage: Value = serde_json::from_str(&usage).unwrap();
+    assert_eq!((&usage["bytes"], &usage["quota"]), (&json!(1_000), &json!(1_000)));
     drop(server.interrupt());
 }
 

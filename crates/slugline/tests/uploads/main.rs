@@ -7,6 +7,7 @@ mod commands;
 mod cover;
 mod external;
 mod library;
+mod media;
 mod moving;
 #[path = "../../../slugline-s3/tests/scene/radosgw.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use crate::commands::{run, slugline};
 use crate::radosgw::{Disk, OWNER, Radosgw};
+use crate::shop::Signed;
 use crate::support::account::Account;
+use crate::support::http::Request;
 use crate::support::scene::Scene;
 use crate::support::server::Server;
 use crate::support::wait_for;
@@ -34,6 +36,9 @@ fn a_bucket_moves_while_its_app_writes() {
     let bucket = vars["S3_BUCKET"].as_str().unwrap().to_owned();
     crate::wait_for_answer(&scene, "/bucket", &bucket);
     fill(&scene);
+    grant(&scene, &vars, "before/3.txt");
+    run(&scene, "shop", &["storage:serve", "/before/", "--public"]);
+    assert_eq!(scene.get("/before/7.txt").body, content(7));
 
     // An app that writes all the time, each time something else.
     let stop = AtomicBool::new(false);
@@ -63,13 +68,33 @@ fn a_bucket_moves_while_its_app_writes() {
         assert_eq!(file, content(number));
     }
     assert!(std::fs::read(moved.join("film.bin")).unwrap() == film());
+    assert_eq!(scene.get("/before/7.txt").body, content(7), "by the router, out of the new one");
     run(&scene, "shop", &["storage:get", "live/", "live"]);
     for (name, last) in &answered {
         let file = std::fs::read(scene.data().with_file_name("live").join(name)).unwrap();
         let number: u64 = String::from_utf8(file).unwrap().parse().unwrap();
         assert_eq!(number, *last, "{name}");
     }
+    // What anybody may read stays so, and nothing else becomes it.
+    let plain = |key: &str| {
+        let path = format!("/attic/{}{key}", vars["S3_PREFIX"].as_str().unwrap());
+        let request = Request {
+            port: ceph.port,
+            host: "127.0.0.1",
+            method: "GET",
+            path: &path,
+            headers: &[],
+            body: &[],
+        };
+        request.send().unwrap()
+    };
+    assert_eq!(plain("before/3.txt").body, content(3));
+    assert_eq!(plain("before/4.txt").status, 403);
     the_old_bucket_stays(&scene, &api, &old);
+    assert_eq!(scene.get("/before/7.txt").body, content(7), "the old one is gone");
+    drop(ceph);
+    assert_eq!(scene.get("/before/7.txt").status, 503, "nobody knows whether it is there");
+    assert_eq!(scene.get("/bucket").text(), "attic", "the app itself is well");
     drop(server.interrupt());
 }
 
@@ -113,6 +138,23 @@ fn fill(scene: &Scene) {
     run(scene, "shop", &["storage:put", "before/"]);
 }
 
+/// Lets everybody read an object, as an app would.
+fn grant(scene: &Scene, vars: &Value, key: &str) {
+    let path = format!("/{}/{key}?acl", vars["S3_BUCKET"].as_str().unwrap());
+    let signed =
+        Signed::of(vars).address_for("PUT", &format!("s3.localhost:{}", scene.port), &path);
+    let request = Request {
+        port: scene.port,
+        host: &format!("s3.localhost:{}", scene.port),
+        method: "PUT",
+        path: &signed,
+        headers: &[("x-amz-acl", "public-read")],
+        body: &[],
+    };
+    let done = request.send().unwrap();
+    assert_eq!(done.status, 200, "{}", done.text());
+}
+
 /// The last number that was answered for, by key.
 fn write_until(scene: &Scene, stop: &AtomicBool) -> BTreeMap<String, u64> {
     let mut answered = BTreeMap::new();
@@ -142,6 +184,10 @@ fn killed_in_the_middle(scene: &Scene) {
     });
     moving.kill().unwrap();
     moving.wait().unwrap();
+    // It is gone on with, and not another one begun.
+    let other = slugline(scene, "shop", &["storage:move", "--to", "s3:embedded"]).output().unwrap();
+    let told = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(!other.status.success() && told.contains("to s3:external is not over"), "{told}");
 }
 
 fn the_old_bucket_stays(scene: &Scene, api: &crate::support::api::Api, old: &Value) {

@@ -18,7 +18,8 @@ def sign(method, host, path, seconds=300):
     env = os.environ
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{now[:8]}/{env['AWS_REGION']}/s3/aws4_request"
-    query = urllib.parse.urlencode(sorted({
+    path, _, asked = path.partition("?")
+    query = urllib.parse.urlencode(sorted({**({asked: ""} if asked else {}),
         "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
         "X-Amz-Credential": env["AWS_ACCESS_KEY_ID"] + "/" + scope,
         "X-Amz-Date": now, "X-Amz-Expires": str(seconds), "X-Amz-SignedHeaders": "host",
@@ -32,7 +33,7 @@ def sign(method, host, path, seconds=300):
     return f"{path}?{query}&X-Amz-Signature={hmac.new(key, text.encode(), hashlib.sha256).hexdigest()}"
 "#;
 
-/// `/disk/KEY` keeps on the dyno's disk what is put there; `/bucket` names the bucket; `/path/KEY` and `/host/KEY` put and get, in S3's two styles.
+/// `/disk/KEY` keeps on the dyno's disk what is put there, and `/media/KEY` gets it; `/bucket` names the bucket; `/path/KEY` and `/host/KEY` put and get, in S3's two styles.
 const SHOP: &str = r#"
 import http.client, http.server, os
 from sign import sign
@@ -58,6 +59,10 @@ class Shop(http.server.BaseHTTPRequestHandler):
         if self.path.count("/") < 2:
             return self.say(200, BUCKET.encode())
         _, style, key = self.path.split("/")
+        if style == "media":
+            if not os.path.exists("media/" + key):
+                return self.say(404, b"not on this disk")
+            return self.say(200, open("media/" + key, "rb").read())
         self.say(*ask("GET", style, key.replace("%2F", "/")))
 
     def do_PUT(self):
@@ -98,7 +103,12 @@ impl Signed {
 
     /// A path with its signature, good for reading.
     pub(crate) fn address(&self, host: &str, path: &str) -> String {
-        let script = format!("{SIGN}\nprint(sign('GET', {host:?}, {path:?}), end='')");
+        self.address_for("GET", host, path)
+    }
+
+    /// The same, good for something else.
+    pub(crate) fn address_for(&self, method: &str, host: &str, path: &str) -> String {
+        let script = format!("{SIGN}\nprint(sign({method:?}, {host:?}, {path:?}), end='')");
         let mut python = Command::new("python3");
         let output = python.arg("-c").arg(script).envs(self.vars.clone()).output();
         let output = output.expect("python3 runs");

@@ -31,12 +31,15 @@ const LOOKS: usize = 5;
 /// How long older dynos are waited for.
 const PATIENCE: Duration = Duration::from_mins(15);
 
+/// The plan of other people's buckets.
+const EXTERNAL: &str = "s3:external";
+
 /// Where to.
 #[derive(Debug, Args)]
 pub(crate) struct MoveArgs {
-    /// The plan that the bucket goes to
-    #[arg(long, value_name = "PLAN", default_value = "s3:external")]
-    to: String,
+    /// The plan that the bucket goes to; s3:external where it is not given
+    #[arg(long, value_name = "PLAN")]
+    to: Option<String>,
     #[command(flatten)]
     of: OfBucket,
 }
@@ -52,6 +55,8 @@ pub(crate) enum MoveError {
     NoAccess { addon: String },
     #[error("carry all objects")]
     Partly { failed: Vec<String>, switched: bool },
+    #[error("begin another move")]
+    Another { asked: String, from: String, to: String },
     #[error("wait for dynos that still use the old bucket")]
     OldDynos { dynos: Vec<String> },
 }
@@ -77,7 +82,8 @@ struct Begun {
 impl MoveArgs {
     pub(super) async fn run(self) -> Result<i32, CommandError> {
         let app = App::of(&self.of.options)?;
-        let mut begun = Begun::find_or_begin(app, &self.to, self.of.bucket.as_deref()).await?;
+        let mut begun =
+            Begun::find_or_begin(app, self.to.as_deref(), self.of.bucket.as_deref()).await?;
         let (source, target) = (begun.wire("source").await?, begun.wire("target").await?);
         let mut journal = Journal::open(&begun.text("target", "id")).map_err(MoveError::from)?;
         let (from, to) = (begun.text("source", "name"), begun.text("target", "name"));
@@ -138,21 +144,46 @@ impl Begun {
     /// One that is not over, or a new one.
     async fn find_or_begin(
         app: App,
-        plan: &str,
+        plan: Option<&str>,
         bucket: Option<&str>,
     ) -> Result<Self, CommandError> {
         let moves = app.client.get(&app.path("/addon-moves")).await?;
         let moves = moves.as_array().cloned().unwrap_or_default();
         let unfinished = moves.into_iter().find(|one| one["finished_at"].is_null());
         if let Some(told) = unfinished {
-            return Ok(Self { app, told });
+            let begun = Self { app, told };
+            return begun.is_what_is_asked(plan, bucket).await.map(|()| begun);
         }
         let source = source(&app, bucket).await?;
         let path = app.path(&format!("/addons/{source}/move"));
         let values = app.client.get(&format!("/addons/{source}/config")).await?;
-        let body = json!({ "plan": plan, "config": names_of(&vars(&values)) });
+        let body = json!({ "plan": plan.unwrap_or(EXTERNAL), "config": names_of(&vars(&values)) });
         let told = app.client.send(Method::POST, &path, &body).await?;
         Ok(Self { app, told })
+    }
+
+    /// One move at a time: another one is not begun by going on with this.
+    async fn is_what_is_asked(
+        &self,
+        plan: Option<&str>,
+        bucket: Option<&str>,
+    ) -> Result<(), CommandError> {
+        let (from, to) = (self.text("source", "name"), self.text("target", "plan"));
+        let is_plan = |asked: &str| asked == to || to.strip_prefix("s3:") == Some(asked);
+        let other = match (plan, bucket) {
+            (Some(plan), _) if !is_plan(plan) => Some(plan.to_owned()),
+            // After the change-over the attachment is the new one's.
+            (_, Some(bucket)) => {
+                let named = source(&self.app, Some(bucket)).await?;
+                let is_one = named == from || named == self.text("target", "name");
+                (!is_one).then_some(named)
+            }
+            _ => None,
+        };
+        match other {
+            None => Ok(()),
+            Some(asked) => Err(MoveError::Another { asked, from, to }.into()),
+        }
     }
 
     fn text(&self, side: &str, name: &str) -> String {
@@ -233,7 +264,7 @@ impl Begun {
 }
 
 /// The add-on that is meant: of an attachment, or the app's only one of the service.
-async fn source(app: &App, attachment: Option<&str>) -> Result<String, CommandError> {
+pub(super) async fn source(app: &App, attachment: Option<&str>) -> Result<String, CommandError> {
     let name = |addon: &Value| addon["name"].as_str().unwrap_or_default().to_owned();
     if let Some(attachment) = attachment {
         let attachment = attachment.to_ascii_uppercase();

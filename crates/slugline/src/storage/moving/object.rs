@@ -58,11 +58,27 @@ pub(super) async fn compare(
     Ok((ours == theirs).then_some(Carried { source: from, target: to }))
 }
 
-/// Carries an object, and reads it back.
+/// Carries an object, and reads it back. What anybody may read stays so, where the new server knows
+/// such a thing.
 pub(super) async fn carry(
     (source, target): (&Wire, &Wire),
     key: &str,
     only: &Only,
+) -> wire::Result<Carried> {
+    let public = source.is_public(key).await;
+    match carry_as((source, target), key, only, public).await {
+        Err(error) if public && error.knows_no_grants() => {
+            carry_as((source, target), key, only, false).await
+        }
+        carried => carried,
+    }
+}
+
+async fn carry_as(
+    (source, target): (&Wire, &Wire),
+    key: &str,
+    only: &Only,
+    public: bool,
 ) -> wire::Result<Carried> {
     let answer = source.get(key).await?;
     let from = seen(&answer)?;
@@ -71,6 +87,10 @@ pub(super) async fn carry(
         && let Some(tags) = source.tags(key).await?
     {
         headers.insert(HeaderName::from_static("x-amz-tagging"), tags);
+    }
+    if public {
+        let grant = HeaderValue::from_static("public-read");
+        headers.insert(HeaderName::from_static("x-amz-acl"), grant);
     }
     let sent = if from.size <= WHOLE {
         let body = answer.bytes().await?;
