@@ -18,10 +18,11 @@ use support::serving::Serving;
 use support::wait_for;
 
 /// Commands that tell nothing a program would read, and why.
-const WITHOUT: [(&str, &str); 9] = [
+const WITHOUT: [(&str, &str); 10] = [
     ("up", "it is a server in a terminal"),
     ("serve", "it is a server"),
     ("backup", "it makes an archive, and says how large"),
+    ("backup:list", "it lists names, one a line"),
     ("backup:restore", "it makes a directory, and says what comes next"),
     ("conformance", "its subcommands have it"),
     ("completions", "a shell reads it"),
@@ -31,7 +32,7 @@ const WITHOUT: [(&str, &str); 9] = [
 ];
 
 /// What is run of each, in this order; words that stand for something of the moment are in braces.
-const RUNS: [&str; 49] = [
+const RUNS: [&str; 51] = [
     "doctor",
     "doctor {source}",
     "trust",
@@ -67,6 +68,8 @@ const RUNS: [&str; 49] = [
     "slug:import {directory}/slug.tgz -a owl",
     "storage:put {directory}/Procfile -a owl",
     "storage:ls -a owl",
+    "storage:usage -a owl",
+    "storage:serve -a owl",
     "storage:get Procfile {directory}/got -a owl",
     "storage:adopt . -a owl",
     "lost -a owl",
