@@ -141,7 +141,7 @@ async fn what_is_not_there_says_why() {
 }
 
 /// Who asks these reads no schema: git, its hook, and whoever wants what is not there.
-const NOT_TOLD: [&str; 3] = ["git.rs", "push.rs", "refused.rs"];
+const NOT_TOLD: [&str; 4] = ["git.rs", "git_lfs.rs", "push.rs", "refused.rs"];
 
 #[tokio::test]
 async fn the_servers_own_schema_has_every_route_and_no_other() {
