@@ -26,7 +26,7 @@ use crate::history::History;
 use crate::segment::{Numbered, Saved};
 use crate::writer::Writer;
 
-pub use crate::drain::Drain;
+pub use crate::drain::{Drain, reached};
 pub use crate::post::Post;
 pub use crate::segment::LogsError;
 pub use crate::session::Session;

@@ -27,6 +27,7 @@ pub mod drain;
 pub mod dyno;
 pub mod exchange;
 pub mod kept;
+pub mod large_file;
 pub mod launch_plan;
 pub mod layer;
 pub mod ledger;
@@ -50,6 +51,7 @@ pub mod slug;
 pub mod source_check;
 pub mod stack;
 pub mod static_site;
+pub mod submodule;
 pub mod usage;
 pub mod webhook;
 

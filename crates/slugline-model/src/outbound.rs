@@ -5,6 +5,7 @@
 //! link where clouds hand out credentials. The check is of the address that is connected to, not
 //! of the name, which may say something else a moment later.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -20,6 +21,12 @@ pub struct Outbound {
 pub struct Net {
     address: IpAddr,
     bits: u8,
+}
+
+impl fmt::Display for Net {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
 }
 
 impl FromStr for Net {
@@ -147,6 +154,7 @@ mod tests {
             assert!(reached(&rules, allowed), "{allowed}");
         }
         assert!(!reached(&rules, "127.0.0.4") && !reached(&rules, "fe80::1"));
+        assert_eq!(rules.allow[0].to_string().parse(), Ok(rules.allow[0]));
         assert!("0.0.0.0/0".parse::<Net>().unwrap().contains("1.2.3.4".parse().unwrap()));
         for junk in ["", "x", "1.2.3.4/33", "::/129", "1.2.3.4/", "1.2.3.4/-1", "localhost"] {
             assert!(junk.parse::<Net>().is_err(), "{junk}");

@@ -3,9 +3,6 @@
 /// The branches whose pushes are built, the first one before the others.
 pub const DEPLOYED: [&str; 2] = ["refs/heads/main", "refs/heads/master"];
 
-/// The first line of every file that git-lfs keeps elsewhere, by its specification.
-pub const LFS_POINTER: &str = "version https://git-lfs.github.com/spec/v1";
-
 /// One ref that a push wants to change, as git tells a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefUpdate {

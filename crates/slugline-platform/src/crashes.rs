@@ -59,9 +59,10 @@ impl Crash {
         }
     }
 
-    /// When it is started again. A clock that was put back makes no cool-off longer.
+    /// When it is started again. A clock that was put back to before the crash ends the cool-off: how
+    /// much of it is over, nobody knows.
     pub(crate) fn until(&self, now: i64) -> i64 {
-        self.until.min(now.saturating_add(micros(cool_off(self.in_a_row))))
+        if now < self.at { now } else { self.until }
     }
 
     /// Why it is down, in a few words: `R10`, `status 1`.
@@ -144,4 +145,27 @@ pub(crate) fn cooling(crashes: &Crashes, app: &AppName, now: i64) -> Vec<Cooling
 /// When the next cool-off ends (microseconds since 1970).
 pub(crate) fn next_start(crashes: &Crashes, now: i64) -> Option<i64> {
     crashes.values().map(|crash| crash.until(now)).filter(|until| *until > now).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_put_back_ends_a_cool_off() {
+        let crash = Crash {
+            id: DynoId::nil(),
+            command: "exit 3".to_owned(),
+            release: 1,
+            size: "basic".to_owned(),
+            code: None,
+            status: Some(3),
+            lines: vec![],
+            in_a_row: 2,
+            until: 160,
+            at: 100,
+        };
+        assert_eq!((crash.until(100), crash.until(120), crash.until(170)), (160, 160, 160));
+        assert_eq!(crash.until(99), 99, "it is over at once");
+    }
 }

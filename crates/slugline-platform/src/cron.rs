@@ -22,6 +22,10 @@ use crate::runs::RunRequest;
 /// The clock is looked at as often, since it may be set meanwhile.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
+/// A clock that is put back by more than this was wrong before: what it had run is run at its new
+/// times. By less, nothing is run twice (microseconds).
+const PUT_BACK: i64 = 3_600_000_000;
+
 /// Where its log lines come from.
 const PROCESS: &str = "cron";
 
@@ -72,6 +76,9 @@ impl Platform {
         // One that is new begins now.
         let fresh = known.is_none();
         let mut done = known.unwrap_or_else(|| Done { until: now, ..Done::default() });
+        if done.until.saturating_sub(now) > PUT_BACK {
+            done.until = now;
+        }
         let (at, missed) = match due(&entry.schedule, done.until, now) {
             Some(Due::Run { at, missed }) => (at, missed),
             other => {

@@ -14,6 +14,7 @@ use slugline_model::limits::Limits;
 use tower::ServiceExt as _;
 
 use support::TestPlatform;
+use support::routes::routes;
 
 /// What nobody but those who may see the app is ever told.
 const SECRET: &str = "sesame-open-5417";
@@ -166,6 +167,29 @@ async fn collaborators_work_on_an_app_and_owners_let_them_in() {
 }
 
 #[tokio::test]
+async fn whoever_is_not_the_operator_reads_no_path_of_the_server_and_talks_to_no_registry_by_it() {
+    let test = TestPlatform::with_app().await;
+    let ann = account(&test, "ann@example.com").await;
+    test.ok("POST", "/apps/library/collaborators", json!({ "user": "ann@example.com" })).await;
+    let slug = test.get("/apps/library/releases/1").await["slug"]["id"].clone();
+    let slug = format!("/apps/library/slugs/{}", slug.as_str().unwrap());
+    let image = format!("{slug}/image?stack");
+    let registry = json!({ "reference": "127.0.0.1:1/owl" });
+    for (method, path, allowed) in [
+        ("GET", format!("{image}=none"), true),
+        ("GET", format!("{image}=/etc"), false),
+        ("GET", format!("{image}=../.."), false),
+        ("POST", format!("{slug}/actions/push"), false),
+        ("POST", "/apps/library/slugs/actions/pull".to_owned(), false),
+    ] {
+        let code = status(&test, &ann, method, &path, registry.clone()).await;
+        assert_eq!(code, if allowed { 200 } else { 403 }, "{path}");
+        let (code, told) = test.call(method, &path, registry.clone()).await;
+        assert_ne!(code.as_u16(), 403, "the operator may: {told}");
+    }
+}
+
+#[tokio::test]
 async fn an_app_that_is_offered_is_the_others_once_they_accept() {
     let test = TestPlatform::with_app().await;
     let ann = account(&test, "ann@example.com").await;
@@ -191,28 +215,12 @@ async fn an_app_that_is_offered_is_the_others_once_they_accept() {
     assert!(body["message"].as_str().unwrap().contains("library"), "{body}");
 }
 
-/// Every route that stands in the sources of the API, and whether it is a capability.
-fn routes() -> Vec<String> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api");
-    let mut routes = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        let after = text.split(".route(").skip(1);
-        let path =
-            |code: &str| code.trim_start().strip_prefix('"')?.split('"').next().map(String::from);
-        routes.extend(after.filter_map(path));
-    }
-    routes.sort();
-    routes.dedup();
-    assert!(routes.len() > 80, "{routes:?}");
-    routes
-}
-
 /// Whoever knows these URLs may use them: they have names that nobody guesses, or nothing to hide.
-const CAPABILITIES: [&str; 8] = [
+const CAPABILITIES: [&str; 9] = [
     "/buildpacks",
     "/log-streams/{session}",
     "/pushes/{push}",
+    "/schema",
     "/slugs/{slug}",
     "/sources/{source}",
     "/streams/{output}",
@@ -228,7 +236,9 @@ async fn a_stranger_learns_nothing_of_an_app_by_any_route() {
     let eve = account(&test, "eve@example.com").await;
     let app = test.get("/apps/library").await;
     let id = app["id"].as_str().unwrap();
-    for route in routes() {
+    let mut paths: Vec<String> = routes().into_iter().map(|route| route.path).collect();
+    paths.dedup();
+    for route in paths {
         let is_capability = CAPABILITIES.iter().any(|known| route.starts_with(known));
         for name in ["library", id] {
             let mut path = String::new();

@@ -113,6 +113,22 @@ async fn what_is_not_taken_is_sent_again_where_that_is_wanted_also_by_the_next_s
 }
 
 #[tokio::test]
+async fn a_clock_that_is_put_back_keeps_no_webhook_waiting() {
+    let test = TestPlatform::with_app().await;
+    test.hear(json!(["api:release"]), "sync").await;
+    test.posted.lock().unwrap().answers = vec![Ok(500)];
+    test.ok("PATCH", "/apps/library/config-vars", json!({ "A": "1" })).await;
+    test.until(async || test.delivery().await["num_attempts"] == 1).await;
+    // As it stands where the clock was two days ahead.
+    let db = rusqlite::Connection::open(test.data.path().join("state.sqlite3")).unwrap();
+    let ahead = "next_at = next_at + 172800000000, updated_at = updated_at + 172800000000";
+    assert_eq!(db.execute(&format!("UPDATE app_webhook_delivery SET {ahead}"), []), Ok(1));
+    let next = test.another_server().await;
+    next.until(async || next.delivery().await["status"] == "succeeded").await;
+    assert_eq!(next.delivery().await["num_attempts"], 2);
+}
+
+#[tokio::test]
 async fn what_is_only_notified_is_sent_once() {
     let test = TestPlatform::with_app().await;
     test.hear(json!(["api:release"]), "notify").await;

@@ -340,8 +340,8 @@ impl ConfigurationError {
             Self::Outbound { path, line, value, found } => (
                 format!("cannot use `{value}` in [outbound]: {}, line {line}", path.display()),
                 found.clone(),
-                "[outbound] has `allow`, addresses of the server's own that log drains and \
-                 webhooks may reach: [\"127.0.0.1\", \"169.254.0.0/16\"]."
+                "[outbound] has `allow`, addresses of the server's own that log drains, \
+                 webhooks and submodules may reach: [\"127.0.0.1\", \"169.254.0.0/16\"]."
                     .to_owned(),
                 edit(path, *line),
             ),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use slugline_dyno::{LocalEngine, Mechanism, NetworkFacts};
 use slugline_model::build::exit_code;
 use slugline_model::dyno::{DynoSpec, Event, Network, Streams, Times};
@@ -20,22 +21,27 @@ use crate::console::{complain, say};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs a dyno that does nothing, and says how it went. Gives the exit code.
-pub(crate) fn doctor() -> i32 {
+pub(crate) fn doctor(as_json: bool) -> i32 {
     let who = if slugline_dyno::is_host_root() { "root" } else { "an ordinary user" };
-    say(&format!("Running as {who} on {}", rustix::system::uname().release().to_string_lossy()));
+    let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+    if !as_json {
+        say(&format!("Running as {who} on {kernel}"));
+    }
     let facts = slugline_dyno::network_facts();
-    match run_a_dyno(&facts) {
-        Ok(inbound) => {
-            say("ok    a dyno starts: user, mount, pid, network, ipc, uts and cgroup namespaces, \
-                 overlay, bash");
-            say(&views());
-            say(&limits());
-            for line in network(&facts, inbound.as_deref()) {
-                say(&line);
-            }
-            say(abstract_sockets());
-            for tool in ["git", "python3", "uv", "node", "npm"] {
-                say(&format!("{}", Tool(tool)));
+    let ran = run_a_dyno(&facts);
+    let lines = ran.as_ref().map(|inbound| findings(&facts, inbound.as_deref()));
+    if as_json {
+        let found: Vec<Value> =
+            lines.as_ref().into_iter().flatten().map(|line| finding(line)).collect();
+        let error = lines.as_ref().err();
+        let told = json!({ "user": who, "kernel": kernel, "findings": found, "error": error });
+        say(&format!("{told:#}"));
+        return if error.is_none() { exit_code::OK } else { exit_code::INTERNAL };
+    }
+    match lines {
+        Ok(lines) => {
+            for line in &lines {
+                say(line);
             }
             exit_code::OK
         }
@@ -44,6 +50,23 @@ pub(crate) fn doctor() -> i32 {
             exit_code::INTERNAL
         }
     }
+}
+
+/// What there is, a line each, once a dyno has run.
+fn findings(facts: &NetworkFacts, inbound: Option<&str>) -> Vec<String> {
+    let starts = "ok    a dyno starts: user, mount, pid, network, ipc, uts and cgroup namespaces, \
+                  overlay, bash";
+    let mut lines = vec![starts.to_owned(), views(), limits()];
+    lines.extend(network(facts, inbound));
+    lines.push(abstract_sockets().to_owned());
+    lines.extend(["git", "python3", "uv", "node", "npm"].map(|tool| Tool(tool).to_string()));
+    lines
+}
+
+/// A line for programs: `ok` or `none`, and the rest.
+fn finding(line: &str) -> Value {
+    let (state, text) = line.split_once(' ').unwrap_or((line, ""));
+    json!({ "state": state, "text": text.trim_start() })
 }
 
 /// What dynos reach from here, why not more, and what would change it.

@@ -28,6 +28,7 @@ mod outputs_away;
 mod progress;
 mod prove;
 mod push_hook;
+mod push_source;
 mod server;
 mod slug_exchange;
 mod slug_reading;

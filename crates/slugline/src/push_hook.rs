@@ -5,20 +5,24 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use flate2::Compression;
 use flate2::read::GzEncoder;
 use http::Method;
 use serde_json::{Value, json};
-use slugline_model::message::gutter_line;
-use slugline_model::push::{self, LFS_POINTER, RefUpdate, is_nothing};
+use slugline_model::large_file::{Pointer, VERSION};
+use slugline_model::message::{Message, gutter_line};
+use slugline_model::outbound::Outbound;
+use slugline_model::push::{self, RefUpdate, is_nothing};
+use slugline_model::submodule;
 
 use crate::builds::follow::follow;
 use crate::client::Client;
 use crate::console::{complain, say};
 use crate::errors::CommandError;
 use crate::outgoing::stream;
+use crate::push_source::{Fetched, Fetching, Source, large_files};
 
 /// Files and submodules that are named where something is said of them.
 const NAMED: usize = 3;
@@ -27,6 +31,8 @@ const NAMED: usize = 3;
 enum Refused {
     /// As who pushes is told it.
     Because(String),
+    /// The same, at length.
+    Told(Box<Message>),
     /// The build's own output has said why.
     ByBuild,
     /// The server was not reached, or refused.
@@ -116,7 +122,8 @@ impl Hook {
         self.client.send(Method::POST, &turn, &json!({})).await?;
         refuse_overtaken(update)?;
         tell_what_is_not_there(&update.new);
-        let build = self.upload(&update.new).await?;
+        let submodules = self.submodules(&update.new).await?;
+        let build = self.upload(&update.new, submodules).await?;
         say("Building source:");
         say("");
         let ended = follow(&self.client, &self.path, &build, 0, say).await?;
@@ -128,9 +135,18 @@ impl Hook {
         Ok(())
     }
 
+    async fn submodules(&self, commit: &str) -> Result<Fetched, Refused> {
+        let about = self.client.get(&self.path).await?;
+        let allow = about["outbound"].as_array().into_iter().flatten();
+        let allow = allow.filter_map(|net| net.as_str()?.parse().ok()).collect();
+        let limit = about["limit"].as_u64().unwrap_or_default();
+        let fetching = Fetching { outbound: Outbound { allow }, limit };
+        fetching.all_of(commit).await.map_err(|message| Refused::Told(Box::new(message)))
+    }
+
     /// Sends the source of a commit; gives its build.
-    async fn upload(&self, commit: &str) -> Result<Value, Refused> {
-        let archive = Archive::of(commit)
+    async fn upload(&self, commit: &str, submodules: Fetched) -> Result<Value, Refused> {
+        let archive = Source::of(commit, submodules)
             .map_err(|error| Refused::Because(format!("git could not read the commit: {error}")))?;
         let subject = git(&["log", "-1", "--format=%s", commit]).unwrap_or_default();
         let subject: String = subject.trim().chars().take(200).collect();
@@ -150,6 +166,7 @@ fn tell(refused: &Refused) {
         Refused::Because(found) | Refused::Server(CommandError::Api { found, .. }) => {
             Some(found.clone())
         }
+        Refused::Told(message) => Some(parts(message)),
         Refused::ByBuild => None,
         Refused::Server(error) => {
             let message = error.explain();
@@ -163,6 +180,11 @@ fn tell(refused: &Refused) {
     complain(&gutter_line("Push rejected: the branch is as it was."));
     complain("");
 }
+fn parts(message: &Message) -> String {
+    let Message { what, found, allowed, next, state } = message;
+    format!("{what}\n{found}\n{allowed}\nNext: {next}\n{state}")
+}
+
 /// Another push may have come first while this one waited.
 fn refuse_overtaken(update: &RefUpdate) -> Result<(), Refused> {
     let current = git(&["rev-parse", "--verify", "--quiet", &update.name]);
@@ -176,27 +198,35 @@ fn refuse_overtaken(update: &RefUpdate) -> Result<(), Refused> {
     )))
 }
 
-/// Says what a checkout has and this source has not: submodules and files of git-lfs are elsewhere.
+/// Says what a checkout has and this source has not: files of git-lfs that are elsewhere, and submodules
+/// of which nobody says where.
 fn tell_what_is_not_there(commit: &str) {
     let tree = git(&["ls-tree", "-r", "-z", "--full-tree", commit]).unwrap_or_default();
-    let submodules: Vec<&str> = tree
-        .split('\0')
-        .filter(|entry| entry.starts_with("160000 "))
-        .filter_map(|entry| Some(entry.split_once('\t')?.1))
-        .collect();
-    if !submodules.is_empty() {
-        warn(&submodules, "is a submodule, and so an empty directory in this build");
+    let blob = format!("--blob={commit}:.gitmodules");
+    let settings = git(&["config", "--list", "-z", &blob]).unwrap_or_default();
+    let submodules = submodule::found(&tree, &settings);
+    let lost: Vec<&str> =
+        submodules.iter().filter(|one| one.url.is_none()).map(|one| &*one.path).collect();
+    if !lost.is_empty() {
+        warn(&lost, "is a submodule without a URL in .gitmodules, and so an empty directory here");
     }
     let filters = ["grep", "-q", "-F", "filter=lfs", commit, "--", ":(glob)**/.gitattributes"];
     if git(&filters).is_some() {
-        let found = git(&["grep", "-l", "-z", "-F", LFS_POINTER, commit]).unwrap_or_default();
+        let found = git(&["grep", "-l", "-z", "-F", VERSION, commit]).unwrap_or_default();
         let prefix = format!("{commit}:");
         let files = found.split('\0').filter_map(|file| file.strip_prefix(&prefix));
-        let files: Vec<&str> = files.collect();
+        let files: Vec<&str> = files.filter(|file| is_elsewhere(commit, file)).collect();
         if !files.is_empty() {
-            warn(&files, "is kept by git-lfs, and only its pointer in this build");
+            warn(&files, "is kept by git-lfs elsewhere, and only its pointer in this build");
         }
     }
+}
+
+/// Whether a file is a pointer to one that the server does not have.
+fn is_elsewhere(commit: &str, file: &str) -> bool {
+    let content = git(&["cat-file", "blob", &format!("{commit}:{file}")]).unwrap_or_default();
+    let pointer = Pointer::of(content.as_bytes());
+    pointer.is_some_and(|pointer| !large_files().join(pointer.oid.path()).is_file())
 }
 
 fn warn(names: &[&str], what: &str) {
@@ -210,32 +240,6 @@ fn warn(names: &[&str], what: &str) {
 fn git(args: &[&str]) -> Option<String> {
     let output = Command::new("git").args(args).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// The tar of a commit, as git writes it. One that git did not finish is an error, no end.
-struct Archive {
-    child: Child,
-    output: ChildStdout,
-}
-
-impl Archive {
-    fn of(commit: &str) -> io::Result<Self> {
-        let mut git = Command::new("git");
-        git.args(["archive", "--format=tar", commit]).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = git.spawn()?;
-        let output = child.stdout.take().ok_or_else(|| io::Error::other("git has no pipe"))?;
-        Ok(Self { child, output })
-    }
-}
-
-impl Read for Archive {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.output.read(buffer)?;
-        if length == 0 && !buffer.is_empty() && !self.child.wait()?.success() {
-            return Err(io::Error::other("git could not finish the archive"));
-        }
-        Ok(length)
-    }
 }
 
 /// As a part of a query.

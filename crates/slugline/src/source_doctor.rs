@@ -18,7 +18,7 @@ pub(crate) struct DoctorArgs {
     /// An app's source; this machine where it is not given
     directory: Option<PathBuf>,
     /// Print JSON
-    #[arg(long, requires = "directory")]
+    #[arg(long)]
     json: bool,
     /// Exit with 1 where something is found
     #[arg(long, requires = "directory")]
@@ -30,7 +30,7 @@ const FOUND: i32 = 1;
 
 /// Looks at a source, or at this machine; gives the exit code.
 pub(crate) fn doctor(args: &DoctorArgs) -> i32 {
-    let Some(directory) = &args.directory else { return crate::doctor::doctor() };
+    let Some(directory) = &args.directory else { return crate::doctor::doctor(args.json) };
     match evidence(directory) {
         Ok(files) => {
             let findings = source_check::check(&files);

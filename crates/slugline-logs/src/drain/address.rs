@@ -29,6 +29,20 @@ pub(crate) async fn addresses(
     Ok(allowed)
 }
 
+/// The host and the port that a URL leads to, and those of its addresses that may be connected to.
+///
+/// # Errors
+///
+/// It is no URL with a host, the host has no address, or none that users may reach.
+pub async fn reached(
+    outbound: &Outbound,
+    url: &str,
+) -> Result<(String, u16, Vec<SocketAddr>), Box<dyn std::error::Error + Send + Sync>> {
+    let (host, port) = place(url)?;
+    let addresses = addresses(outbound, &host, port).await?;
+    Ok((host, port, addresses))
+}
+
 /// Whom requests to a URL go to, as the one reads it who sends them: others may read another host
 /// in the same text, and have that checked.
 pub(crate) fn place(url: &str) -> Result<(String, u16), DrainError> {

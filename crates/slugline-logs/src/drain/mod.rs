@@ -17,6 +17,7 @@ use slugline_model::drain::{Delivered, DrainKind, DrainUrl, FRAME, logplex};
 use slugline_model::logline::{LogFilter, LogLine, LogSink as _, Source};
 use slugline_model::outbound::Outbound;
 
+pub use address::reached;
 pub(crate) use address::{addresses, place};
 
 use crate::Hub;

@@ -11,7 +11,6 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
-use serde_json::json;
 use slugline_model::access::{Area, allows};
 use slugline_model::size;
 
@@ -27,7 +26,6 @@ pub(super) fn routes() -> Router<Platform> {
         .route("/{repository}/info/refs", get(refs))
         .route("/{repository}/git-receive-pack", post(receive))
         .route("/{repository}/git-upload-pack", post(upload))
-        .route("/{repository}/info/lfs/objects/batch", post(large_files))
 }
 
 /// An answer that git shows to whoever runs it.
@@ -115,21 +113,8 @@ async fn upload(
     Ok(answer(service, "result", answered.map_err(|error| no_git(&error))?))
 }
 
-/// Large files are not taken: what git-lfs says of it, and what helps.
-async fn large_files(State(platform): State<Platform>, headers: HeaderMap) -> Response {
-    if identify(&platform, &headers, false).await.is_err() {
-        return challenge();
-    }
-    let message = "Slugline keeps no files of git-lfs. `slugline up` brings them along; for a push, \
-                   leave them where they are (git config lfs.url URL) and let bin/pre_compile fetch \
-                   them";
-    let body = json!({ "message": message }).to_string();
-    let kind = [(CONTENT_TYPE, "application/vnd.git-lfs+json")];
-    (StatusCode::NOT_IMPLEMENTED, kind, body).into_response()
-}
-
 /// Who asks, and the app whose repository it is.
-async fn admit(
+pub(super) async fn admit(
     platform: &Platform,
     repository: &str,
     headers: &HeaderMap,

@@ -36,6 +36,7 @@ mod formation;
 mod further;
 mod generation;
 mod git;
+mod git_lfs;
 mod key;
 mod ledger;
 mod list;
@@ -59,6 +60,7 @@ mod region;
 mod release;
 mod review_app;
 mod run;
+mod schema;
 mod slug;
 mod slug_blob;
 mod slug_image;
@@ -178,6 +180,7 @@ impl Platform {
         Router::new()
             .merge(with_token)
             .merge(further::public_routes())
+            .merge(schema::routes())
             .route("/slugs/{slug}", get(slug_blob::download).put(slug_blob::upload))
             .route("/sources/{source}", get(source::download).put(source::upload))
             .route("/streams/{output}", get(stream::output))
@@ -186,6 +189,7 @@ impl Platform {
             .layer(middleware::from_fn(envelope::wrap))
             // git's clients read neither tags nor JSON.
             .merge(git::routes())
+            .merge(git_lfs::routes())
             .merge(push::routes())
             .layer(middleware::from_fn(asking::note_base))
             .with_state(self.clone())

@@ -35,9 +35,10 @@ fn found(platform: &Platform, name: Uuid) -> Result<Arc<Push>, ApiError> {
     platform.inner.pushes.find(name).ok_or_else(missing)
 }
 
-/// Whether other pushes of the app come first, and how the build stands.
+/// Whether other pushes of the app come first, how the build stands, and what submodules may be.
 async fn info(State(platform): State<Platform>, Path(name): Path<Uuid>) -> Answer {
     let push = found(&platform, name)?;
+    let config = &platform.inner.config;
     let is_first = platform.inner.pushes.place(&push).is_first();
     let build = match push.build() {
         Some(id) => {
@@ -49,6 +50,8 @@ async fn info(State(platform): State<Platform>, Path(name): Path<Uuid>) -> Answe
         "app": { "id": push.app.id, "name": push.app.name },
         "waits": !is_first,
         "status": build.map(|build| build.status),
+        "outbound": config.outbound.allow.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "limit": config.limits.source,
     })))
 }
 

@@ -20,6 +20,9 @@ use crate::db::app::App;
 use crate::db::slug_upload::SlugUpload;
 use crate::platform::Platform;
 
+/// Registries are talked to with the operator's credentials, and from the operator's network.
+const BY_SERVER: &str = "has the server talk to a registry, with the operator's credentials";
+
 /// What an image is to be.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ImageQuery {
@@ -37,8 +40,11 @@ pub(crate) async fn image(
     Query(query): Query<ImageQuery>,
 ) -> Answer {
     platform.app(&app)?;
-    let tree = slug::stored(&platform, &slug)?.tree;
-    let format = ExportFormat::OciArchive { stack: stack(&query.stack), name: query.name };
+    let (tree, stack) = (slug::stored(&platform, &slug)?.tree, stack(&query.stack));
+    if matches!(stack, StackChoice::Path(_)) {
+        operator_only("reads a stack from a path of the server's machine")?;
+    }
+    let format = ExportFormat::OciArchive { stack, name: query.name };
     let body =
         bridge::body(move |out| platform.inner.exchange.export(&tree, &format, out).map(drop));
     Ok(([(CONTENT_TYPE, "application/x-tar")], body).into_response())
@@ -51,6 +57,7 @@ pub(crate) async fn push(
     body: String,
 ) -> Answer {
     platform.app(&app)?;
+    operator_only(BY_SERVER)?;
     let tree = slug::stored(&platform, &slug)?.tree;
     let body = formation::object(&body)?;
     let (target, stack) = (target(&body)?, stack(text(&body, "stack").unwrap_or_default()));
@@ -68,6 +75,7 @@ pub(crate) async fn pull(
     body: String,
 ) -> Answer {
     let app = platform.app(&app)?;
+    operator_only(BY_SERVER)?;
     let body = formation::object(&body)?;
     let target = target(&body)?;
     let types = body.get("process_types").map(|types| slug::process_types(Some(types)));
@@ -91,6 +99,16 @@ pub(crate) async fn pull(
         let slug = slug.map_err(|error| ExchangeError::Refused(error.message().to_owned()))?;
         Ok(slug::render(&platform, &slug))
     }))
+}
+
+fn operator_only(what: &str) -> Result<(), ApiError> {
+    if super::account::asker()?.account.is_admin {
+        return Ok(());
+    }
+    Err(ApiError::forbidden(format!(
+        "Only the operator of this server {what}. slugline slug:export and slug:import exchange \
+         archives, which podman and skopeo carry to a registry and from it."
+    )))
 }
 
 fn announced(app: &App, reference: &str) -> SlugUpload {

@@ -88,6 +88,14 @@ pub(crate) fn set_owner(db: &Connection, id: Uuid, owner: Uuid, now: i64) -> rus
     Ok(())
 }
 
+/// Adds to what an app's repository takes.
+pub(crate) fn grow_repo(db: &Connection, id: Uuid, bytes: u64) -> rusqlite::Result<()> {
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+    let sql = "UPDATE app SET repo_size = coalesce(repo_size, 0) + ? WHERE id = ?";
+    db.execute(sql, params![bytes, id.to_string()])?;
+    Ok(())
+}
+
 /// Notes what its git repository takes on the disk (bytes).
 pub(crate) fn set_repo_size(db: &Connection, id: Uuid, bytes: u64) -> rusqlite::Result<()> {
     let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);

@@ -198,7 +198,9 @@ pub(crate) fn deliveries(db: &Connection, app: Uuid) -> rusqlite::Result<Vec<Del
 
 /// What is to be sent now, and not more at once than this.
 pub(crate) fn due(db: &Connection, now: i64, most: usize) -> rusqlite::Result<Vec<Delivery>> {
-    let sql = format!("SELECT {DELIVERY} WHERE next_at <= ? ORDER BY next_at, id LIMIT ?");
+    // What was put off by a clock that has been put back since has waited long enough.
+    let is_due = "next_at <= ?1 OR (next_at IS NOT NULL AND updated_at > ?1)";
+    let sql = format!("SELECT {DELIVERY} WHERE {is_due} ORDER BY next_at, id LIMIT ?2");
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     db.prepare_cached(&sql)?.query_map([now, most], delivery)?.collect()
 }

@@ -2,6 +2,7 @@
 //! an environment and a configuration of its own, whatever the server's user has.
 
 mod exchange;
+mod large;
 mod pushes;
 
 use std::io;
@@ -15,6 +16,7 @@ use tokio::process::Command;
 use uuid::Uuid;
 
 pub(crate) use exchange::{GZIP, exchange};
+pub(crate) use large::NotTaken;
 pub(crate) use pushes::{Changes, Push, Pushes};
 
 use crate::db;
@@ -171,6 +173,7 @@ impl Inner {
         for entry in std::fs::read_dir(self.git_directory()).into_iter().flatten().flatten() {
             let path = entry.path();
             remove_left_locks(&path, SystemTime::now());
+            large::remove_left_parts(&path);
             let is_left = path.extension().is_some_and(|end| end == "new" || end == "going");
             if is_left && let Err(error) = std::fs::remove_dir_all(&path) {
                 tracing::warn!(%error, path = %path.display(), "a repository could not be removed");

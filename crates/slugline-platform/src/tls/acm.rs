@@ -44,7 +44,10 @@ impl Platform {
                 continue;
             }
             let mut known = self.inner.db.read(|db| known(db, &domain))?.0;
-            if known.due_at() <= clock::now() {
+            let now = clock::now();
+            // A clock that was put back since the last refusal keeps nobody waiting.
+            let put_back = known.failures > 0 && known.tried_at.is_some_and(|tried| tried > now);
+            if put_back || known.due_at() <= now {
                 self.issue_one(&domain, known.failures).await?;
                 known = self.inner.db.read(|db| self::known(db, &domain))?.0;
             }

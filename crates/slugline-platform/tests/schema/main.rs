@@ -16,8 +16,9 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 /// What Heroku answers.
-static KNOWN: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(include_str!("shapes.json")).unwrap());
+static KNOWN: LazyLock<Value> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../src/api/schema/shapes.json")).unwrap()
+});
 
 /// A link of Heroku's.
 #[derive(Debug, Clone)]
@@ -137,4 +138,37 @@ async fn what_is_not_there_says_why() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Who asks these reads no schema: git, its hook, and whoever wants what is not there.
+const NOT_TOLD: [&str; 4] = ["git.rs", "git_lfs.rs", "push.rs", "refused.rs"];
+
+#[tokio::test]
+async fn the_servers_own_schema_has_every_route_and_no_other() {
+    let test = support::TestPlatform::new().await;
+    let schema = test.get("/schema").await;
+    let definitions = schema["definitions"].as_object().unwrap().values();
+    let links =
+        definitions.flat_map(|definition| definition["links"].as_array().into_iter().flatten());
+    let string = |value: &Value| value.as_str().unwrap().to_owned();
+    let told: BTreeSet<_> =
+        links.map(|link| (string(&link["href"]), string(&link["method"]))).collect();
+    let mut routed = BTreeSet::new();
+    for route in support::routes::routes() {
+        if NOT_TOLD.contains(&route.file.as_str()) {
+            continue;
+        }
+        let path = route.path.replace("{*", "{");
+        let methods = route.methods.iter().filter(|method| *method != "any");
+        routed.extend(methods.map(|method| (path.clone(), method.to_uppercase())));
+    }
+    let missing: Vec<_> = routed.difference(&told).collect();
+    let strange: Vec<_> = told.difference(&routed).collect();
+    assert!(
+        missing.is_empty() && strange.is_empty(),
+        "not told: {missing:?}, not there: {strange:?}"
+    );
+    for link in &told {
+        assert_eq!(link.0.matches('{').count(), link.0.matches('}').count(), "{link:?}");
+    }
 }

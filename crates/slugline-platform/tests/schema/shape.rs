@@ -87,7 +87,6 @@ fn check_text(shape: &Value, text: &str, at: &str, faults: &mut Vec<String>) {
         "email" => {
             text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
         }
-        // The schema calls a host name so, too.
         "uri" => text.parse::<http::Uri>().is_ok(),
         _ => true,
     };

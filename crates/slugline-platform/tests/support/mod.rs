@@ -3,6 +3,7 @@
 
 mod addons;
 mod exchange;
+pub(crate) mod routes;
 
 use std::collections::HashMap;
 use std::io::{Read, Write};

@@ -29,7 +29,8 @@ pub(super) fn kind(path: &Path) -> Kind {
     let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
     match names[..] {
         [name, ..] if PASSING.contains(&name) => Kind::Passing,
-        ["s3" | "git", "lock"] => Kind::Passing,
+        ["s3" | "git", "lock"] | ["git", _, "lfs", "incoming", ..] => Kind::Passing,
+        ["git", name, ..] if is_unfinished(name) => Kind::Passing,
         ["store", name, ..] if PASSING_IN_STORE.contains(&name) => Kind::Passing,
         // A push under way: what it brings is in quarantine, refs that it changes are locked.
         ["git", _, "objects", name] if name.starts_with("tmp_") => Kind::Passing,
@@ -40,6 +41,11 @@ pub(super) fn kind(path: &Path) -> Kind {
         [_] | ["s3", ..] if BESIDE_A_DATABASE.contains(&ending) => Kind::Passing,
         _ => Kind::Kept,
     }
+}
+
+/// Repositories that are being made or removed, and those of a push's submodules.
+fn is_unfinished(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|ending| ending == "new" || ending == "going")
 }
 
 #[cfg(test)]
@@ -65,6 +71,9 @@ mod tests {
             ("layers/1/app/db.sqlite3", Kind::Kept),
             ("layers/1/app/lock", Kind::Kept),
             ("git/1.git/HEAD", Kind::Kept),
+            ("git/1.git/lfs/objects/4d/7a/4d7a", Kind::Kept),
+            ("git/1.git/lfs/incoming/1", Kind::Passing),
+            ("git/submodules-1.new/0/HEAD", Kind::Passing),
             ("git/1.git/objects/tmp_objdir-incoming-x/pack", Kind::Kept),
             ("git/1.git/objects/tmp_objdir-incoming-x", Kind::Passing),
             ("git/1.git/objects/pack/tmp_pack_x", Kind::Passing),

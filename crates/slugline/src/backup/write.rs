@@ -171,13 +171,13 @@ impl<W: Write> Archive<'_, W> {
     }
 }
 
-/// What a directory holds, objects of git last: what a ref names was there before it, so no branch is
-/// copied without its objects. Nor is an index without its pack.
+/// What a directory holds, objects of git last, and of git-lfs: what a ref names was there before it, so
+/// no branch is copied without its objects. Nor is an index without its pack.
 fn in_order(mut all: Vec<PathBuf>) -> Vec<PathBuf> {
     if !all.first().is_some_and(|path| path.starts_with("git")) {
         return all;
     }
-    all.sort_by_key(|path| path.ends_with("objects"));
+    all.sort_by_key(|path| path.ends_with("objects") || path.ends_with("lfs"));
     let packs: Vec<PathBuf> = all.iter().filter(|path| is_pack(path)).cloned().collect();
     let has_pack = |path: &PathBuf| {
         let is_in_packs = path.parent().is_some_and(|parent| parent.ends_with("objects/pack"));
@@ -220,8 +220,10 @@ mod tests {
     #[test]
     fn objects_of_git_come_after_the_refs_that_name_them() {
         let paths = |names: &[&str]| -> Vec<PathBuf> { names.iter().map(PathBuf::from).collect() };
-        let mixed = ["git/1.git/objects", "git/1.git/refs", "git/1.git/packed-refs"];
-        let ordered = ["git/1.git/refs", "git/1.git/packed-refs", "git/1.git/objects"];
+        let mixed =
+            ["git/1.git/lfs", "git/1.git/objects", "git/1.git/refs", "git/1.git/packed-refs"];
+        let ordered =
+            ["git/1.git/refs", "git/1.git/packed-refs", "git/1.git/lfs", "git/1.git/objects"];
         assert_eq!(in_order(paths(&mixed)), paths(&ordered));
         let packs = ["1.git/objects/pack/a.idx", "1.git/objects/pack/a.pack"];
         let packs = packs.map(|name| format!("git/{name}"));

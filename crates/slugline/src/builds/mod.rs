@@ -12,7 +12,7 @@ use slugline_model::build::exit_code;
 use slugline_model::name::AppName;
 
 use crate::client::Client;
-use crate::console::say;
+use crate::console::{complain, say};
 use crate::errors::CommandError;
 use crate::server::data_directory_or_default;
 use crate::source;
@@ -145,6 +145,8 @@ pub(crate) async fn run(command: BuildsCommand) -> Result<i32, CommandError> {
 pub(crate) struct App {
     pub(crate) name: AppName,
     pub(crate) client: Client,
+    /// Whether a program reads what is told.
+    pub(crate) json: bool,
 }
 
 impl App {
@@ -156,7 +158,13 @@ impl App {
     fn in_directory(options: &Options, directory: &Path) -> Result<Self, CommandError> {
         let data_dir = data_directory_or_default(options.data_dir.as_deref())?;
         let client = Client::of_server(&data_dir, options.api_port)?;
-        Ok(Self { name: crate::up::app_name(options.app.as_deref(), directory)?, client })
+        let name = crate::up::app_name(options.app.as_deref(), directory)?;
+        Ok(Self { name, client, json: options.json })
+    }
+
+    /// Tells what was done: to people, or to the program that asked for it.
+    pub(crate) fn tell(&self, text: &str, value: &Value) {
+        if self.json { say(&format!("{value:#}")) } else { say(text) }
     }
 
     pub(crate) fn path(&self, rest: &str) -> String {
@@ -222,7 +230,15 @@ impl App {
 
     async fn output(&self, id: Option<String>) -> Result<i32, CommandError> {
         let build = self.build(id, |_| true).await?;
-        self.follow(&build, 0).await?;
+        let (mut lines, path) = (Vec::new(), self.path(&format!("/builds/{}", id_of(&build))));
+        let mut line = |line: &str| {
+            if self.json { lines.push(line.to_owned()) } else { say(line) }
+        };
+        let ended = follow::follow(&self.client, &path, &build, 0, &mut line).await?;
+        if self.json {
+            let told = json!({ "id": ended["id"], "status": ended["status"], "lines": lines });
+            say(&format!("{told:#}"));
+        }
         Ok(exit_code::OK)
     }
 
@@ -234,8 +250,8 @@ impl App {
     async fn cancel(&self, id: Option<String>) -> Result<i32, CommandError> {
         let build = self.build(id, is_pending).await?;
         let path = self.path(&format!("/builds/{}", id_of(&build)));
-        self.client.send(Method::DELETE, &path, &json!({})).await?;
-        say(&format!("Canceling build {}... done", id_of(&build)));
+        let canceled = self.client.send(Method::DELETE, &path, &json!({})).await?;
+        self.tell(&format!("Canceling build {}... done", id_of(&build)), &canceled);
         Ok(exit_code::OK)
     }
 
@@ -250,14 +266,23 @@ impl App {
         let running = self.builds().await?.iter().any(is_pending);
         self.client.send(Method::DELETE, &self.path("/build-cache"), &json!({})).await?;
         let when = if running { "done, once its build is over" } else { "done" };
-        say(&format!("Purging build cache of {}... {when}", self.name));
+        let told = json!({ "app": self.name.as_str(), "purged": true, "after_build": running });
+        self.tell(&format!("Purging build cache of {}... {when}", self.name), &told);
         Ok(exit_code::OK)
     }
 
-    /// Shows an output to its end; gives the exit code of its build.
+    /// Shows an output to its end, or the build where a program reads; gives the exit code of its build.
     async fn follow(&self, build: &Value, from: u64) -> Result<i32, CommandError> {
         let path = self.path(&format!("/builds/{}", id_of(build)));
-        let ended = follow::follow(&self.client, &path, build, from, say).await?;
+        let line = |line: &str| {
+            if !self.json {
+                say(line);
+            }
+        };
+        let ended = follow::follow(&self.client, &path, build, from, line).await?;
+        if self.json {
+            say(&format!("{ended:#}"));
+        }
         Ok(follow::exit_code(&ended))
     }
 }
@@ -270,7 +295,8 @@ impl Create {
         let data_dir = data_directory_or_default(self.options.data_dir.as_deref())?;
         let packed = source::pack(directory, &self.root.unwrap_or_default(), &data_dir)?;
         for warning in &packed.warnings {
-            say(&slugline_model::message::gutter_line(warning));
+            let warning = slugline_model::message::gutter_line(warning);
+            if app.json { complain(&warning) } else { say(&warning) }
         }
         let build = follow::start(&app.client, &app.name, packed).await?;
         app.follow(&build, 0).await

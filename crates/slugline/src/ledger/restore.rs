@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use slugline_model::build::exit_code;
 use slugline_model::kept::{self, RunName};
 use slugline_model::message::Message;
@@ -109,6 +109,13 @@ impl RestoreArgs {
 
     fn tell(&self, unpacked: &Unpacked, directory: &Path) {
         let Unpacked { written, bytes, same, in_the_way, noise } = unpacked;
+        if self.options.json {
+            let told = json!({
+                "files": written, "bytes": bytes, "directory": directory, "same": same,
+                "left_out": noise, "in_the_way": in_the_way,
+            });
+            return say(&format!("{told:#}"));
+        }
         let size = size::human(*bytes);
         say(&format!("Restored {}, {size}, to {}", size::files(*written), directory.display()));
         if *same > 0 {

@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 use http::{Method, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::unpack;
 use crate::builds::App;
-use crate::console::say;
 use crate::errors::CommandError;
 
 /// Prints a file, or where a link points.
@@ -71,7 +70,8 @@ pub(super) async fn get(
         file.as_file().set_permissions(PermissionsExt::from_mode(mode)).map_err(wrong)?;
         file.persist(&destination).map_err(|error| wrong(error.error))?;
     }
-    say(&format!("Copied to {}", destination.display()));
+    let told = json!({ "copied_to": destination });
+    app.tell(&format!("Copied to {}", destination.display()), &told);
     Ok(())
 }
 

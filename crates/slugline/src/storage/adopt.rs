@@ -6,7 +6,7 @@ use std::io::Read as _;
 use clap::Args;
 use http::Method;
 use object_store::path::Path as Key;
-use serde_json::Value;
+use serde_json::{Value, json};
 use slugline_model::advice::{Framework, adopted};
 use slugline_model::build::exit_code;
 use slugline_model::kept;
@@ -65,15 +65,26 @@ impl AdoptArgs {
             let before = all.files + all.known;
             to_bucket(&app, &bucket, &url, &mut all).await?;
             let found = all.files + all.known - before;
-            if found > 0 {
+            if found > 0 && !app.json {
                 say(&format!("{name}: {}", size::files(found)));
             }
         }
         if all.files + all.known == 0 && all.failed.is_empty() {
             return Err(nothing().into());
         }
+        let settings = adopted(framework, path.trim_start_matches("/app/"));
+        if app.json {
+            let settings =
+                settings.iter().map(|one| json!({ "place": one.place, "lines": one.lines }));
+            let told = json!({
+                "files": all.files, "bytes": all.bytes, "known": all.known, "failed": all.failed,
+                "bucket": bucket.name, "settings": settings.collect::<Vec<_>>(),
+            });
+            say(&format!("{told:#}"));
+            return all.end();
+        }
         all.tell(&bucket);
-        for setting in adopted(framework, path.trim_start_matches("/app/")) {
+        for setting in settings {
             say(&format!("\n{}:\n", setting.place));
             for line in setting.lines.lines() {
                 say(&format!("    {line}"));

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use clap::Args;
 use futures_util::StreamExt as _;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore as _, ObjectStoreExt as _};
+use serde_json::json;
 use slugline_model::build::exit_code;
 use slugline_model::size;
 
@@ -17,7 +18,6 @@ use super::error::StorageCommandError;
 use super::ls::list;
 use super::progress::bar;
 use crate::builds::App;
-use crate::console::say;
 use crate::errors::CommandError;
 
 /// What to get, and where to.
@@ -54,7 +54,8 @@ impl GetArgs {
             files += 1;
             bytes += meta.size;
         }
-        say(&format!("Got {}, {}", size::files(files), size::human(bytes)));
+        let text = format!("Got {}, {}", size::files(files), size::human(bytes));
+        app.tell(&text, &json!({ "files": files, "bytes": bytes, "bucket": bucket.name }));
         Ok(exit_code::OK)
     }
 }

@@ -10,6 +10,7 @@ use object_store::multipart::{MultipartStore as _, PartId};
 use object_store::path::Path as Key;
 use object_store::{Attribute, Attributes, ObjectStore as _, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use slugline_model::build::exit_code;
 use slugline_model::size;
 use slugline_model::static_site::content_type;
@@ -19,7 +20,6 @@ use super::bucket::AppBucket;
 use super::error::StorageCommandError;
 use super::progress::bar;
 use crate::builds::App;
-use crate::console::say;
 use crate::errors::CommandError;
 
 /// Above this a file comes in parts (bytes).
@@ -67,7 +67,8 @@ impl PutArgs {
             total += bytes;
         }
         let count = size::files(files.len() as u64);
-        say(&format!("Put {count}, {}, into {}", size::human(total), bucket.name));
+        let text = format!("Put {count}, {}, into {}", size::human(total), bucket.name);
+        app.tell(&text, &json!({ "files": files.len(), "bytes": total, "bucket": bucket.name }));
         Ok(exit_code::OK)
     }
 }

@@ -97,7 +97,9 @@ fn a_large_push_passes_through_in_little_memory() {
     eprintln!("{mib} MiB: {took:?}; the server had {peak} kB at most, git {of_git} kB");
     assert!(peak < MEMORY, "the server had {peak} kB at most");
     assert!(of_git < MEMORY_OF_GIT, "git had {of_git} kB at most");
-    let size = serving.api().get("/apps/owl")["repo_size"].as_u64().unwrap();
+    // It is written down once git has ended, which whoever pushes need not wait for.
+    let size = || serving.api().get("/apps/owl")["repo_size"].as_u64();
+    let size = crate::support::wait_for("the repository's size", Duration::from_secs(30), size);
     assert!(size > (mib as u64) << 20, "{size}");
     let start = Instant::now();
     person

@@ -1,6 +1,7 @@
 //! `git push`, and the accounts behind it: real git, and the stock command line of Heroku, over TLS.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
+mod elsewhere;
 mod going_wrong;
 mod large;
 mod person;

@@ -4,6 +4,7 @@ mod addons;
 mod checks;
 mod commands;
 mod releases;
+mod rest;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "shared with tests that use more of it")]
 mod support;

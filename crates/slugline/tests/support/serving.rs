@@ -28,7 +28,11 @@ impl<'a> Serving<'a> {
 
     /// The same, with more options.
     pub(crate) fn start_with_options(scene: &'a Scene, options: &[&str]) -> Self {
-        let mut command = scene.account.command(scene.program());
+        Self::start_as(scene, scene.account.command(scene.program()), options)
+    }
+
+    /// The same, with a command that runs slugline.
+    pub(crate) fn start_as(scene: &'a Scene, mut command: Command, options: &[&str]) -> Self {
         command.arg("serve").arg("--data-dir").arg(scene.data());
         command.args(["--port", &scene.port.to_string()]);
         command.args(["--api-port", &scene.api_port.to_string()]);
