@@ -29,7 +29,7 @@ pub(crate) fn receipt(
     let Ok(root) = tree.open_root(layer) else { return Receipt::default() };
     let receipt = Receipt::default();
     let (classifier, path) = (Classifier::new(scratch), Vec::new());
-    let mut scan = Scan { slug_tree, slug_directory: None, classifier, path, receipt };
+    let mut scan = Scan { tree, slug_tree, slug_directory: None, classifier, path, receipt };
     // What failed half-way is told as far as it went.
     let _ = walk(root, tree, &mut |directory, path| {
         scan.path.clear();
@@ -67,7 +67,34 @@ fn hash_of(file: OwnedFd) -> Option<String> {
     Some(hasher.finalize().to_hex().to_string())
 }
 
+/// So many files are looked at before any is judged.
+const TOGETHER: usize = 4_096;
+
+/// From so many on it is worth another thread.
+const MANY: usize = 512;
+
+/// Looks at each file, at half of them on another processor where they are many and somebody waits.
+fn look(directory: &OwnedFd, names: &[(CString, FileType)], tree: Tree) -> Vec<Option<Stat>> {
+    let all = |names: &[(CString, FileType)]| -> Vec<Option<Stat>> {
+        let files = names.iter().map(|(name, kind)| (*kind != FileType::Directory).then_some(name));
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        files.map(|name| rustix::fs::statat(directory, name?, flags).ok()).collect()
+    };
+    if tree == Tree::Left || names.len() < MANY {
+        return all(names);
+    }
+    let (ours, others) = names.split_at(names.len() / 2);
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, || all(others));
+        let mut found = all(ours);
+        let theirs = thread.ok().and_then(|thread| thread.join().ok());
+        found.extend(theirs.unwrap_or_else(|| all(others)));
+        found
+    })
+}
+
 struct Scan<'a> {
+    tree: Tree,
     slug_tree: Option<&'a Path>,
     /// What the slug has at the place of the directory at hand, if it has one there.
     slug_directory: Option<OwnedFd>,
@@ -89,12 +116,13 @@ impl Scan<'_> {
             self.count_hidden(&found);
         }
         let mut directories = Vec::new();
-        for (name, kind) in found {
-            if kind == FileType::Directory {
-                directories.push(name);
-            } else if let Ok(stat) = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW)
-            {
-                self.file(directory, &name, &stat);
+        for names in found.chunks(TOGETHER) {
+            for ((name, kind), stat) in names.iter().zip(look(directory, names, self.tree)) {
+                if *kind == FileType::Directory {
+                    directories.push(name.clone());
+                } else if let Some(stat) = stat {
+                    self.file(directory, name, &stat);
+                }
             }
         }
         directories
@@ -247,6 +275,19 @@ mod tests {
                 ("/app/link", ChangeKind::Created, 0),
             ]
         );
+    }
+
+    #[test]
+    fn many_files_of_a_live_dyno_are_each_counted_once() {
+        let (_dir, slug, layer) = scene();
+        let count = TOGETHER + MANY + 1;
+        for number in 0..count {
+            std::fs::write(layer.join(format!("app/media/{number}.png")), "12").unwrap();
+        }
+        let live = super::receipt(&layer, Some(&slug), &[], Tree::Live);
+        assert_eq!(live.content.files, u64::try_from(count).unwrap());
+        let left = super::receipt(&layer, Some(&slug), &[], Tree::Left);
+        assert_eq!((live.content, live.groups), (left.content, left.groups));
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::Failed;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_mins(3);
 
+/// Where a dyno's programs are looked for.
+pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 pub(crate) struct Host {
     pub(crate) engine: LocalEngine,
     events: mpsc::Receiver<(DynoId, TimedEvent)>,
@@ -57,7 +60,7 @@ impl Host {
 }
 
 pub(crate) fn spec(slug: &SlugView, command: &str) -> Result<DynoSpec, Failed> {
-    let env = [("HOME", "/app"), ("PATH", "/usr/local/bin:/usr/bin:/bin"), ("PORT", "8765")];
+    let env = [("HOME", "/app"), ("PATH", PATH), ("PORT", "8765")];
     Ok(DynoSpec {
         id: uuid::Uuid::new_v4(),
         app: "bench".parse()?,

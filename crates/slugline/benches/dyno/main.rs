@@ -78,9 +78,6 @@ fn start(directory: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// How long what stands ready takes to be made again after it was taken, at most.
-const REST: Duration = Duration::from_millis(250);
-
 /// With a dyno beside it, as on a server that has one: so a supervisor stands ready. Without, where
 /// the dyno is to be the only one, nothing does.
 fn dyno(directory: &Path, name: &str, slug: SlugView, cold: bool) -> Result<Row, Failed> {
@@ -92,10 +89,7 @@ fn dyno(directory: &Path, name: &str, slug: SlugView, cold: bool) -> Result<Row,
         // Stopped with the bench's engine, which is dropped at the end.
         let (engine, id) = (Rc::clone(&host), beside.id);
         let ending = Ending(engine, id);
-        return Ok(Row::new(name, move || {
-            std::thread::sleep(REST);
-            timed(&ending.0, &slug)
-        }));
+        return Ok(Row::new(name, move || timed(&ending.0, &slug)));
     }
     Ok(Row::new(name, move || timed(&host, &slug)))
 }

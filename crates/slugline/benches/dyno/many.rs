@@ -57,7 +57,7 @@ pub(crate) fn many(directory: &Path) -> Result<(), Failed> {
 fn median(host: &Host, slug: &SlugView) -> Result<Duration, Failed> {
     let mut times = Vec::new();
     for _ in 0..SAMPLES {
-        std::thread::sleep(crate::REST);
+        std::thread::sleep(crate::rows::REST);
         times.push(crate::timed(host, slug)?);
     }
     times.sort();

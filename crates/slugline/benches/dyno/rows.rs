@@ -22,12 +22,16 @@ impl Row {
     }
 }
 
+/// Before each run: how long what stands ready takes to be made again after it was taken, at most.
+pub(crate) const REST: Duration = Duration::from_millis(250);
+
 /// Runs each row so often, in turn with the others, so that only ratios within one table are
 /// compared; tells medians, and each as a multiple of the last row.
 #[expect(clippy::print_stdout, reason = "the bench's report")]
 pub(crate) fn measure(title: &str, rounds: usize, rows: &mut [Row]) {
     for round in 0..=rounds {
         for row in rows.iter_mut().filter(|row| row.why_not.is_none()) {
+            std::thread::sleep(REST);
             match (row.run)() {
                 // The first round only warms up.
                 Ok(time) if round > 0 => row.times.push(time),

@@ -47,6 +47,9 @@ fn bare(script: &Path) -> Result<Duration, Failed> {
     let started = Instant::now();
     let mut server = Command::new("python3")
         .arg(script)
+        .env_clear()
+        // The dyno's: a shell's may lead to a script that looks for a Python first.
+        .env("PATH", host::PATH)
         .env("PORT", port.to_string())
         .stdin(Stdio::null())
         .spawn()?;
@@ -58,7 +61,6 @@ fn bare(script: &Path) -> Result<Duration, Failed> {
 }
 
 fn in_a_dyno(host: &Host, slug: &SlugView) -> Result<Duration, Failed> {
-    std::thread::sleep(crate::REST);
     let mut spec = host::spec(slug, "exec python3 server.py")?;
     spec.port = Some(8_765);
     let started = Instant::now();
