@@ -23,6 +23,10 @@ pub struct Setup {
     pub buildpacks: Vec<String>,
     /// What runs once, after the first release.
     pub postdeploy: Option<String>,
+    /// What sets a test run up.
+    pub test_setup: Option<String>,
+    /// What tests.
+    pub test: Option<String>,
     /// Where a browser is sent then: a path, or an address.
     pub success_url: Option<String>,
 }
@@ -87,9 +91,13 @@ pub fn parse(
             None => faults.push(format!("`buildpacks`: {asked} has no `url`")),
         }
     }
-    let postdeploy = inner.scripts.get("postdeploy").or(file.scripts.get("postdeploy"));
-    let command = postdeploy.and_then(|script| script.as_str().or(script["command"].as_str()));
-    setup.postdeploy = command.map(str::to_owned);
+    let script = |name: &str| {
+        let script = inner.scripts.get(name).or(file.scripts.get(name))?;
+        script.as_str().or(script["command"].as_str()).map(str::to_owned)
+    };
+    setup.postdeploy = script("postdeploy");
+    setup.test_setup = script("test-setup");
+    setup.test = script("test");
     setup.success_url = file.success_url;
     if faults.is_empty() { Ok(setup) } else { Err(faults) }
 }
@@ -176,7 +184,8 @@ mod tests {
         "success_url": "/welcome",
         "environments": {
             "review": { "addons": [], "env": { "PLAIN": "review" },
-                        "scripts": { "postdeploy": { "command": "seed" } } }
+                        "scripts": { "postdeploy": { "command": "seed" } } },
+            "test": { "scripts": { "test-setup": "bin/fixtures", "test": "bin/check" } }
         }
     }"#;
 
@@ -196,6 +205,10 @@ mod tests {
         let review = parse(FILE, Some("review"), &given).unwrap();
         assert_eq!((review.addons.len(), review.env["PLAIN"].as_str()), (0, "review"));
         assert_eq!(review.postdeploy.as_deref(), Some("seed"));
+        assert_eq!((review.test, review.test_setup), (None, None));
+        let test = parse(FILE, Some("test"), &given).unwrap();
+        assert_eq!(test.test_setup.as_deref(), Some("bin/fixtures"));
+        assert_eq!(test.test.as_deref(), Some("bin/check"));
         assert_eq!(parse("{}", Some("review"), &ConfigVars::new()).unwrap(), Setup::default());
     }
 

@@ -52,6 +52,7 @@ pub mod source_check;
 pub mod stack;
 pub mod static_site;
 pub mod submodule;
+pub mod test_run;
 pub mod usage;
 pub mod webhook;
 

@@ -10,6 +10,7 @@ use slugline_model::config_vars::ConfigVars;
 use slugline_model::message::gutter_line;
 use slugline_model::name::AppName;
 use slugline_model::parts::{self, Growth};
+use slugline_model::procfile::ProcessTypes;
 use slugline_model::size;
 use slugline_model::slug::{SizeVerdict, SlugSummary, judge_size};
 use uuid::Uuid;
@@ -198,6 +199,9 @@ impl Platform {
 
     /// What runs now that nothing was released.
     pub(crate) fn state_of_the_world(&self, app: &App) -> String {
+        if self.is_test_app(app) {
+            return "No test was run.".to_owned();
+        }
         let current = self.inner.db.read(|db| db::release::current(db, app.id)).ok().flatten();
         match current {
             Some(release) => {
@@ -382,10 +386,12 @@ impl Platform {
         (compiled, summary): (CompileResult, SlugSummary),
         (output, cancel): (&Arc<Output>, &Cancel),
     ) -> Result<(), Failed> {
+        let for_tests = self.is_test_app(app);
         let slug = Slug {
             id: Uuid::new_v4(),
             tree: summary.id,
-            process_types: summary.process_types,
+            // Of what is tested nothing is started, and no release phase changes a database.
+            process_types: if for_tests { ProcessTypes::default() } else { summary.process_types },
             manifest: compiled.manifest,
             buildpack: compiled.detected,
             size: summary.packed_bytes,
@@ -414,6 +420,9 @@ impl Platform {
             } else {
                 Failed::of_phase(exit_code::RELEASE)
             });
+        }
+        if for_tests {
+            return Ok(());
         }
         output.line(&format!("       Released v{}", release.version));
         output.line(&format!("       {} deployed to Slugline", self.web_url(&app.name)));

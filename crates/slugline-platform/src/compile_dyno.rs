@@ -46,9 +46,10 @@ impl Platform {
                 "exec {PROGRAM} compile --source /tmp/source.tgz --build-dir /tmp/{tree} \
                  --cache-dir /tmp/codon/tmp/cache --last-tree /tmp/codon/tmp/last \
                  --buildpacks-dir /tmp/codon/tmp/buildpacks --env-dir /tmp/{env} --app-dir /app \
-                 --result /tmp/result.json --app {} --stack host --announced-stack {}{}{} 2>&1",
+                 --result /tmp/result.json --app {} --stack host --announced-stack {}{}{}{} 2>&1",
                 app.name,
                 buildpacks::quoted(&config.announced_stack),
+                if self.is_test_app(app) { " --test" } else { "" },
                 app_root(&build.source.root),
                 buildpacks::arguments(&build.buildpacks),
             ),

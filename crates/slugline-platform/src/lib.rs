@@ -57,6 +57,7 @@ mod sources;
 mod split;
 mod store_care;
 mod store_check;
+mod test_runs;
 mod tls;
 mod turns;
 mod webhooks;

@@ -278,6 +278,7 @@ impl Platform {
         tokio::spawn(platform.clone().send_outputs_for_ever());
         platform.recover_addons();
         platform.recover_setups();
+        platform.recover_test_runs();
         tokio::spawn(platform.clone().tell_for_ever());
         platform.keep_drains();
         platform.publish_certificates();

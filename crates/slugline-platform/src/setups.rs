@@ -48,7 +48,7 @@ pub(crate) struct SetupRequest {
 }
 
 /// Why a setup came to nothing, in one sentence.
-struct Failure(String);
+pub(crate) struct Failure(pub(crate) String);
 
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
@@ -124,17 +124,7 @@ impl Platform {
         wanted: Setup,
         request: SetupRequest,
     ) -> Result<(), Failure> {
-        self.set_first_vars(app, &wanted)?;
-        for addon in &wanted.addons {
-            self.create_addon(app, new_addon(addon)?).await?;
-        }
-        let asked =
-            if request.buildpacks.is_empty() { wanted.buildpacks } else { request.buildpacks };
-        let known = asked.iter().map(|text| crate::buildpacks::reference(text).map_err(Failure));
-        let buildpacks: Vec<String> = known.collect::<Result<_, _>>()?;
-        self.inner
-            .db
-            .transaction(|db| db::buildpack_installation::replace(db, app.id, &buildpacks))?;
+        let buildpacks = self.prepare_app(app, &wanted, request.buildpacks).await?;
         let inputs = Inputs { source: request.blob, buildpacks, ..Inputs::default() };
         let build = self.start_build(app, inputs, request.source)?;
         setup.build_id = Some(build.id);
@@ -152,6 +142,27 @@ impl Platform {
         Ok(())
     }
 
+    /// Gives an app what it has before its first build: config vars, add-ons, and its buildpacks,
+    /// which are those that are asked for, if any are.
+    pub(crate) async fn prepare_app(
+        &self,
+        app: &App,
+        wanted: &Setup,
+        asked: Vec<String>,
+    ) -> Result<Vec<String>, Failure> {
+        self.set_first_vars(app, wanted)?;
+        for addon in &wanted.addons {
+            self.create_addon(app, new_addon(addon)?).await?;
+        }
+        let asked = if asked.is_empty() { &wanted.buildpacks } else { &asked };
+        let known = asked.iter().map(|text| crate::buildpacks::reference(text).map_err(Failure));
+        let buildpacks: Vec<String> = known.collect::<Result<_, _>>()?;
+        self.inner
+            .db
+            .transaction(|db| db::buildpack_installation::replace(db, app.id, &buildpacks))?;
+        Ok(buildpacks)
+    }
+
     /// The first release has them.
     fn set_first_vars(&self, app: &App, wanted: &Setup) -> Result<(), Failure> {
         let secret = |name: &String| {
@@ -165,7 +176,7 @@ impl Platform {
         Ok(self.inner.db.transaction(|db| db::config_var::replace(db, app.id, &vars))?)
     }
 
-    async fn wait_for_build(&self, app: &App, id: Uuid) -> Result<BuildStatus, Failure> {
+    pub(crate) async fn wait_for_build(&self, app: &App, id: Uuid) -> Result<BuildStatus, Failure> {
         loop {
             let build = self.inner.db.read(|db| db::build::find(db, app.id, &id.to_string()))?;
             let Some(build) = build else {
@@ -256,7 +267,7 @@ fn new_addon(wanted: &SetupAddon) -> Result<NewAddOn, Failure> {
 
 /// The app.json of a source, in its top or in the one directory that is there. The source is a
 /// stranger's: only so much of it is read, and nothing is unpacked.
-fn app_json(source: &Path) -> Option<String> {
+pub(crate) fn app_json(source: &Path) -> Option<String> {
     let file = std::fs::File::open(source).ok()?;
     let unpacked = MultiGzDecoder::new(std::io::BufReader::new(file)).take(SEARCHED);
     let mut archive = tar::Archive::new(unpacked);

@@ -7,6 +7,7 @@ mod backup;
 mod bake;
 mod bucket;
 mod builds;
+mod ci;
 mod client;
 mod compile_command;
 mod configuration;
@@ -84,6 +85,8 @@ enum Command {
     Dyno(dyno_plan::DynoCommand),
     #[command(flatten)]
     Builds(builds::BuildsCommand),
+    #[command(flatten)]
+    Ci(ci::CiCommand),
     #[command(flatten)]
     Ledger(ledger::LedgerCommand),
     #[command(flatten)]
@@ -195,6 +198,7 @@ fn main() {
         Command::Manual(command) => console::run(async { manual::run(command) }),
         Command::Dyno(command) => console::run(dyno_plan::run(command)),
         Command::Builds(command) => console::run(builds::run(command)),
+        Command::Ci(command) => console::run(ci::run(command)),
         Command::Ledger(command) => console::run(ledger::run(command)),
         Command::Prove(command) => console::run(prove::run(command)),
         Command::SlugExchange(command) => console::run(slug_exchange::run(command)),

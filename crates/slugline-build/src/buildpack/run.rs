@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 
 use slugline_model::build::BuildpackReport;
+use slugline_model::test_run::BUILDPACK;
 
 use super::environment::Environment;
 use super::fetch::Buildpack;
@@ -57,7 +58,26 @@ pub(crate) fn compile(
     let name = if for_tests { "test-compile" } else { "compile" };
     let mut command = start(context, buildpack, name, environment);
     command.args([&context.build_dir, &context.cache_dir, &context.env_dir]);
-    command.stdin(Stdio::null()).status()
+    let status = command.stdin(Stdio::null()).status()?;
+    if context.test && status.success() && script(buildpack, "test").is_file() {
+        keep_for_tests(context, buildpack)?;
+    }
+    Ok(status)
+}
+
+/// Leaves a buildpack in the slug, so that its `bin/test` runs from there, in place of one before it.
+fn keep_for_tests(context: &Context, buildpack: &Buildpack) -> io::Result<()> {
+    let place = context.build_dir.join(BUILDPACK);
+    match fs_err::remove_dir_all(&place) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let copied = Command::new("cp").arg("-RT").arg(&buildpack.directory).arg(&place).status()?;
+    if !copied.success() {
+        return Err(io::Error::other(format!("{} could not be copied", buildpack.name)));
+    }
+    let history = place.join(".git");
+    if history.is_dir() { fs_err::remove_dir_all(history) } else { Ok(()) }
 }
 
 /// `bin/report`, which also runs after a failure, and whose own failure has no consequence: the JSON

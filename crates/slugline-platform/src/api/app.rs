@@ -67,18 +67,7 @@ pub(super) fn make(platform: &Platform, body: &Map<String, Value>) -> Result<App
     if let Some(region) = add_on::identity(body.get("region")) {
         super::region::known(&region)?;
     }
-    let now = clock::now();
-    let app = App {
-        id: Uuid::new_v4(),
-        name,
-        maintenance: false,
-        preboot: true,
-        ephemeral: Ephemeral::default(),
-        owner_id: account::asker()?.account.id,
-        repo_size: None,
-        created_at: now,
-        updated_at: now,
-    };
+    let app = new(name)?;
     let created = platform.inner.db.transaction(|db| {
         if db::app::find(db, app.name.as_str())?.is_some() {
             return Ok(false);
@@ -91,6 +80,27 @@ pub(super) fn make(platform: &Platform, body: &Map<String, Value>) -> Result<App
     }
     platform.changed();
     Ok(app)
+}
+
+/// One of who asks, which is not written down yet.
+fn new(name: AppName) -> Result<App, ApiError> {
+    let now = clock::now();
+    Ok(App {
+        id: Uuid::new_v4(),
+        name,
+        maintenance: false,
+        preboot: true,
+        ephemeral: Ephemeral::default(),
+        owner_id: account::asker()?.account.id,
+        repo_size: None,
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+/// One that goes soon, under a name that nobody else has.
+pub(super) fn passing() -> Result<App, ApiError> {
+    new(invented_name())
 }
 
 fn invented_name() -> AppName {
@@ -153,7 +163,7 @@ pub(crate) async fn delete(State(platform): State<Platform>, Path(app): Path<Str
 }
 
 /// Destroys an app with all that belongs to it.
-pub(super) async fn destroy(platform: &Platform, app: &App) -> Result<(), ApiError> {
+pub(crate) async fn destroy(platform: &Platform, app: &App) -> Result<(), ApiError> {
     add_on::may_destroy(platform, app).await?;
     platform.inner.db.transaction(|db| {
         db::add_on::give_up(db, app.id)?;

@@ -83,6 +83,7 @@ use crate::db::app::App;
 use crate::platform::Platform;
 use error::ApiError;
 
+pub(crate) use app::destroy;
 pub(crate) use app_feature::RUNTIME_METRICS;
 pub(crate) use told::actor;
 

@@ -109,6 +109,7 @@ async fn update(
 /// The apps that were in it stay.
 async fn delete(State(platform): State<Platform>, Path(pipeline): Path<String>) -> Answer {
     let pipeline = find(&platform, &pipeline)?;
+    platform.forget_test_runs(pipeline.id).await?;
     platform.inner.db.transaction(|db| db::pipeline::delete(db, pipeline.id))?;
     Ok(ok(render(&pipeline)))
 }

@@ -70,11 +70,13 @@ pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<App>> {
     db.prepare_cached(&sql)?.query_map([], from_row)?.collect()
 }
 
-/// The apps that somebody owns or may work on, by name.
+/// The apps that somebody owns or may work on, by name; without those of test runs, which come and go
+/// by themselves.
 pub(crate) fn of_account(db: &Connection, account: Uuid) -> rusqlite::Result<Vec<App>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM app WHERE owner_id = ?1
-         OR id IN (SELECT app_id FROM collaborator WHERE account_id = ?1) ORDER BY name"
+        "SELECT {COLUMNS} FROM app WHERE (owner_id = ?1
+         OR id IN (SELECT app_id FROM collaborator WHERE account_id = ?1))
+         AND id NOT IN (SELECT app_id FROM test_run WHERE app_id IS NOT NULL) ORDER BY name"
     );
     db.prepare_cached(&sql)?.query_map([account.to_string()], from_row)?.collect()
 }

@@ -39,6 +39,7 @@ pub(crate) mod seal;
 pub(crate) mod slug;
 pub(crate) mod slug_upload;
 pub(crate) mod sni_endpoint;
+pub(crate) mod test_run;
 
 use std::io;
 use std::path::Path;
@@ -88,6 +89,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_17_acm.sql")),
     M::up(include_str!("schema_18_moves.sql")),
     M::up(include_str!("schema_16_media.sql")),
+    M::up(include_str!("schema_19_test_runs.sql")),
 ];
 
 /// The embedded database.

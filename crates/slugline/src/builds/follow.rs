@@ -49,9 +49,21 @@ pub(crate) async fn follow(
     path: &str,
     build: &Value,
     from: u64,
-    mut on_line: impl FnMut(&str),
+    on_line: impl FnMut(&str),
 ) -> Result<Value, CommandError> {
     let url = build["output_stream_url"].as_str().unwrap_or_default();
+    let is_over = |build: &Value| build["status"] != "pending";
+    follow_until(client, path, (url, from), is_over, on_line).await
+}
+
+/// Shows an output from a byte on, until it ends and what it is of is over; gives that.
+pub(crate) async fn follow_until(
+    client: &Client,
+    path: &str,
+    (url, from): (&str, u64),
+    is_over: impl Fn(&Value) -> bool,
+    mut on_line: impl FnMut(&str),
+) -> Result<Value, CommandError> {
     let mut output = Output { at: from, pending: Vec::new() };
     let mut seen = Instant::now();
     loop {
@@ -69,7 +81,7 @@ pub(crate) async fn follow(
             }
         };
         seen = Instant::now();
-        let ended = build["status"] != "pending";
+        let ended = is_over(&build);
         let whole = match response.status() {
             status if status.is_success() => output.read(response.into_body(), &mut on_line).await,
             // It has not begun, or there is nothing more of it.

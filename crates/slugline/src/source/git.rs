@@ -53,6 +53,14 @@ pub(super) fn version(directory: &Path) -> Option<String> {
     Some(commit.trim().to_owned())
 }
 
+/// The branch that is checked out, and the subject of the commit.
+pub(super) fn branch(directory: &Path) -> Option<(String, String)> {
+    let told =
+        |args: &[&str]| Some(String::from_utf8(run(directory, args)?).ok()?.trim().to_owned());
+    let branch = told(&["rev-parse", "--abbrev-ref", "HEAD"])?;
+    Some((branch, told(&["log", "-1", "--format=%s"])?))
+}
+
 /// What git prints; none where it fails.
 pub(super) fn run(directory: &Path, args: &[&str]) -> Option<Vec<u8>> {
     let output = Command::new("git")

@@ -85,6 +85,11 @@ pub(crate) fn pack(
     })
 }
 
+/// The branch that a directory stands on, and what its commit says; none outside a work tree of git.
+pub(crate) fn branch(directory: &Path) -> Option<(String, String)> {
+    git::branch(directory)
+}
+
 /// The paths of what [`pack`] would pack, and of what is not there any more.
 pub(crate) fn paths(directory: &Path) -> Result<Vec<PathBuf>, CommandError> {
     let failed = |source| CommandError::Source { path: directory.to_path_buf(), source };
