@@ -109,8 +109,7 @@ impl Platform {
     /// What the source's app.json asks for in `environments.test`.
     async fn wanted_of(&self, run: &TestRun, going: &Going) -> Result<Setup, Failure> {
         let stage = Stage::Test;
-        let mut given = self.inner.db.read(|db| db::pipeline::vars(db, run.pipeline_id, stage))?;
-        given.extend(vars_of(run));
+        let given = self.inner.db.read(|db| db::pipeline::vars(db, run.pipeline_id, stage))?;
         let source = going.source.clone();
         let text = self.blocking(move |_| app_json(&source)).await;
         let text = text.unwrap_or_else(|| "{}".to_owned());
@@ -130,6 +129,12 @@ impl Platform {
     ) -> Result<(), Failure> {
         let (app, cancel) = (&going.app, &going.cancel);
         let buildpacks = self.prepare_app(app, wanted, vec![]).await?;
+        // Names that nobody else may set.
+        self.inner.db.transaction(|db| {
+            let mut vars = db::config_var::of_app(db, app.id)?;
+            vars.extend(vars_of(run));
+            db::config_var::replace(db, app.id, &vars)
+        })?;
         if cancel.is_canceled() {
             return Err(canceled());
         }

@@ -114,6 +114,11 @@ async fn furnish(test: &TestPlatform) -> Belongings {
     all.note("review", &review);
     let setup = json!({ "source_blob": { "url": test.uploaded(None).await } });
     all.note("setup", &make("/app-setups", setup).await);
+    let run = json!({
+        "pipeline": pipeline["id"], "commit_branch": "main", "commit_message": "Shine",
+        "commit_sha": "0123456", "source_blob_url": test.uploaded(None).await,
+    });
+    all.note("run", &make("/test-runs", run).await);
     make("/apps", json!({ "name": "shelf" })).await;
     let target = json!({ "app": "shelf", "pipeline": pipeline["id"], "stage": "production" });
     make("/pipeline-couplings", target).await;
@@ -132,7 +137,6 @@ async fn furnish(test: &TestPlatform) -> Belongings {
         ("type", "web"),
         ("user", "owner@localhost"),
         ("oid", "aa"),
-        ("run", "00000000-0000-4000-8000-000000000099"),
     ] {
         all.names.insert(variable, name.to_owned());
     }

@@ -273,6 +273,22 @@ fn on_heroku_ci_test_compile_takes_the_place_of_compile_where_there_is_one() {
 }
 
 #[test]
+fn on_heroku_ci_the_last_buildpack_that_tests_is_left_in_the_slug() {
+    let tests = |name: &str| format!("echo {name}");
+    let (first, last) = (tests("first"), tests("last"));
+    let mut app = App::new()
+        .file("Procfile", "web: x")
+        .buildpack("first", &[DETECT, ("compile", ""), ("test", &first)])
+        .buildpack("last", &[DETECT, ("compile", ""), ("test", &last)])
+        .buildpack("none", &[DETECT, ("compile", "")]);
+    let left = app.build().build_dir.join(".slugline-test");
+    assert!(!left.exists());
+    let built = app.argument("--test").build();
+    let script = std::fs::read_to_string(built.build_dir.join(".slugline-test/bin/test")).unwrap();
+    assert!(script.contains("echo last"), "{script}");
+}
+
+#[test]
 fn what_buildpacks_report_is_kept_also_where_the_build_fails() {
     let report = "cat \"$2/data\"; [[ -z $EXPORTED ]] || exit 1";
     let export = "echo 'export EXPORTED=1' > \"$(dirname \"$0\")/../export\"; echo '{\"a\": 1}' > \"$2/data\"";

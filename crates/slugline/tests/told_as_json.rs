@@ -32,7 +32,7 @@ const WITHOUT: [(&str, &str); 10] = [
 ];
 
 /// What is run of each, in this order; words that stand for something of the moment are in braces.
-const RUNS: [&str; 51] = [
+const RUNS: [&str; 52] = [
     "doctor",
     "doctor {source}",
     "trust",
@@ -48,6 +48,7 @@ const RUNS: [&str; 51] = [
     "builds:output -a owl",
     "builds:replay -a owl",
     "builds:cache:purge -a owl",
+    "ci:run {source} -p books",
     "top",
     "dyno:plan web.1 -a owl",
     "fs web.1 -a owl",
@@ -96,6 +97,9 @@ const FAIL: [&str; 6] = [
     "builds:info 00000000-0000-4000-8000-000000000099 -a owl",
 ];
 
+/// Tests that pass.
+const TESTS: &str = r#"{ "environments": { "test": { "scripts": { "test": "true" } } } }"#;
+
 /// Writes a file that is no part of the slug.
 const WEB: &str = "web: echo made > made.txt; exec python3 -m http.server $PORT\n";
 
@@ -103,6 +107,7 @@ const WEB: &str = "web: echo made > made.txt; exec python3 -m http.server $PORT\
 fn every_command_that_tells_something_tells_it_as_json_too() {
     let scene = Scene::new(&Account::all()[0], "owl");
     scene.write("Procfile", WEB);
+    scene.write("app.json", TESTS);
     let serving = Serving::start(&scene);
     let api = serving.api();
     api.json("POST", "/apps", &json!({ "name": "owl" }));
@@ -113,6 +118,9 @@ fn every_command_that_tells_something_tells_it_as_json_too() {
     assert_eq!(names, all, "each command has a run here, or a reason");
     let mut wrong = Vec::new();
     for run in RUNS {
+        if run.starts_with("ci:run") {
+            api.json("POST", "/pipelines", &json!({ "name": "books" }));
+        }
         if run.starts_with("top") {
             up(&api);
         }

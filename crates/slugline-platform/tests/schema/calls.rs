@@ -241,6 +241,7 @@ async fn pipelines(caller: &mut Caller) {
         caller.get(&format!("{path}{latest}")).await;
     }
     review_apps(caller, &path).await;
+    test_runs(caller, &path).await;
     let transfer = json!({
         "pipeline": { "id": id },
         "new_owner": { "id": pipeline["owner"]["id"], "type": "user" },
@@ -276,6 +277,21 @@ async fn review_apps(caller: &mut Caller, pipeline: &str) {
     let test = &caller.test;
     test.until(async || test.get(&path).await["status"] != "pending").await;
     caller.get(&path).await;
+}
+
+async fn test_runs(caller: &mut Caller, pipeline: &str) {
+    let run = json!({
+        "pipeline": pipeline.rsplit('/').next(), "commit_branch": "main", "commit_sha": "0123456",
+        "commit_message": "Shine", "source_blob_url": caller.test.uploaded(None).await,
+    });
+    let run = caller.call("POST", "/test-runs", run).await;
+    caller.both(&format!("{pipeline}/test-runs"), "number").await;
+    let path = format!("/test-runs/{}", text(&run["id"]));
+    let cancel = json!({ "status": "cancelled", "message": "Not now." });
+    caller.call("PATCH", &path, cancel).await;
+    for part in ["", "/test-nodes", "/test-cases"] {
+        caller.get(&format!("{path}{part}")).await;
+    }
 }
 
 async fn fixed(caller: &mut Caller) {

@@ -15,7 +15,7 @@ pub(crate) fn is_fine_without(resource: &str, property: &str) -> bool {
 const WITHOUT: [(&str, &str); 0] = [];
 
 /// Resources of which nothing is there.
-const RESOURCES: [(&[&str], &str); 11] = [
+const RESOURCES: [(&[&str], &str); 10] = [
     (
         &[
             "account-delinquency",
@@ -92,7 +92,6 @@ const RESOURCES: [(&[&str], &str); 11] = [
         ],
         "accounts are told of by tests of their own",
     ),
-    (&["test-case", "test-node", "test-run"], "no tests are run here; hooks of a build may"),
     (&["password-reset"], "the server sends no mail; its operator makes tokens"),
 ];
 

@@ -2,6 +2,7 @@
 
 mod addons;
 mod checks;
+mod ci;
 mod commands;
 mod releases;
 mod rest;
