@@ -29,7 +29,7 @@ const FAILS: &str = "#!/bin/bash\necho test 7 is not ok >&2\nexit 7\n";
 
 /// A repository whose tests are this script.
 fn commit(directory: &Path, check: &str) {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
     std::fs::write(directory.join("Procfile"), "web: exit 1\nrelease: exit 1\n").unwrap();
     std::fs::write(directory.join("app.json"), APP_JSON).unwrap();
     let script = directory.join("check");
