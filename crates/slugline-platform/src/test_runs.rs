@@ -216,13 +216,11 @@ impl Platform {
         let role = Role::ReleasePhase;
         let ending = self.run_once_unless(&going.cancel, spec, tree, role, on_line).await;
         let (status, message) = reader.verdict(exit_code(self, going, ending, run)?);
-        match message {
-            Some(message) => Err(Failure(message)),
-            None => {
-                self.note_test_run(run, status);
-                Ok(())
-            }
+        if let Some(message) = message {
+            return Err(Failure(message));
         }
+        self.note_test_run(run, status);
+        Ok(())
     }
 
     /// Whether an app is there for a test run alone.

@@ -106,7 +106,7 @@ pub(crate) fn fetch(fetching: &Fetching, reference: &Reference) -> Result<Buildp
     if !directory.join("bin/compile").is_file() {
         return Err(FetchError::NotABuildpack { name });
     }
-    for script in ["detect", "compile", "test-compile", "release", "report"] {
+    for script in ["detect", "compile", "test-compile", "release", "report", "test"] {
         let path = directory.join("bin").join(script);
         if path.is_file() {
             files::make_executable(&path).map_err(prepare)?;

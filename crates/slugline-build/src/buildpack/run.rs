@@ -9,6 +9,7 @@ use slugline_model::test_run::BUILDPACK;
 
 use super::environment::Environment;
 use super::fetch::Buildpack;
+use crate::files;
 
 /// Opens descriptor 3, where `BUILDPACK_LOG_FILE` points, and becomes the script. In bash because
 /// a descriptor of a chosen number takes unsafe code here.
@@ -68,16 +69,13 @@ pub(crate) fn compile(
 /// Leaves a buildpack in the slug, so that its `bin/test` runs from there, in place of one before it.
 fn keep_for_tests(context: &Context, buildpack: &Buildpack) -> io::Result<()> {
     let place = context.build_dir.join(BUILDPACK);
-    match fs_err::remove_dir_all(&place) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    files::remove(&place)?;
+    if buildpack.directory == context.build_dir {
+        // The app is its own buildpack.
+        return fs_err::os::unix::fs::symlink(".", place);
     }
-    let copied = Command::new("cp").arg("-RT").arg(&buildpack.directory).arg(&place).status()?;
-    if !copied.success() {
-        return Err(io::Error::other(format!("{} could not be copied", buildpack.name)));
-    }
-    let history = place.join(".git");
-    if history.is_dir() { fs_err::remove_dir_all(history) } else { Ok(()) }
+    files::copy_tree(&buildpack.directory, &place)?;
+    files::remove(&place.join(".git"))
 }
 
 /// `bin/report`, which also runs after a failure, and whose own failure has no consequence: the JSON
