@@ -283,7 +283,8 @@ fn on_heroku_ci_the_last_buildpack_that_tests_is_left_in_the_slug() {
         .buildpack("none", &[DETECT, ("compile", "")]);
     let left = app.build().build_dir.join(".slugline-test");
     assert!(!left.exists());
-    let built = app.argument("--test").build();
+    let mut app = app.argument("--test");
+    let built = app.build();
     let script = std::fs::read_to_string(built.build_dir.join(".slugline-test/bin/test")).unwrap();
     assert!(script.contains("echo last"), "{script}");
 }
