@@ -35,7 +35,7 @@ pub(crate) enum BackupCommand {
                       /var/lib/slugline"
     )]
     Restore(Archive),
-    /// List the archives in the bucket that [backups] of slugline.toml names
+    /// List the archives in the bucket that `[backups]` of slugline.toml names
     #[command(name = "backup:list", after_help = "Example:\n  slugline backup:list")]
     List(Configured),
 }
@@ -43,7 +43,7 @@ pub(crate) enum BackupCommand {
 /// What a backup is made of, or the other way round.
 #[derive(Debug, Args)]
 pub(crate) struct Archive {
-    /// The archive: a tar, packed by zstd. `s3:NAME` is one in the bucket that [backups] of
+    /// The archive: a tar, packed by zstd. `s3:NAME` is one in the bucket that `[backups]` of
     /// slugline.toml names
     archive: PathBuf,
     #[command(flatten)]
