@@ -85,6 +85,17 @@ fn furnish(scene: &Scene, serving: &Serving<'_>) -> Names {
     let coupling = json!({ "app": "owl", "pipeline": pipeline["id"], "stage": "staging" });
     note("coupling", &make("/pipeline-couplings", coupling));
     note("pipeline", &pipeline);
+    let source = make("/sources", json!({}))["source_blob"]["get_url"].clone();
+    let name = source.as_str().and_then(|url| url.rsplit('/').next()).expect("a URL");
+    let uploaded = api.send("PUT", &format!("/sources/{name}"), &json!("no archive"));
+    assert_eq!(uploaded.status, 200);
+    let run = json!({
+        "pipeline": "books", "commit_branch": "main", "commit_message": "x", "commit_sha": "0",
+        "source_blob_url": source,
+    });
+    let run = make("/test-runs", run);
+    note("run", &json!({ "id": run["id"] }));
+    note("number", &json!({ "name": run["number"].to_string() }));
     note("addon", &make("/apps/owl/addons", json!({ "plan": "s3" })));
     note(
         "domain",
