@@ -12,10 +12,9 @@ use slugline_model::message::gutter_line;
 use slugline_model::test_run::Status;
 
 use crate::builds::follow::follow_until;
-use crate::client::Client;
+use crate::client::{Client, OfServer};
 use crate::console::{complain, say};
 use crate::errors::CommandError;
-use crate::server::data_directory_or_default;
 use crate::source::{self, PackedSource};
 
 /// Between two questions whether the verdict is there.
@@ -47,12 +46,8 @@ pub(crate) struct CiRun {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// The server's data directory, where its token lies; else the token is `$HEROKU_API_KEY`
-    #[arg(long, env = "SLUGLINE_DATA_DIR")]
-    data_dir: Option<PathBuf>,
-    /// Where the server's Platform API listens, on loopback
-    #[arg(long, env = "SLUGLINE_API_PORT", default_value_t = 5055)]
-    api_port: u16,
+    #[command(flatten)]
+    server: OfServer,
 }
 
 /// Runs one of the commands; gives the exit code.
@@ -64,9 +59,8 @@ pub(crate) async fn run(command: CiCommand) -> Result<i32, CommandError> {
 
 impl CiRun {
     async fn run(self) -> Result<i32, CommandError> {
-        let data_dir = data_directory_or_default(self.data_dir.as_deref())?;
-        let client = Client::of_server(&data_dir, self.api_port)?;
-        let packed = source::pack(&self.directory, Path::new(""), &data_dir)?;
+        let client = self.server.client()?;
+        let packed = source::pack(&self.directory, Path::new(""), &self.server.data_dir()?)?;
         for warning in &packed.warnings {
             let warning = gutter_line(warning);
             if self.json { complain(&warning) } else { say(&warning) }

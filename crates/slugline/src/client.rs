@@ -1,7 +1,8 @@
 //! A small client of the Platform API, over one connection a request.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use http::{Method, Request, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
@@ -11,9 +12,32 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::errors::CommandError;
+use crate::server::data_directory_or_default;
 
 /// What goes to a server, at once or bit by bit.
 pub(crate) type Outgoing = BoxBody<Bytes, std::io::Error>;
+
+/// Which server a command asks.
+#[derive(Debug, Args)]
+pub(crate) struct OfServer {
+    /// The server's data directory, where its token lies; else the token is `$HEROKU_API_KEY`
+    #[arg(long, env = "SLUGLINE_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where the server's Platform API listens, on loopback
+    #[arg(long, env = "SLUGLINE_API_PORT", default_value_t = 5055)]
+    api_port: u16,
+}
+
+impl OfServer {
+    pub(crate) fn client(&self) -> Result<Client, CommandError> {
+        Client::of_server(&self.data_dir()?, self.api_port)
+    }
+
+    /// Where its data is if it runs on this machine.
+    pub(crate) fn data_dir(&self) -> Result<PathBuf, CommandError> {
+        data_directory_or_default(self.data_dir.as_deref())
+    }
+}
 
 /// A client of one server.
 #[derive(Debug, Clone)]

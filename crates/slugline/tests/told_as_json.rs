@@ -32,7 +32,7 @@ const WITHOUT: [(&str, &str); 10] = [
 ];
 
 /// What is run of each, in this order; words that stand for something of the moment are in braces.
-const RUNS: [&str; 52] = [
+const RUNS: [&str; 46] = [
     "doctor",
     "doctor {source}",
     "trust",
@@ -79,12 +79,6 @@ const RUNS: [&str; 52] = [
     "store:fsck",
     "store:gc --dry-run",
     "builds:watch -a owl",
-    "builds:cancel -a owl",
-    "storage:move s3:embedded -a owl",
-    "slug:push nowhere -a owl",
-    "slug:pull nowhere -a owl",
-    "users:remove nobody@example.com",
-    "builds:info 00000000-0000-4000-8000-000000000099 -a owl",
 ];
 
 /// Those that are to fail here: for want of a registry, of something that runs, or of who is named.
@@ -112,12 +106,12 @@ fn every_command_that_tells_something_tells_it_as_json_too() {
     let api = serving.api();
     api.json("POST", "/apps", &json!({ "name": "owl" }));
     let names = commands(&scene);
-    let known: BTreeSet<String> = RUNS.iter().map(|run| first_word(run)).collect();
+    let known: BTreeSet<String> = RUNS.iter().chain(&FAIL).map(|run| first_word(run)).collect();
     let without: BTreeSet<String> = WITHOUT.iter().map(|(name, _)| (*name).to_owned()).collect();
     let all: BTreeSet<String> = known.union(&without).cloned().collect();
     assert_eq!(names, all, "each command has a run here, or a reason");
     let mut wrong = Vec::new();
-    for run in RUNS {
+    for run in RUNS.into_iter().chain(FAIL) {
         if run.starts_with("ci:run") {
             api.json("POST", "/pipelines", &json!({ "name": "books" }));
         }
@@ -138,7 +132,7 @@ fn every_command_that_tells_something_tells_it_as_json_too() {
             wrong.push(fault);
         }
     }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), RUNS.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n"));
 }
 
 fn first_word(run: &str) -> String {

@@ -11,10 +11,9 @@ use serde_json::{Value, json};
 use slugline_model::build::exit_code;
 use slugline_model::name::AppName;
 
-use crate::client::Client;
+use crate::client::{Client, OfServer};
 use crate::console::{complain, say};
 use crate::errors::CommandError;
-use crate::server::data_directory_or_default;
 use crate::source;
 
 /// The commands about builds, each also by its name in the singular.
@@ -83,12 +82,8 @@ pub(crate) struct Options {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// The server's data directory, where its token lies; else the token is `$HEROKU_API_KEY`
-    #[arg(long, env = "SLUGLINE_DATA_DIR")]
-    data_dir: Option<PathBuf>,
-    /// Where the server's Platform API listens, on loopback
-    #[arg(long, env = "SLUGLINE_API_PORT", default_value_t = 5055)]
-    api_port: u16,
+    #[command(flatten)]
+    server: OfServer,
 }
 
 /// Which build.
@@ -156,8 +151,7 @@ impl App {
     }
 
     fn in_directory(options: &Options, directory: &Path) -> Result<Self, CommandError> {
-        let data_dir = data_directory_or_default(options.data_dir.as_deref())?;
-        let client = Client::of_server(&data_dir, options.api_port)?;
+        let client = options.server.client()?;
         let name = crate::up::app_name(options.app.as_deref(), directory)?;
         Ok(Self { name, client, json: options.json })
     }
@@ -292,7 +286,7 @@ impl Create {
         let directory = &self.directory;
         let name = crate::up::app_name(self.options.app.as_deref(), directory)?;
         let app = App { name, ..App::of(&self.options)? };
-        let data_dir = data_directory_or_default(self.options.data_dir.as_deref())?;
+        let data_dir = self.options.server.data_dir()?;
         let packed = source::pack(directory, &self.root.unwrap_or_default(), &data_dir)?;
         for warning in &packed.warnings {
             let warning = slugline_model::message::gutter_line(warning);

@@ -42,7 +42,7 @@ fn backup_at(path: &Path) -> Result<Backup, ReadError> {
 
 /// Runs the command; the exit code says whether damage remains.
 pub(super) async fn run(fsck: Fsck) -> Result<i32, CommandError> {
-    let data_dir = server::data_directory_or_default(fsck.options.data_dir.as_deref())?;
+    let data_dir = fsck.options.server.data_dir()?;
     let checked = if data_dir.join("store").is_dir() {
         match server::lock(&data_dir) {
             Ok(_lock) => offline(&fsck, &data_dir)?,
@@ -96,7 +96,7 @@ async fn online(fsck: &Fsck) -> Result<Checked, CommandError> {
     // The server's working directory is another one.
     let absolute = |path: &std::path::PathBuf| std::path::absolute(path).unwrap_or(path.clone());
     let body = json!({ "repair": fsck.repair, "from": fsck.from.as_ref().map(absolute) });
-    let client = fsck.options.client()?;
+    let client = fsck.options.server.client()?;
     let answer = client.open(Method::POST, "/store/actions/fsck", &body).await?;
     let mut lines = Lines::of(answer);
     let mut tell = progress();

@@ -17,10 +17,9 @@ use slugline_model::care::Removed;
 use slugline_model::slug::SlugId;
 use slugline_store::Swept;
 
-use crate::client::Client;
+use crate::client::OfServer;
 use crate::console::say;
 use crate::errors::CommandError;
-use crate::server::data_directory_or_default;
 
 pub(crate) use check::fsck;
 
@@ -48,12 +47,8 @@ pub(crate) struct Options {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// The server's data directory, where its token lies; else the token is `$HEROKU_API_KEY`
-    #[arg(long, env = "SLUGLINE_DATA_DIR")]
-    data_dir: Option<PathBuf>,
-    /// Where the server's Platform API listens, on loopback
-    #[arg(long, env = "SLUGLINE_API_PORT", default_value_t = 5055)]
-    api_port: u16,
+    #[command(flatten)]
+    server: OfServer,
 }
 
 /// How to check.
@@ -90,11 +85,6 @@ pub(crate) async fn run(command: StoreCareCommand) -> Result<i32, CommandError> 
 }
 
 impl Options {
-    fn client(&self) -> Result<Client, CommandError> {
-        let data_dir = data_directory_or_default(self.data_dir.as_deref())?;
-        Client::of_server(&data_dir, self.api_port)
-    }
-
     /// Says lines, or the value that they were made of.
     fn tell(&self, value: &Value, lines: impl FnOnce(&Value) -> Vec<String>) {
         if self.json {
@@ -105,7 +95,7 @@ impl Options {
     }
 
     async fn usage(&self) -> Result<i32, CommandError> {
-        let usage = self.client()?.get("/store").await?;
+        let usage = self.server.client()?.get("/store").await?;
         self.tell(&usage, show::usage);
         Ok(exit_code::OK)
     }
@@ -114,7 +104,7 @@ impl Options {
 impl Collect {
     async fn run(&self) -> Result<i32, CommandError> {
         let body = json!({ "dry_run": self.dry_run });
-        let client = self.options.client()?;
+        let client = self.options.server.client()?;
         let collected = client.send(Method::POST, "/store/actions/gc", &body).await?;
         self.options.tell(&collected, |collected| show::collected(collected, self.dry_run));
         Ok(exit_code::OK)

@@ -5,17 +5,16 @@ mod rows;
 mod table;
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
 use slugline_model::build::exit_code;
 
-use crate::client::Client;
+use crate::client::{Client, OfServer};
 use crate::console::say;
 use crate::errors::CommandError;
-use crate::server::{End, data_directory_or_default};
+use crate::server::End;
 use keys::Keys;
 use rows::{Order, Usages};
 use table::Look;
@@ -42,12 +41,8 @@ pub(crate) struct TopArgs {
     /// Seconds from one look to the next
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
     interval: u64,
-    /// The server's data directory, where its token lies; else the token is `$HEROKU_API_KEY`
-    #[arg(long, env = "SLUGLINE_DATA_DIR")]
-    data_dir: Option<PathBuf>,
-    /// Where the server's Platform API listens, on loopback
-    #[arg(long, env = "SLUGLINE_API_PORT", default_value_t = 5055)]
-    api_port: u16,
+    #[command(flatten)]
+    server: OfServer,
 }
 
 /// Shows what dynos use, until told to end.
@@ -58,8 +53,7 @@ pub(crate) async fn top(args: TopArgs) -> Result<i32, CommandError> {
 
 impl TopArgs {
     async fn run(&self) -> Result<i32, CommandError> {
-        let data_dir = data_directory_or_default(self.data_dir.as_deref())?;
-        let client = Client::of_server(&data_dir, self.api_port)?;
+        let client = self.server.client()?;
         // The first look makes the second one's rates.
         client.get(USAGE).await?;
         if self.json || self.once || !std::io::stdout().is_terminal() {
