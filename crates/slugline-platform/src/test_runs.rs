@@ -101,6 +101,7 @@ impl Platform {
     async fn go_on_testing(&self, run: &mut TestRun, going: &Going) -> Result<(), Failure> {
         self.note_test_run(run, Status::Building);
         let wanted = self.wanted_of(run, going).await?;
+        run.size = size_of(&wanted)?;
         self.build_for_tests(run, &wanted, going).await?;
         self.note_test_run(run, Status::Running);
         self.test(run, &wanted, going).await
@@ -193,7 +194,7 @@ impl Platform {
         let (release, slug) = (&running.release, &running.slug);
         let mut spec = self.dyno_spec(app, name, &script, (release, slug), None);
         spec.times.run = Some(millis(LONGEST));
-        spec.resources = Resources::of_dyno(size_of(wanted)?, &self.inner.config.limits);
+        spec.resources = Resources::of_dyno(run.size, &self.inner.config.limits);
         for (what, script) in [("test-setup", &wanted.test_setup), ("test", &wanted.test)] {
             if let Some(script) = script {
                 going.setup.line(&format!("-----> {what}: {script}"));

@@ -90,7 +90,12 @@ async fn a_source_is_built_and_tested_and_nothing_of_its_app_stays() {
     let run = test.begin_run(Some(APP_JSON)).await;
     assert_eq!((&run["number"], &run["status"]), (&json!(1), &json!("pending")));
     let spec = test.testing().await;
-    assert_eq!(test.run(&run).await["status"], "running");
+    let running = test.run(&run).await;
+    assert_eq!(
+        (&running["status"], &running["dyno"]["size"]),
+        (&json!("running"), &json!("Standard-2X"))
+    );
+    assert_eq!(spec.resources.memory, 1 << 30, "as app.json asks");
     assert_eq!(test.get("/apps").await, json!([]));
     assert!(spec.command.contains("'bin/fixtures'") && spec.command.contains("'bin/check'"));
     let env = |name: &str| spec.env[name].as_str();

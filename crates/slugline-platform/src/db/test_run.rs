@@ -1,6 +1,7 @@
 //! Table `test_run`.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use slugline_model::resources::DynoSize;
 use slugline_model::test_run::Status;
 use uuid::Uuid;
 
@@ -22,6 +23,8 @@ pub(crate) struct TestRun {
     /// Where it stood then.
     pub(crate) error_status: Option<Status>,
     pub(crate) exit_code: Option<i32>,
+    /// Its dyno's, once its app.json was read.
+    pub(crate) size: DynoSize,
     pub(crate) node_id: Uuid,
     /// The output of its build and its setup.
     pub(crate) setup_id: Uuid,
@@ -43,7 +46,7 @@ pub(crate) struct Commit {
 
 const COLUMNS: &str = "id, pipeline_id, number, status, commit_branch, commit_message, commit_sha,
                        source_blob_url, user_id, message, error_status, exit_code, node_id, setup_id,
-                       output_id, app_id, created_at, updated_at FROM test_run";
+                       output_id, app_id, created_at, updated_at, size FROM test_run";
 
 /// What is not over.
 const GOES_ON: &str = "status IN ('pending', 'building', 'running')";
@@ -69,6 +72,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<TestRun> {
         app_id: app.map(|id| parsed(&id)).transpose()?,
         created_at: row.get(16)?,
         updated_at: row.get(17)?,
+        size: DynoSize::named(&row.get::<_, String>(18)?).unwrap_or(DynoSize::BASIC),
     })
 }
 
@@ -80,7 +84,7 @@ pub(crate) fn insert(db: &Connection, run: &TestRun) -> rusqlite::Result<u64> {
     db.execute(
         "INSERT INTO test_run (id, pipeline_id, number, status, commit_branch, commit_message,
          commit_sha, source_blob_url, user_id, node_id, setup_id, output_id, app_id, created_at,
-         updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         updated_at, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             run.id.to_string(),
             pipeline,
@@ -96,7 +100,8 @@ pub(crate) fn insert(db: &Connection, run: &TestRun) -> rusqlite::Result<u64> {
             run.output_id.to_string(),
             run.app_id.map(|id| id.to_string()),
             run.created_at,
-            run.updated_at
+            run.updated_at,
+            run.size.name
         ],
     )?;
     Ok(number.unsigned_abs())
@@ -107,7 +112,7 @@ pub(crate) fn advance(db: &Connection, run: &TestRun) -> rusqlite::Result<bool> 
     let changed = db.execute(
         &format!(
             "UPDATE test_run SET status = ?, message = ?, error_status = ?, exit_code = ?,
-             updated_at = ? WHERE id = ? AND {GOES_ON}"
+             updated_at = ?, size = ? WHERE id = ? AND {GOES_ON}"
         ),
         params![
             run.status.as_str(),
@@ -115,6 +120,7 @@ pub(crate) fn advance(db: &Connection, run: &TestRun) -> rusqlite::Result<bool> 
             run.error_status.map(Status::as_str),
             run.exit_code,
             run.updated_at,
+            run.size.name,
             run.id.to_string()
         ],
     )?;
