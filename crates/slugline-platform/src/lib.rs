@@ -60,6 +60,7 @@ mod store_check;
 mod test_runs;
 mod tls;
 mod turns;
+mod unread;
 mod webhooks;
 mod workspace;
 

@@ -81,6 +81,7 @@ use http::StatusCode;
 use crate::asking;
 use crate::db::app::App;
 use crate::platform::Platform;
+use crate::unread;
 use error::ApiError;
 
 pub(crate) use app::destroy;
@@ -133,11 +134,6 @@ impl Platform {
                 "/apps/{app}/domains/{domain}",
                 get(domain::info).patch(domain::update).delete(domain::delete),
             )
-            .route("/apps/{app}/sni-endpoints", get(sni_endpoint::list).post(sni_endpoint::create))
-            .route(
-                "/apps/{app}/sni-endpoints/{endpoint}",
-                get(sni_endpoint::info).patch(sni_endpoint::update).delete(sni_endpoint::delete),
-            )
             .route("/apps/{app}/log-drains", get(log_drain::list).post(log_drain::create))
             .route("/apps/{app}/log-drains/{drain}", get(log_drain::info).delete(log_drain::delete))
             .route("/apps/{app}/log-sessions", post(log_session::create))
@@ -176,6 +172,7 @@ impl Platform {
             .route("/store/actions/fsck", post(store::fsck))
             .route("/sources", post(source::create))
             .merge(access::routes())
+            .merge(sni_endpoint::routes())
             .merge(further::routes())
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::gate));
         Router::new()
@@ -193,6 +190,7 @@ impl Platform {
             .merge(git_lfs::routes())
             .merge(push::routes())
             .layer(middleware::from_fn(asking::note_base))
+            .layer(middleware::map_request(unread::read_to_its_end))
             .with_state(self.clone())
     }
 

@@ -1,6 +1,8 @@
 //! Resource `sni-endpoint`: certificates that users upload.
 
+use axum::Router;
 use axum::extract::{Path, State};
+use axum::routing::get;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 use slugline_model::domain::HostName;
@@ -17,7 +19,13 @@ use crate::tls::certificate::{Certificate, facts_of, parse};
 
 const MICROS: i64 = 1_000_000;
 
-pub(crate) async fn list(
+pub(super) fn routes() -> Router<Platform> {
+    Router::new()
+        .route("/apps/{app}/sni-endpoints", get(list).post(create))
+        .route("/apps/{app}/sni-endpoints/{endpoint}", get(info).patch(update).delete(delete))
+}
+
+async fn list(
     State(platform): State<Platform>,
     Path(app): Path<String>,
     headers: HeaderMap,
@@ -31,7 +39,7 @@ pub(crate) async fn list(
     Ok(lists::list(&headers, items.collect::<Result<_, _>>()?))
 }
 
-pub(crate) async fn info(
+async fn info(
     State(platform): State<Platform>,
     Path((app, endpoint)): Path<(String, String)>,
 ) -> Answer {
@@ -40,11 +48,7 @@ pub(crate) async fn info(
     Ok(super::ok(render(&platform, &app, &endpoint)?))
 }
 
-pub(crate) async fn create(
-    State(platform): State<Platform>,
-    Path(app): Path<String>,
-    body: String,
-) -> Answer {
+async fn create(State(platform): State<Platform>, Path(app): Path<String>, body: String) -> Answer {
     let app = platform.app(&app)?;
     let now = clock::now();
     let id = Uuid::new_v4();
@@ -63,7 +67,7 @@ pub(crate) async fn create(
     put(&platform, &app, &endpoint, StatusCode::CREATED)
 }
 
-pub(crate) async fn update(
+async fn update(
     State(platform): State<Platform>,
     Path((app, endpoint)): Path<(String, String)>,
     body: String,
@@ -87,7 +91,7 @@ pub(crate) async fn update(
     put(&platform, &app, &endpoint, StatusCode::OK)
 }
 
-pub(crate) async fn delete(
+async fn delete(
     State(platform): State<Platform>,
     Path((app, endpoint)): Path<(String, String)>,
 ) -> Answer {
