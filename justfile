@@ -21,9 +21,10 @@ lint:
 example:
     cargo run --release -- up examples/library
 
-# What a dyno, the store and the router cost beside their peers.
+# What a dyno, a noisy neighbour, the store and the router cost beside their peers (root).
 bench:
     cargo bench -p slugline --bench dyno
+    cargo bench -p slugline --bench neighbours
     cargo bench -p slugline-store
     cargo bench -p slugline-router
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::{Host, run, wait_for};
+use crate::{Host, Way, run, wait_for};
 
 /// What both know the files by: a Python of this machine, and no more.
 const FILES: &str = "localhost/slugline-bench-neighbours";
@@ -114,12 +114,8 @@ impl Engine {
 }
 
 impl Host for Engine {
-    fn name(&self) -> String {
-        self.name.to_owned()
-    }
-
-    fn address(&self) -> (u16, String) {
-        (self.port, "localhost".to_owned())
+    fn ways(&self) -> Vec<Way> {
+        vec![Way { name: self.name, port: self.port, host: "localhost", network: None }]
     }
 
     fn start(&self, noise: &str) {

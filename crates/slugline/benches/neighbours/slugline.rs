@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::{Host, http, run, wait_for};
+use crate::{Host, Way, http, run, wait_for};
 
 const API_PORT: u16 = 7_755;
 const PORT: u16 = 7_780;
@@ -85,18 +85,20 @@ impl Slugline {
         }
     }
 
+    /// How many dynos have not ended to their last process; a supervisor that waits for its dyno
+    /// is none of them.
     fn live(&self) -> usize {
-        std::fs::read_dir(self.data.join("dynos")).map_or(0, Iterator::count)
+        let directories = std::fs::read_dir(self.data.join("dynos")).into_iter().flatten();
+        directories.flatten().filter(|entry| entry.path().join("spec.json").exists()).count()
     }
 }
 
 impl Host for Slugline {
-    fn name(&self) -> String {
-        "slugline".to_owned()
-    }
-
-    fn address(&self) -> (u16, String) {
-        (PORT, NAME.to_owned())
+    fn ways(&self) -> Vec<Way> {
+        let (network, port) = web().expect("a dyno serves");
+        let router = Way { name: "slugline", port: PORT, host: NAME, network: None };
+        let past = Way { name: "slugline, past router", port, host: NAME, network: Some(network) };
+        vec![router, past]
     }
 
     fn start(&self, noise: &str) {
@@ -106,6 +108,15 @@ impl Host for Slugline {
     fn stop(&self, noise: &str) {
         self.scale(noise, 0);
     }
+}
+
+/// The web dyno's network namespace and its `$PORT`.
+fn web() -> Option<(PathBuf, u16)> {
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
+        let command = std::fs::read_to_string(process.path().join("cmdline")).ok()?;
+        let port = command.split_once("\0serve.py\0")?.1.trim_end_matches('\0');
+        Some((process.path().join("ns/net"), port.parse().ok()?))
+    })
 }
 
 impl Drop for Slugline {
