@@ -1,5 +1,6 @@
 //! What this machine offers: the parts of a stack, and what to do where it forbids dynos.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use slugline_model::dyno::Network;
@@ -31,6 +32,15 @@ pub(crate) fn host_facts(network: Network, order: &Order) -> HostFacts {
         outside: order.outside,
         closed: order.closed(),
     }
+}
+
+/// Which files those of [`HOST_ETC`] are by now: the device and inode of each that exists.
+pub(crate) fn etc_files() -> Vec<Option<(u64, u64)>> {
+    let file = |name: &str| {
+        let metadata = Path::new("/etc").join(name).metadata().ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    HOST_ETC.into_iter().map(file).collect()
 }
 
 /// A resolver's configuration for a dyno. In a network of its own it cannot reach a resolver on the

@@ -5,6 +5,7 @@
 //! the three; `dev` and `proc` wait there until there is a root. Nothing here touches the host's
 //! mounts. All paths are relative to that place, the process's working directory.
 
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -20,11 +21,14 @@ use slugline_model::sandbox::Step;
 use crate::network;
 use crate::op_error::{OpError, Operation};
 use crate::sys;
-use crate::trees::{DEVICES, Trees};
+use crate::trees::{DEVICES, Tree, Trees};
 
 /// Where the new root is put together: a directory that every machine has, and that none has slugs
 /// or layers in.
 const STAGE: &str = "/sys";
+
+/// How many times a file of the host's may be replaced between its opening and its attaching.
+const MOST_REPLACED: usize = 20;
 
 /// What hides a directory, or a file.
 const NO_FILES: &str = "no-files";
@@ -125,8 +129,8 @@ fn link(path: &Path, target: &str) -> Result<(), OpError> {
 /// Makes the places that mounts will go to, in the stack, so that they do not count as written by
 /// the dyno.
 fn mount_points(trees: &Trees) -> Result<(), OpError> {
-    for (to, tree) in &trees.binds {
-        let stat = rustix::fs::fstat(tree).op(|| format!("look at {}", to.display()))?;
+    for Tree { to, mount, .. } in &trees.binds {
+        let stat = rustix::fs::fstat(mount).op(|| format!("look at {}", to.display()))?;
         let place = stack(to);
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             directory(&place, 0o755)?;
@@ -155,10 +159,20 @@ fn overlay(slug: bool) -> Result<(), OpError> {
 }
 
 fn attach(trees: &Trees, to: &Path) -> Result<(), OpError> {
-    match trees.binds.iter().find(|(place, _)| place == to) {
-        Some((_, tree)) => attach_at(tree, &root(to)),
-        None => Ok(()),
+    let Some(tree) = trees.binds.iter().find(|tree| tree.to == to) else { return Ok(()) };
+    let place = root(to);
+    let mut attached = attach_at(&tree.mount, &place);
+    // The kernel attaches nothing whose file is gone. A package manager may have replaced it just
+    // now, and may do so again.
+    for _ in 0..MOST_REPLACED {
+        match &attached {
+            Err(error) if error.source.kind() == ErrorKind::NotFound => {}
+            _ => break,
+        }
+        let Some(anew) = tree.anew() else { break };
+        attached = attach_at(&anew.mount, &place);
     }
+    attached
 }
 
 fn attach_at(tree: &OwnedFd, to: &Path) -> Result<(), OpError> {

@@ -36,10 +36,13 @@ pub(crate) struct Spare {
     directory: PathBuf,
     child: Child,
     /// What it found around this machine when it was made.
-    surroundings: String,
+    surroundings: Surroundings,
     /// Takes a word once the spec is there; without one, the supervisor leaves when it is closed.
     word: OwnedFd,
 }
+
+/// What networks find around this machine, and which files a stack takes from it.
+type Surroundings = (String, Vec<Option<(u64, u64)>>);
 
 impl Spare {
     fn dismiss(self) {
@@ -95,14 +98,15 @@ impl Spares {
             let thread = std::thread::Builder::new().name("spare-dynos".to_owned());
             state.working = thread.spawn(move || shared.work()).is_ok();
         }
-        let surroundings = self.0.networks.surroundings();
+        let surroundings = self.0.surroundings();
         while let Some(mut spare) = state.ready.pop() {
             let is_running = matches!(spare.child.try_wait(), Ok(None));
             if is_running && spare.surroundings == surroundings {
                 return Some(spare);
             }
             if is_running {
-                // The machine has another resolver by now, or another address.
+                // The machine has another resolver by now, another address, or another file in the
+                // place of one that the spare holds.
                 self.0.dismiss(vec![spare]);
                 continue;
             }
@@ -245,9 +249,13 @@ impl Shared {
         !waited.unwrap_or_else(PoisonError::into_inner).closed
     }
 
+    fn surroundings(&self) -> Surroundings {
+        (self.networks.surroundings(), crate::host::etc_files())
+    }
+
     fn prepare(&self, shape: Shape) -> Result<Spare, OpError> {
         let directory = self.root.join(shape.id.to_string());
-        let surroundings = self.networks.surroundings();
+        let surroundings = self.surroundings();
         let prepared = self.fill(&shape, &directory).and_then(|(word, network)| {
             let (far, near) = word;
             Ok((self.spawn(&directory, far, network)?, near))

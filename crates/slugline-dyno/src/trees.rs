@@ -21,10 +21,31 @@ pub(crate) const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urando
 pub(crate) struct Trees {
     /// The directory that holds `layer` and `work`.
     pub(crate) disk: OwnedFd,
-    /// One for each part of the stack and each bind, with its place in the dyno.
-    pub(crate) binds: Vec<(PathBuf, OwnedFd)>,
+    /// One for each part of the stack and each bind.
+    pub(crate) binds: Vec<Tree>,
     /// One for each of [`DEVICES`].
     pub(crate) devices: Vec<OwnedFd>,
+}
+
+/// A path of the host's, as a detached mount.
+pub(crate) struct Tree {
+    /// Its place in the dyno.
+    pub(crate) to: PathBuf,
+    pub(crate) mount: OwnedFd,
+    /// The path that anybody may open anew, if it is one.
+    from: Option<PathBuf>,
+}
+
+impl Tree {
+    fn read_only(from: &Path, to: &Path) -> Result<Self, OpError> {
+        let mount = restrict(open(from)?, from, true)?;
+        Ok(Self { to: to.to_path_buf(), mount, from: Some(from.to_path_buf()) })
+    }
+
+    /// What lies at its path by now, as the same kind of mount; nothing where it may not be looked.
+    pub(crate) fn anew(&self) -> Option<Self> {
+        self.from.as_ref().and_then(|from| Self::read_only(from, &self.to).ok())
+    }
 }
 
 /// Opens them. Needs the right to mount; with `idmap`, files of the server's user appear as the
@@ -37,16 +58,16 @@ pub(crate) fn open_trees(
 ) -> Result<Trees, OpError> {
     let mut opened = Vec::new();
     for path in stack_paths(facts) {
-        let tree = restrict(open(&path)?, &path, true)?;
-        opened.push((path, tree));
+        opened.push(Tree::read_only(&path, &path)?);
     }
     for bind in binds {
         let tree = if bind.writable {
-            owned(&bind.from, true, idmap)?
+            let mount = owned(&bind.from, true, idmap)?;
+            Tree { to: bind.to.clone(), mount, from: None }
         } else {
-            restrict(open(&bind.from)?, &bind.from, true)?
+            Tree::read_only(&bind.from, &bind.to)?
         };
-        opened.push((bind.to.clone(), tree));
+        opened.push(tree);
     }
     let device = |name: &&str| {
         let path = Path::new("/dev").join(name);

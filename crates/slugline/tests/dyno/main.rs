@@ -6,11 +6,11 @@ mod scene;
 mod sessions;
 
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use slugline_dyno::LocalEngine;
-use slugline_model::dyno::{Event, Times};
+use slugline_model::dyno::{Bind, DynoSpec, Event, Times};
 use slugline_model::ledger::Receipt;
 use slugline_model::port::Engine as _;
 use slugline_model::slug::SlugView;
@@ -55,6 +55,32 @@ fn what_a_dyno_writes_is_gone_and_on_its_receipt() {
     assert_eq!(std::fs::read_dir(host.dynos()).unwrap().count(), 0, "nothing is left behind");
     let slug = std::fs::read_to_string(host.directory.path().join("slug/app/baked.txt"));
     assert_eq!(slug.unwrap(), "baked");
+}
+
+/// A package manager puts another file in the place of one that a dyno is about to see.
+#[test]
+fn what_is_replaced_while_dynos_start_is_there_all_the_same() {
+    let host = Host::new();
+    let program = host.directory.path().join("program");
+    std::fs::write(&program, "new").unwrap();
+    let bind = Bind { from: program.clone(), to: PathBuf::from("/usr-program"), writable: false };
+    std::thread::scope(|scope| {
+        let (_end, ended) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            let next = program.with_extension("next");
+            while ended.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout) {
+                std::fs::write(&next, "new").unwrap();
+                std::fs::rename(&next, &program).unwrap();
+            }
+        });
+        for _ in 0..20 {
+            let binds = vec![bind.clone()];
+            let spec = DynoSpec { binds, ..host.spec("cat /usr-program") };
+            host.engine.start(&spec).unwrap();
+            let outcome = host.outcome(spec.id);
+            assert_eq!(outcome.lines, ["new"], "{outcome:?}");
+        }
+    });
 }
 
 /// What a dyno finds in its slug, does to it, and leaves on its receipt.

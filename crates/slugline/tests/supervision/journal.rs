@@ -36,6 +36,11 @@ impl Journal {
         assert!(follows, "lines were read too seldom: {last:?}, and then {oldest:?}");
     }
 
+    /// Whether a line was read that holds this.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        self.lines.values().any(|line| line.contains(text))
+    }
+
     /// Each run counts from 0 on: nothing is missing in between, and nothing is there twice.
     pub(crate) fn assert_whole(&self) {
         let mut next: BTreeMap<&str, u64> = BTreeMap::new();
