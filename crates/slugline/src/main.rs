@@ -190,7 +190,10 @@ fn main() {
         Command::GitPreReceive => push_hook::pre_receive(),
         Command::Static(args) => static_server::static_main(&args),
         Command::Up(args) => console::run(up::up(args)),
-        Command::Serve(args) => console::run_and_then(server::serve(args), upgrade::and_then),
+        Command::Serve(args) => {
+            let wishes = upgrade::EarlyWishes::take();
+            console::run_and_then(server::serve(args, wishes), upgrade::and_then)
+        }
         Command::Conformance(args) => console::run(conformance::conformance(args)),
         Command::Backup(command) => console::run(backup::run(command)),
         Command::Bake(args) => console::run(bake::bake(args)),

@@ -36,7 +36,7 @@ use crate::network::network_env;
 use crate::objects::{Buckets, Objects, Outside, media};
 use crate::outputs_away::OutputsAway;
 use crate::slugs::LocalSlugs;
-use crate::upgrade::{self, Wishes};
+use crate::upgrade::{self, EarlyWishes, Wishes};
 
 /// A running server.
 pub(crate) struct Server {
@@ -63,9 +63,12 @@ pub(crate) enum Ended {
 
 /// Serves until told to stop, or until another server takes its place. Dynos run on: the next
 /// server takes them over.
-pub(crate) async fn serve(args: ServerArgs) -> Result<Ended, CommandError> {
+pub(crate) async fn serve(
+    args: ServerArgs,
+    early: Result<EarlyWishes, CommandError>,
+) -> Result<Ended, CommandError> {
     let data_dir = data_directory(&args)?;
-    let (mut end, mut wishes) = (End::new()?, Wishes::new()?);
+    let (mut end, mut wishes) = (End::new()?, Wishes::new(&early?)?);
     upgrade::reap_inherited();
     let server = Server::start(&args).await?;
     let scheme = if args.domain == LOCAL { "http" } else { "https" };

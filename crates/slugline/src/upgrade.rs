@@ -6,10 +6,15 @@ use std::convert::Infallible;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use command_fds::{CommandFdExt as _, FdMapping};
+use nix::sys::signal::SigSet;
 use rustix::process::{Pid, WaitOptions, waitpid};
+use signal_hook::SigId;
+use signal_hook::consts::SIGUSR2;
 use slugline_model::build::exit_code;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -24,18 +29,52 @@ const FIRST: i32 = 3;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Wishes for another server: SIGUSR2, as `systemctl reload` sends it.
-pub(crate) struct Wishes(Signal);
+pub(crate) struct Wishes {
+    signal: Signal,
+    /// Whether there was one before `signal` was there.
+    early: bool,
+}
+
+/// Wishes before there is a runtime that could take them.
+pub(crate) struct EarlyWishes {
+    raised: Arc<AtomicBool>,
+    registered: SigId,
+}
+
+impl EarlyWishes {
+    /// Takes them from now on, and those that came while this program took another one's place.
+    /// Before that, a wish would end the process. Only this thread is prepared: call it while there
+    /// is no other.
+    pub(crate) fn take() -> Result<Self, CommandError> {
+        let failed = |source| CommandError::Signals { source };
+        let raised = Arc::new(AtomicBool::new(false));
+        let registered = signal_hook::flag::register(SIGUSR2, Arc::clone(&raised));
+        let registered = registered.map_err(failed)?;
+        wish().thread_unblock().map_err(|errno| failed(errno.into()))?;
+        Ok(Self { raised, registered })
+    }
+}
 
 impl Wishes {
-    pub(crate) fn new() -> Result<Self, CommandError> {
+    /// Those that came early, and from now on all others.
+    pub(crate) fn new(early: &EarlyWishes) -> Result<Self, CommandError> {
         let signal = signal(SignalKind::user_defined2());
-        signal.map(Self).map_err(|source| CommandError::Signals { source })
+        let signal = signal.map_err(|source| CommandError::Signals { source })?;
+        // One that comes now is taken by both, and carried out twice: better than never.
+        signal_hook::low_level::unregister(early.registered);
+        Ok(Self { signal, early: early.raised.load(Ordering::SeqCst) })
     }
 
     /// Waits for the next one.
     pub(crate) async fn wait(&mut self) {
-        self.0.recv().await;
+        if !std::mem::take(&mut self.early) {
+            self.signal.recv().await;
+        }
     }
+}
+
+fn wish() -> SigSet {
+    SigSet::from(nix::sys::signal::Signal::SIGUSR2)
 }
 
 /// Whether the program can take over, as far as that can be told without starting a server.
@@ -68,6 +107,10 @@ fn become_next(program: PathBuf, listeners: Listeners) -> Result<Infallible, Com
         .env("LISTEN_FDS", names.len().to_string())
         .env("LISTEN_FDNAMES", names.join(":"))
         .env("LISTEN_PID", std::process::id().to_string());
+    // The next program takes it as soon as it can.
+    if let Err(errno) = wish().thread_block() {
+        return Err(CommandError::Signals { source: errno.into() });
+    }
     let mappings = (FIRST..).zip(kept);
     let mappings = mappings.map(|(child_fd, (_, parent_fd))| FdMapping { parent_fd, child_fd });
     let found = match command.fd_mappings(mappings.collect()) {

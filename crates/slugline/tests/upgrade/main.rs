@@ -139,6 +139,25 @@ fn a_build_is_waited_for_and_a_program_that_cannot_run_takes_no_place() {
     assert_eq!(running(pid), Some(program));
 }
 
+#[test]
+fn a_wish_that_comes_while_another_server_starts_is_kept() {
+    let scene = Scene::new(&Account::all()[0], "owl");
+    let serving = serving(&scene);
+    let pid = serving.pid();
+    for _ in 0..500 {
+        kill_process(pid, Signal::USR2).unwrap();
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(running(pid).is_some(), "the server was ended");
+    }
+    let program = install(&scene);
+    kill_process(pid, Signal::USR2).unwrap();
+    wait_for("the new program", SOON, || running(pid).filter(|running| *running == program));
+    wait_for("the new server", SOON, || {
+        let response = scene.try_get("/").ok()?;
+        (response.status == 200).then_some(())
+    });
+}
+
 fn api_answers(scene: &Scene) -> bool {
     std::net::TcpStream::connect(("127.0.0.1", scene.api_port)).is_ok()
 }
