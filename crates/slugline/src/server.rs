@@ -402,15 +402,37 @@ fn token(data_dir: &Path) -> Result<String, CommandError> {
     Ok(token)
 }
 
-/// This very binary, for supervisors and builds.
+/// This very binary, for supervisors, builds, and the server that takes this one's place.
 fn program() -> Result<PathBuf, CommandError> {
-    std::env::current_exe()
-        .map_err(|source| CommandError::Source { path: PathBuf::from("/proc/self/exe"), source })
+    let error = |source| CommandError::Source { path: PathBuf::from("/proc/self/exe"), source };
+    Ok(installed(std::env::current_exe().map_err(error)?))
+}
+
+/// Where a program lies that may have been replaced since it was started: the kernel then says so
+/// behind its name.
+fn installed(running: PathBuf) -> PathBuf {
+    let before = running.to_str().and_then(|text| text.strip_suffix(" (deleted)"));
+    match before {
+        Some(path) if !running.exists() => PathBuf::from(path),
+        _ => running,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_was_replaced_lies_where_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("slugline");
+        std::fs::write(&program, "new").unwrap();
+        assert_eq!(installed(program.clone()), program);
+        let told = directory.path().join("slugline (deleted)");
+        assert_eq!(installed(told.clone()), program);
+        std::fs::write(&told, "a strange name").unwrap();
+        assert_eq!(installed(told.clone()), told);
+    }
 
     #[test]
     fn a_data_directory_is_closed_to_others_or_refused() {
