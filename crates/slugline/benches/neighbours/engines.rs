@@ -1,7 +1,7 @@
 //! The same programs under podman and docker, each with its defaults but for the network, which is
 //! the machine's: so that no proxy stands between, and nothing but the neighbour slows them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -33,8 +33,8 @@ pub(crate) struct Engine {
     /// How it is called.
     command: Vec<String>,
     port: u16,
-    /// docker's server, where it is docker.
-    daemon: Option<Child>,
+    /// docker's server and its directory, where it is docker.
+    daemon: Option<(Child, PathBuf)>,
 }
 
 impl Engine {
@@ -69,7 +69,12 @@ impl Engine {
         let socket = format!("unix://{}", place.join("socket").display());
         let command = vec!["docker".to_owned(), "--host".to_owned(), socket.clone()];
         let child = daemon(place, &socket).map_err(|why| format!("docker is left out: {why}"))?;
-        let engine = Self { name: "docker", command, port: 7_782, daemon: Some(child) };
+        let engine = Self {
+            name: "docker",
+            command,
+            port: 7_782,
+            daemon: Some((child, place.to_path_buf())),
+        };
         for _ in 0..600 {
             if engine.call(&["info"]).output().is_ok_and(|output| output.status.success()) {
                 return engine.begin(tar);
@@ -134,10 +139,13 @@ impl Drop for Engine {
             let _ = self.call(&["rm", "--force", &Self::label(name)]).output();
         }
         let _ = self.call(&["rmi", FILES]).output();
-        if let Some(mut child) = self.daemon.take() {
+        if let Some((mut child, place)) = self.daemon.take() {
             let pid = rustix::process::Pid::from_child(&child);
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             let _ = child.wait();
+            // It leaves its own network namespace mounted.
+            let namespace = place.join("exec/netns/default");
+            let _ = rustix::mount::unmount(namespace, rustix::mount::UnmountFlags::empty());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A server with an app of two dynos: one serves, the other one means harm.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -46,7 +46,7 @@ struct Seen {
     /// How many requests were answered: all of them.
     answers: u64,
     /// The control groups of the server's dynos, and of what is ready for others.
-    groups: BTreeSet<String>,
+    groups: BTreeSet<PathBuf>,
 }
 
 impl<'a> Stage<'a> {
@@ -136,8 +136,8 @@ impl<'a> Stage<'a> {
         let crashed = |line: &str| line.contains("heroku[web.1]") && line.contains("crashed");
         assert!(!ended.output.lines().any(crashed), "{}", ended.output);
         trace::assert_none(&scene.data());
-        let left = seen.groups.iter().filter(|group| Path::new(group).exists());
-        assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
+        let left: Vec<_> = seen.groups.iter().filter(|group| group.exists()).collect();
+        assert!(left.is_empty(), "control groups are left: {left:?}");
     }
 }
 
@@ -148,7 +148,7 @@ impl Neighbour {
         let mine = Arc::clone(&turn);
         let (ended, port) = (Arc::clone(&end), scene.port);
         let host = format!("{}.localhost:{port}", scene.app);
-        let dynos = scene.data().join("dynos");
+        let data = scene.data();
         let ask = move || {
             let mut seen = Seen::default();
             while !ended.load(Ordering::Relaxed) {
@@ -159,7 +159,7 @@ impl Neighbour {
                 drop(turn);
                 assert_eq!((answer.status, answer.text().as_str()), (200, "on the shelf"));
                 seen.answers += 1;
-                seen.groups.extend(groups(&dynos));
+                seen.groups.extend(trace::groups(&data));
                 std::thread::sleep(Duration::from_millis(100));
             }
             seen
@@ -192,11 +192,4 @@ pub(crate) fn as_everybody_beside(
         test(&stage);
         stage.end();
     }
-}
-
-/// The control groups of all dynos that live, as their directories list them.
-fn groups(dynos: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(dynos).into_iter().flatten().flatten();
-    let lists = entries.filter_map(|dyno| std::fs::read_to_string(dyno.path().join("groups")).ok());
-    lists.flat_map(|list| list.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }

@@ -116,7 +116,7 @@ impl Chaos<'_> {
             }
         }
         self.journal.read(&self.server.api());
-        self.groups.extend(groups(&self.scene.data()));
+        self.groups.extend(trace::groups(&self.scene.data()));
     }
 
     fn kill_somebody(&mut self, words: &str) {
@@ -185,12 +185,4 @@ fn supervised(data: &Path) -> BTreeSet<String> {
 fn supervisors_and_spares(data: &Path) -> usize {
     let found = trace::processes(data);
     found.iter().filter(|(_, line)| line.contains(" supervise ")).count()
-}
-
-/// The control groups that dynos have now, as their directories record them.
-fn groups(data: &Path) -> impl Iterator<Item = PathBuf> {
-    let records =
-        trace::dyno_directories(data).into_iter().map(|directory| directory.join("groups"));
-    let texts = records.filter_map(|record| std::fs::read_to_string(record).ok());
-    texts.flat_map(|text| text.lines().map(PathBuf::from).collect::<Vec<_>>())
 }

@@ -1,8 +1,10 @@
 //! A place for one server: an app's directory, a data directory, and two ports.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use slugline_model::network::Share;
@@ -98,14 +100,30 @@ impl Scene {
 /// Dynos outlive a server that was killed, and a test may fail before the next one finds them.
 impl Drop for Scene {
     fn drop(&mut self) {
+        let groups = trace::groups(&self.data());
         for (pid, _) in trace::processes(&self.data()) {
             let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, Signal::KILL));
+        }
+        for group in groups {
+            remove_group(&group);
         }
         // A server that was killed leaves its rules to the next one, which a test may not start.
         if let Ok(dynos) = self.data().join("dynos").canonicalize() {
             let table = Share::of(&dynos).table();
             let delete = ["delete", "table", "inet", &table];
             let _ = Command::new("nft").args(delete).stderr(Stdio::null()).status();
+        }
+    }
+}
+
+/// Its last process takes a moment to be gone once it was killed.
+fn remove_group(group: &Path) {
+    for _ in 0..100 {
+        match std::fs::remove_dir(group) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            _ => break,
         }
     }
 }

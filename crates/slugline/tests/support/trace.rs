@@ -41,6 +41,13 @@ pub(crate) fn dyno_directories(data: &Path) -> Vec<PathBuf> {
     listed(&data.join("dynos"))
 }
 
+/// The control groups that dynos have now, as their directories record them.
+pub(crate) fn groups(data: &Path) -> Vec<PathBuf> {
+    let records = dyno_directories(data).into_iter().map(|dyno| dyno.join("groups"));
+    let texts = records.filter_map(|record| std::fs::read_to_string(record).ok());
+    texts.flat_map(|text| text.lines().map(PathBuf::from).collect::<Vec<_>>()).collect()
+}
+
 fn listed(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory);
     entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
