@@ -264,15 +264,38 @@ fn write_spec(spec: &DynoSpec, directory: &Path) -> Result<(), OpError> {
     written.op(|| format!("write {}", path.display()))
 }
 
-/// A supervisor that has reported its last event still removes the layer.
+/// A supervisor that has reported its last event still removes the layer; one that never had a dyno
+/// removes its whole directory, and the lock with it.
 fn wait_for_lock(directory: &Path) -> Option<fs_err::File> {
-    if !directory.join(supervisor::LOCK).exists() {
-        return None;
-    }
-    (0..600).find_map(|attempt| {
+    for attempt in 0..600 {
         if attempt > 0 {
             std::thread::sleep(Duration::from_millis(50));
         }
-        supervisor::lock(directory).ok()
-    })
+        let lock = supervisor::lock(directory).ok();
+        if lock.is_some() || !directory.join(supervisor::LOCK).exists() {
+            return lock;
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_supervisor_that_took_its_directory_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let dyno = directory.path().join("dyno");
+        std::fs::create_dir(&dyno).unwrap();
+        std::fs::write(dyno.join(supervisor::LOCK), "").unwrap();
+        let held = supervisor::lock(&dyno).unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let waiting = dyno.clone();
+        std::thread::spawn(move || tell.send(wait_for_lock(&waiting).is_some()));
+        std::thread::sleep(Duration::from_millis(100));
+        std::fs::remove_dir_all(&dyno).unwrap();
+        drop(held);
+        assert_eq!(told.recv_timeout(Duration::from_secs(15)), Ok(false));
+    }
 }
