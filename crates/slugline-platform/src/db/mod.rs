@@ -90,6 +90,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_18_moves.sql")),
     M::up(include_str!("schema_16_media.sql")),
     M::up(include_str!("schema_19_test_runs.sql")),
+    M::up(include_str!("schema_20_test_run_size.sql")),
 ];
 
 /// The embedded database.
@@ -228,5 +229,31 @@ mod tests {
         assert!(matches!(other, DbError::Seal(seal::SealError::OtherKey { .. })), "{other}");
         std::fs::write(&key, kept).unwrap();
         Db::open(&path).unwrap();
+    }
+
+    /// Those that came before `schema_20`.
+    const WITHOUT_SIZES: usize = 16;
+
+    #[test]
+    fn test_runs_of_an_older_server_have_a_size() {
+        let there = tempfile::tempdir().unwrap();
+        let path = there.path().join("state.sqlite3");
+        let id = "00000000-0000-4000-8000-0000000000aa";
+        let mut old = Connection::open(&path).unwrap();
+        seal::Seal::open(&path.with_file_name("key"), false).unwrap().teach(&old).unwrap();
+        Migrations::from_slice(&MIGRATIONS[..WITHOUT_SIZES]).to_latest(&mut old).unwrap();
+        old.execute_batch(&format!(
+            "INSERT INTO pipeline (id, name, created_at, updated_at) VALUES ('{id}', 'owls', 1, 1);
+             INSERT INTO test_run (id, pipeline_id, number, status, commit_branch, commit_message,
+                 commit_sha, source_blob_url, user_id, node_id, setup_id, output_id, created_at,
+                 updated_at)
+             VALUES ('{id}', '{id}', 1, 'succeeded', 'main', 'Owls', 'c0ffee', 'http://x/', '{id}',
+                 '{id}', '{id}', '{id}', 1, 1);"
+        ))
+        .unwrap();
+        drop(old);
+        let db = Db::open(&path).unwrap();
+        let runs = db.read(|db| test_run::of_pipeline(db, parsed(id)?)).unwrap();
+        assert_eq!(runs[0].size.name, "Basic");
     }
 }

@@ -15,8 +15,6 @@ CREATE TABLE test_run (
     -- Where it stood then.
     error_status    TEXT,
     exit_code       INTEGER,
-    -- The dyno's.
-    size            TEXT NOT NULL,
     node_id         TEXT NOT NULL,
     -- The outputs of its build and setup, and of its tests.
     setup_id        TEXT NOT NULL,
