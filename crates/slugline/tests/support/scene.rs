@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use slugline_model::network::Share;
@@ -13,6 +13,9 @@ use super::account::{Account, run};
 use super::http::{Request, Response};
 use super::ports::free_port;
 use super::trace;
+
+/// How long what was killed may take to be gone.
+const ENDING: Duration = Duration::from_secs(10);
 
 /// Removed with all that is in it at the end.
 #[derive(Debug)]
@@ -100,19 +103,42 @@ impl Scene {
 /// Dynos outlive a server that was killed, and a test may fail before the next one finds them.
 impl Drop for Scene {
     fn drop(&mut self) {
-        let groups = trace::groups(&self.data());
-        for (pid, _) in trace::processes(&self.data()) {
-            let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, Signal::KILL));
-        }
+        let mut groups = trace::groups(&self.data());
+        wait_while("processes are left", || {
+            let left = trace::processes(&self.data());
+            for pid in left.iter().filter_map(|(pid, _)| Pid::from_raw(*pid)) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            !left.is_empty()
+        });
+        // One that was starting may have made its groups since.
+        groups.extend(trace::groups(&self.data()));
         for group in groups {
             remove_group(&group);
         }
-        // A server that was killed leaves its rules to the next one, which a test may not start.
+        // A server that was killed leaves its rules to the next one, which a test may not start. It
+        // may have been setting them, by a program that goes on without it.
+        let setting = trace::named("nft");
+        wait_while("rules are being set", || {
+            trace::named("nft").iter().any(|p| setting.contains(p))
+        });
         if let Ok(dynos) = self.data().join("dynos").canonicalize() {
             let table = Share::of(&dynos).table();
             let delete = ["delete", "table", "inet", &table];
             let _ = Command::new("nft").args(delete).stderr(Stdio::null()).status();
         }
+    }
+}
+
+/// Waits for what ends by itself; says so where it does not.
+fn wait_while(what: &str, mut goes_on: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while goes_on() {
+        if start.elapsed() > ENDING {
+            eprintln!("{what}");
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 pub(crate) fn processes(data: &Path) -> Vec<(i32, String)> {
     let data = data.display().to_string();
     let me = std::process::id().to_string();
-    let entries = std::fs::read_dir("/proc").expect("/proc is mounted");
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    pids.filter(|pid| pid.bytes().all(|b| b.is_ascii_digit()) && *pid != me)
+    pids()
+        .filter(|pid| *pid != me)
         .filter_map(|pid| {
             let read = |name: &str| std::fs::read(format!("/proc/{pid}/{name}"));
             let command_line = readable(&read("cmdline").ok()?);
@@ -19,6 +18,18 @@ pub(crate) fn processes(data: &Path) -> Vec<(i32, String)> {
             concerned.then_some((pid.parse().ok()?, command_line))
         })
         .collect()
+}
+
+/// The processes that run a program of this name now.
+pub(crate) fn named(program: &str) -> Vec<String> {
+    let name = |pid: &String| std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    pids().filter(|pid| name(pid).is_ok_and(|name| name.trim_end() == program)).collect()
+}
+
+fn pids() -> impl Iterator<Item = String> {
+    let entries = std::fs::read_dir("/proc").expect("/proc is mounted");
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn mount_namespace(pid: &str) -> Option<PathBuf> {
