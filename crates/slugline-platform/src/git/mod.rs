@@ -172,6 +172,9 @@ impl Inner {
     pub(crate) fn clear_git(&self) {
         for entry in std::fs::read_dir(self.git_directory()).into_iter().flatten().flatten() {
             let path = entry.path();
+            if !path.is_dir() {
+                continue;
+            }
             remove_left_locks(&path, SystemTime::now());
             large::remove_left_parts(&path);
             let is_left = path.extension().is_some_and(|end| end == "new" || end == "going");

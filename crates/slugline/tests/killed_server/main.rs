@@ -34,10 +34,10 @@ const SETTLED: Duration = Duration::from_mins(1);
 /// What the dynos run.
 const WORK: &str = "echo run $A; exec sleep 600\n";
 
-/// How long a server lives (ms): mostly too short for a build, now and then long enough.
-fn lifetime(chance: &mut Chance) -> Duration {
-    let most = if chance.below(4) == 0 { 6_000 } else { 300 };
-    Duration::from_millis(20 + chance.below(most))
+/// How long a server lives: mostly too short for a build, in each fourth round long enough.
+fn lifetime(round: u64, chance: &mut Chance) -> Duration {
+    let (least, most) = if round.is_multiple_of(4) { (1_000, 6_000) } else { (20, 300) };
+    Duration::from_millis(least + chance.below(most - least))
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn what_a_killed_server_has_answered_is_there() {
         std::thread::scope(|scope| {
             let changes = scope.spawn(|| clients.change_until_it_is_gone(&api, again));
             let pushing = scope.spawn(|| pushes.push_until_it_is_gone(&api, &killed, other));
-            std::thread::sleep(lifetime(&mut chance));
+            std::thread::sleep(lifetime(round, &mut chance));
             killed.store(true, Ordering::SeqCst);
             server.kill();
             changes.join().unwrap();
@@ -79,7 +79,11 @@ fn what_a_killed_server_has_answered_is_there() {
     assert!(changed > 15 && taken > 0 && built > 0, "that is no load");
     let none = json!({ "updates": [{ "type": "worker", "quantity": 0 }] });
     api.json("PATCH", "/apps/owl/formation", &none);
-    wait_for("the last dyno's end", SETTLED, || api.dynos("owl").is_empty().then_some(()));
+    // Its directory goes after it; one that is left then, the next server would remove.
+    wait_for("the last dyno's end", SETTLED, || {
+        let left = trace::dyno_directories(&scene.data());
+        (api.dynos("owl").is_empty() && left.is_empty()).then_some(())
+    });
     server.stop();
     trace::assert_none(&scene.data());
 }

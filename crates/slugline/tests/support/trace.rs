@@ -78,5 +78,6 @@ pub(crate) fn assert_none(data: &Path) {
     let mounts = mounts(data);
     assert!(mounts.is_empty(), "mounts are left: {mounts:#?}");
     let directories = [dyno_directories(data), listed(&data.join("builds"))].concat();
-    assert!(directories.is_empty(), "dynos or builds are left: {directories:#?}");
+    let content: Vec<_> = directories.iter().map(|left| (left, listed(left))).collect();
+    assert!(content.is_empty(), "dynos or builds are left: {content:#?}");
 }
