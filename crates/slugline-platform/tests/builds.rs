@@ -19,16 +19,6 @@ impl TestPlatform {
         self.call("DELETE", &path, json!({})).await
     }
 
-    /// What the engine was asked to run for the app's build.
-    fn compile_command(&self) -> Option<String> {
-        let running = self.engine.running.lock().unwrap();
-        running.values().find(|spec| spec.release == 0).map(|spec| spec.command.clone())
-    }
-
-    async fn is_compiling(&self) {
-        self.until(async || self.compile_command().is_some()).await;
-    }
-
     async fn set_parts(&self, parts: &[(&str, u64)]) -> Value {
         *self.engine.parts.lock().unwrap() =
             parts.iter().map(|(name, bytes)| ((*name).to_owned(), *bytes)).collect();

@@ -92,7 +92,7 @@ async fn builds(caller: &mut Caller) {
     *caller.test.engine.builds_hang.lock().unwrap() = true;
     let blob = json!({ "source_blob": { "url": url } });
     let build = caller.call("POST", "/apps/library/builds", blob).await;
-    caller.test.until(async || caller.test.engine.running.lock().unwrap().len() == 2).await;
+    caller.test.is_compiling().await;
     caller.call("DELETE", &format!("/apps/library/builds/{}", text(&build["id"])), json!({})).await;
     *caller.test.engine.builds_hang.lock().unwrap() = false;
     caller.both("/apps/library/builds", "id").await;

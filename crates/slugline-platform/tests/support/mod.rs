@@ -522,6 +522,17 @@ impl TestPlatform {
         self.stream(&build["output_stream_url"], &[]).await.2
     }
 
+    /// What the engine was asked to run for the app's build.
+    pub(crate) fn compile_command(&self) -> Option<String> {
+        let running = self.engine.running.lock().unwrap();
+        running.values().find(|spec| spec.release == 0).map(|spec| spec.command.clone())
+    }
+
+    /// Waits until its buildpacks run.
+    pub(crate) async fn is_compiling(&self) {
+        self.until(async || self.compile_command().is_some()).await;
+    }
+
     /// The dyno of this name and release, once the engine was asked to start it.
     pub(crate) async fn started(&self, name: &str, release: u64) -> DynoId {
         let find = || {
