@@ -139,8 +139,8 @@ fn a_buildpacks_own_tests_run_and_one_that_a_killed_server_ran_has_no_verdict() 
     let child = command.stdout(Stdio::piped()).spawn().unwrap();
     let run = || api.get("/pipelines/books/test-runs")[1].clone();
     wait_for("the tests", PATIENCE, || (run()["status"] == "running").then_some(()));
-    let dynos = || Some(names_below(&scene.data().join("dynos"))).filter(|all| !all.is_empty());
-    wait_for("their dyno", PATIENCE, dynos);
+    let are_there = || !trace::dyno_directories(&scene.data()).is_empty();
+    wait_for("their dyno", PATIENCE, || are_there().then_some(()));
     serving.kill();
     serving = Serving::start(&scene);
     // Whoever follows it comes back.
@@ -150,10 +150,7 @@ fn a_buildpacks_own_tests_run_and_one_that_a_killed_server_ran_has_no_verdict() 
     let run = run();
     assert_eq!((&run["status"], &run["message"]), (&json!("errored"), &json!(STOPPED)), "{run}");
     assert_eq!(api.get("/apps"), json!([]));
+    wait_for("the dyno's end", PATIENCE, || (!are_there()).then_some(()));
     serving.stop();
     trace::assert_none(&scene.data());
-}
-
-fn names_below(directory: &Path) -> Vec<std::ffi::OsString> {
-    std::fs::read_dir(directory).unwrap().flatten().map(|entry| entry.file_name()).collect()
 }
