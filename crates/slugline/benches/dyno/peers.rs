@@ -39,7 +39,7 @@ pub(crate) fn rows(directory: &Path, root: &Path, stamp: &Path) -> Vec<Row> {
     for engine in ["crun", "runc"] {
         rows.push(oci(engine, directory, root));
     }
-    // With and without a way out; a dyno has one.
+    // With and without a way out; a dyno has one. Podman's bridge stays on the machine afterwards.
     for network in ["bridge", "none"] {
         rows.push(podman(root, network));
         rows.push(docker(root, network));
