@@ -39,10 +39,11 @@ pub(crate) fn rows(directory: &Path, root: &Path, stamp: &Path) -> Vec<Row> {
     for engine in ["crun", "runc"] {
         rows.push(oci(engine, directory, root));
     }
-    // With and without a way out; a dyno has one. Podman's bridge stays on the machine afterwards.
+    let imported = import(root).map_err(|error| error.to_string());
+    // With and without a way out; a dyno has one. Podman leaves its bridge and its rules behind.
     for network in ["bridge", "none"] {
         rows.push(podman(root, network));
-        rows.push(docker(root, network));
+        rows.push(docker(imported.clone(), network));
     }
     rows
 }
@@ -117,25 +118,26 @@ fn podman(root: &Path, network: &'static str) -> Row {
     })
 }
 
+/// What docker calls the tree.
+const IMAGE: &str = "slugline-bench";
+
 /// Needs a daemon that somebody has started.
-fn docker(root: &Path, network: &'static str) -> Row {
-    const NAME: &str = "slugline-bench";
-    let imported = import(root, NAME).map_err(|error| error.to_string());
+fn docker(imported: Result<(), String>, network: &'static str) -> Row {
     Row::new(&format!("docker run --network {network}"), move || {
         imported.clone()?;
         let mut command = Command::new("docker");
-        command.args(["run", "--rm", "--network", network, NAME, "/app/stamp"]);
+        command.args(["run", "--rm", "--network", network, IMAGE, "/app/stamp"]);
         stamped(command)
     })
 }
 
-fn import(root: &Path, name: &str) -> Result<(), Failed> {
+fn import(root: &Path) -> Result<(), Failed> {
     let mut tar = Command::new("tar");
     tar.arg("-C").arg(root).args(["-c", "."]).stdout(Stdio::piped());
     let mut tar = tar.spawn()?;
     let input = tar.stdout.take().ok_or("tar has no output")?;
     // What is left of tar's output is closed with the command, or tar would wait for a reader.
-    let output = Command::new("docker").args(["import", "-", name]).stdin(input).output();
+    let output = Command::new("docker").args(["import", "-", IMAGE]).stdin(input).output();
     tar.wait()?;
     let output = output?;
     let said = String::from_utf8_lossy(&output.stderr);
